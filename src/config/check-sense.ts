@@ -1,0 +1,125 @@
+/** What no single option can get wrong alone: names used twice, one database named as two members, gaps in the whole. */
+import { isLoopback } from './address.ts';
+import type { Complaint } from './check-shape.ts';
+import { showKey } from './problem.ts';
+import type { KeyPath } from './problem.ts';
+import type { FileMember, FileOptions, FileTls } from './schema.ts';
+import { closest } from './spelling.ts';
+
+export function checkSense(options: FileOptions): readonly Complaint[] {
+  return [
+    ...options.members.flatMap((member, index) => checkMember(options, member, ['members', index])),
+    ...duplicates(options.members, (member) => member.id, ['id'], 'members', 'this id is taken by'),
+    ...duplicates(options.members, databaseOf, ['url'], 'members', 'this is the same database as'),
+    ...duplicates(options.users, (user) => user.name, ['name'], 'users', 'this name is taken by'),
+    ...checkSource(options),
+    ...checkUsers(options),
+    ...checkTls(options.tls, ['tls']),
+    ...checkListen(options),
+  ];
+}
+
+function checkMember(options: FileOptions, member: FileMember, path: KeyPath): readonly Complaint[] {
+  const complaints: Complaint[] = [...checkTls(member.tls, [...path, 'tls'])];
+  const url = [...path, 'url'];
+  if ((member.username ?? member.url.username ?? options.username) === undefined) {
+    complaints.push({
+      path,
+      message: `no username: set \`username\`, or \`${showKey([...path, 'username'])}\``,
+    });
+  }
+  if (member.url.password !== undefined) {
+    complaints.push({
+      path: url,
+      severity: 'warning',
+      message:
+        'a password in a URL is easily seen by others; write it as `password: { env: … }` or `{ file: … }`',
+    });
+  }
+  for (const key of ['username', 'password'] as const) {
+    if (member.url[key] !== undefined && member[key] !== undefined) {
+      complaints.push({ path: url, message: `the ${key} is given twice: in the URL and as \`${key}\`` });
+    }
+  }
+  return complaints;
+}
+
+function duplicates<T>(
+  items: readonly T[],
+  nameOf: (item: T) => string,
+  key: KeyPath,
+  list: string,
+  message: string,
+): readonly Complaint[] {
+  const first = new Map<string, number>();
+  return items.flatMap((item, index) => {
+    const earlier = first.get(nameOf(item));
+    if (earlier === undefined) {
+      first.set(nameOf(item), index);
+      return [];
+    }
+    return [{ path: [list, index, ...key], message: `${message} ${list}[${earlier}]` }];
+  });
+}
+
+/** Two spellings of this machine are one host. Other aliases are found later, by what the servers say they are. */
+function databaseOf(member: FileMember): string {
+  const { host, port, database } = member.url;
+  return JSON.stringify([isLoopback(host) ? 'localhost' : host.toLowerCase(), port, database]);
+}
+
+function checkSource(options: FileOptions): readonly Complaint[] {
+  const ids = options.members.map((member) => member.id);
+  if (options.source === undefined || ids.includes(options.source)) return [];
+  const didYouMean = closest(options.source, ids);
+  return [
+    {
+      path: ['source'],
+      message: `there is no member ${JSON.stringify(options.source)}`,
+      allowed: ids.join(', '),
+      ...(didYouMean !== undefined && { didYouMean }),
+    },
+  ];
+}
+
+function checkUsers(options: FileOptions): readonly Complaint[] {
+  return options.users.flatMap((user, index) =>
+    user.name === options.username
+      ? [
+          {
+            path: ['users', index, 'name'],
+            message: 'this is `username`, which may log in anyway with `password`',
+          },
+        ]
+      : [],
+  );
+}
+
+function checkTls(tls: FileTls | undefined, path: KeyPath): readonly Complaint[] {
+  if (tls === undefined || (tls.cert === undefined) === (tls.key === undefined)) return [];
+  const [given, missing] = tls.cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
+  return [{ path: [...path, given], message: `\`${given}\` needs \`${missing}\` beside it` }];
+}
+
+function checkListen(options: FileOptions): readonly Complaint[] {
+  const { listen, password, users } = options;
+  if (isLoopback(listen.postgres.host)) return [];
+  const path = ['listen', 'postgres'];
+  const complaints: Complaint[] = [];
+  if (password === undefined && users.length === 0) {
+    complaints.push({
+      path,
+      severity: 'warning',
+      message:
+        'without `password` or `users` only clients on this machine are let in, whatever the address is',
+    });
+  }
+  if (listen.tls === undefined) {
+    complaints.push({
+      path,
+      severity: 'warning',
+      message: 'without `listen.tls` data crosses the network in the clear (passwords do not)',
+    });
+  }
+  return complaints;
+}

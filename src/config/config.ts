@@ -1,0 +1,60 @@
+import type { ListenAddress } from './address.ts';
+import type { FileOptions, TlsMode } from './schema.ts';
+import type { Secret } from './secret.ts';
+
+/**
+ * The checked configuration. Every option has its value, every path is absolute, secrets and certificates have been
+ * read. It can be printed as it is: a `Secret` hides itself.
+ */
+export interface Config {
+  /** Where it was read from. */
+  readonly file: string;
+  readonly cluster: string;
+  readonly dialect: FileOptions['dialect'];
+  /** What clients log in with, and the members too unless they override it. Absent when every member has its own. */
+  readonly username?: string;
+  readonly password?: Secret;
+  readonly members: readonly MemberConfig[];
+  readonly listen: { readonly postgres: ListenAddress; readonly tls?: ListenTls };
+  readonly users: readonly UserConfig[];
+  /** Absolute. */
+  readonly state: string;
+  readonly balancer: FileOptions['balancer'];
+  readonly source?: string;
+  readonly probe: Readonly<FileOptions['probe']>;
+  readonly deadlines: Readonly<FileOptions['deadlines']>;
+  readonly log: Readonly<FileOptions['log']>;
+  readonly limits: Readonly<FileOptions['limits']>;
+  readonly logging: Readonly<FileOptions['logging']>;
+}
+
+export interface MemberConfig {
+  readonly id: string;
+  /** Canonical, without user and password. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly weight: number;
+  readonly username: string;
+  readonly password?: Secret;
+  readonly tls: MemberTls;
+}
+
+/** Certificates and keys are PEM text, not paths. */
+export interface MemberTls {
+  readonly mode: TlsMode;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: Secret;
+}
+
+export interface ListenTls {
+  readonly cert: string;
+  readonly key: Secret;
+}
+
+export interface UserConfig {
+  readonly name: string;
+  readonly password: Secret;
+}

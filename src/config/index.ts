@@ -1,0 +1,11 @@
+export { isLoopback } from './address.ts';
+export type { ListenAddress } from './address.ts';
+export type { Config, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
+export { checkConfig, checkConfigText, configPath, loadConfig } from './load-config.ts';
+export type { ConfigCheck, Environment } from './load-config.ts';
+export { ConfigError, showProblem } from './problem.ts';
+export type { ConfigProblem } from './problem.ts';
+export { renderConfigReference } from './reference.ts';
+export type { Surroundings } from './resolve.ts';
+export type { TlsMode } from './schema.ts';
+export { Secret } from './secret.ts';

@@ -1,0 +1,359 @@
+/**
+ * Every option of `lockstep.yaml`: what it is for, its unit, its bounds, its default. The check, the error messages and
+ * docs/reference/configuration.md are all made from this page.
+ */
+import { z } from 'zod';
+import { parseListenAddress, parseMemberUrl } from './address.ts';
+import type { AddressFault } from './address.ts';
+import { bytes, choice, integer, milliseconds, optionDocs, section, sectionDocs } from './option.ts';
+
+const KiB = 2 ** 10;
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+const name = (text: string, fallback = 'required') =>
+  z
+    .string()
+    .regex(/^[a-z0-9_-]{1,63}$/)
+    .register(optionDocs, {
+      text,
+      allowed: '1 to 63 of the characters a–z, 0–9, "_" and "-"',
+      default: fallback,
+    });
+
+const role = (text: string, fallback: string) =>
+  z
+    .string()
+    .min(1)
+    .max(63)
+    .register(optionDocs, { text, allowed: 'text, 1 to 63 characters', default: fallback });
+
+const secret = (text: string, fallback: string) =>
+  z
+    .union([
+      z.string().min(1),
+      z.strictObject({ env: z.string().min(1) }),
+      z.strictObject({ file: z.string().min(1) }),
+    ])
+    .register(optionDocs, {
+      text,
+      allowed: 'text in quotes, `{ env: NAME }` or `{ file: path }`',
+      default: fallback,
+      secret: true,
+    });
+
+const path = (text: string, fallback: string) =>
+  z.string().min(1).register(optionDocs, { text, allowed: 'path, relative to this file', default: fallback });
+
+const address = <A extends object>(parse: (text: string) => A | AddressFault) =>
+  z.string().transform((text, context): A => {
+    const parsed = parse(text);
+    if (!('fault' in parsed)) return parsed;
+    context.addIssue({ code: 'custom', message: parsed.fault });
+    return z.NEVER;
+  });
+
+export const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
+const tls = (text: string) =>
+  z
+    .strictObject({
+      mode: z
+        .enum(TLS_MODES)
+        .optional()
+        .register(optionDocs, {
+          text: 'How far the connection to a member is protected, in the words of libpq: `require` encrypts, `verify-ca` also checks the certificate, `verify-full` also the host name.',
+          allowed: TLS_MODES.map((mode) => `\`${mode}\``).join(', '),
+          default: '`prefer` for a loopback address, otherwise `verify-full`',
+        }),
+      ca: path('Certificates (PEM) that vouch for the server.', "the system's").optional(),
+      cert: path('Certificate (PEM) with which Lockstep identifies itself.', 'none').optional(),
+      key: path('Key (PEM) of `cert`.', 'none').optional(),
+    })
+    .register(sectionDocs, { text });
+
+const member = z
+  .strictObject({
+    id: name('Name of the member in every command, log and record. Never reuse one for another database.'),
+    url: address(parseMemberUrl).register(optionDocs, {
+      text: 'Server and database. A user and password inside the URL are accepted, with a warning.',
+      allowed: 'postgres://host:port/database',
+      default: 'required',
+      secret: true,
+    }),
+    weight: integer({
+      text: 'Share of the reads, relative to the other members. 0 makes it a last resort.',
+      unit: '',
+      default: 1,
+      min: 0,
+      max: 100,
+    }),
+    username: role('Overrides the common `username`.', 'the common one').optional(),
+    password: secret('Overrides the common `password`.', 'the common one').optional(),
+    tls: tls('Overrides the common `tls`, key by key.').optional(),
+  })
+  .register(sectionDocs, { text: 'The databases that are kept identical: a list of one or more.' });
+
+const user = z
+  .strictObject({
+    name: role('Role name with which a client logs in.', 'required'),
+    password: secret('Password of that client.', 'required'),
+  })
+  .register(sectionDocs, {
+    text: 'Clients that may log in besides `username`: a list.',
+  });
+
+export const configSchema = z.strictObject({
+  cluster: name('Name of the one logical database. Recorded in every member; it never changes.'),
+  dialect: z.enum(['postgres']).register(optionDocs, {
+    text: 'Product that the members run.',
+    allowed: '`postgres`',
+    default: 'required',
+  }),
+  username: role(
+    'Role with which Lockstep works on the members, and with which clients log in.',
+    'required, unless every member has its own',
+  ).optional(),
+  password: secret(
+    'Password of `username`. Without one, the members must let Lockstep in without, and only loopback clients are let in.',
+    'none',
+  ).optional(),
+  tls: tls('Protection of the connections to the members.').optional(),
+  members: z.array(member).min(1).register(optionDocs, {
+    text: 'The databases that are kept identical.',
+    allowed: 'list of one or more members',
+    default: 'required',
+  }),
+  listen: z
+    .strictObject({
+      postgres: address(parseListenAddress).register(optionDocs, {
+        text: 'Address on which PostgreSQL clients are served. Port 0 lets the system choose.',
+        allowed: 'host:port',
+        default: 'required',
+      }),
+      tls: z
+        .strictObject({
+          cert: path('Certificate (PEM), followed by its chain.', 'required'),
+          key: path('Key (PEM) of `cert`.', 'required'),
+        })
+        .register(sectionDocs, {
+          text: 'With it, clients may use TLS; without it, they are told there is none.',
+        })
+        .optional(),
+    })
+    .register(sectionDocs, { text: 'Where clients find the node.' }),
+  users: z.array(user).default([]).register(optionDocs, {
+    text: 'Clients that may log in besides `username`.',
+    allowed: 'list of users',
+    default: 'none',
+  }),
+  state: path('Directory for what the node must remember. One node, one directory.', 'required'),
+  balancer: choice({
+    text: 'Which member answers a read: the one with the fewest requests in flight for its weight (`least-loaded`), each in turn (`round-robin`), any (`random`), or always the first that is fit (`simple`).',
+    values: ['least-loaded', 'round-robin', 'random', 'simple'],
+    default: 'least-loaded',
+  }),
+  source: name(
+    "At the first start with members that differ: the member whose data is the cluster's. Not looked at afterwards.",
+    'none',
+  ).optional(),
+  probe: section('How members are watched, each over a connection of its own.', {
+    intervalMs: milliseconds({ text: 'Time between two probes.', default: 1000, min: 50, max: 60_000 }),
+    timeoutMs: milliseconds({
+      text: 'A probe that has not been answered by then has failed.',
+      default: 1000,
+      min: 50,
+      max: 60_000,
+    }),
+    threshold: integer({
+      text: 'Failed probes in a row that make a member inactive.',
+      unit: 'probes',
+      default: 2,
+      min: 1,
+      max: 100,
+    }),
+    backOffMaxMs: milliseconds({
+      text: 'Longest time between two probes of a member that keeps failing.',
+      default: 30_000,
+      min: 100,
+      max: HOUR_MS,
+    }),
+  }),
+  deadlines: section('How long anything may take before something is done about it.', {
+    connectMs: milliseconds({
+      text: 'Connecting and logging in to a member.',
+      default: 3000,
+      min: 50,
+      max: 60_000,
+    }),
+    commitMs: milliseconds({
+      text: 'A replica that has not applied a commit by then, or a primary that has not answered one, is made inactive.',
+      default: 5000,
+      min: 50,
+      max: 600_000,
+    }),
+    replayMs: milliseconds({
+      text: "Running a session's open transaction again after the primary was lost; after that its client gets error 40001.",
+      default: 10_000,
+      min: 0,
+      max: 600_000,
+      zero: 'never run again',
+    }),
+    switchMs: milliseconds({
+      text: 'How long moving the primary waits for open transactions before they are run again on the new one.',
+      default: 5000,
+      min: 0,
+      max: 600_000,
+      zero: 'do not wait',
+    }),
+    loginMs: milliseconds({
+      text: 'A client that has not logged in by then is disconnected.',
+      default: 15_000,
+      min: 100,
+      max: 600_000,
+    }),
+    statementMs: milliseconds({
+      text: 'A statement that runs longer is cancelled.',
+      default: 0,
+      min: 0,
+      max: DAY_MS,
+      zero: 'no limit',
+    }),
+    idleInTransactionMs: milliseconds({
+      text: 'A client that leaves a transaction open and idle for longer is disconnected.',
+      default: 0,
+      min: 0,
+      max: DAY_MS,
+      zero: 'no limit',
+    }),
+    stopMs: milliseconds({
+      text: 'When the node stops: time for running transactions to end.',
+      default: 10_000,
+      min: 0,
+      max: 600_000,
+      zero: 'end them at once',
+    }),
+  }),
+  log: section(
+    'How much of the commit log every member keeps. A member that was away for longer needs more than a replay.',
+    {
+      retentionBytes: bytes({
+        text: 'Size beyond which the oldest part is dropped.',
+        default: GiB,
+        min: 16 * MiB,
+        max: 1024 * GiB,
+      }),
+      retentionMinutes: integer({
+        text: 'Age beyond which the oldest part is dropped.',
+        unit: 'minutes',
+        default: 1440,
+        min: 1,
+        max: 43_200,
+      }),
+      segments: integer({
+        text: 'Parts that the log is kept in; one is dropped at a time.',
+        unit: 'parts',
+        default: 8,
+        min: 2,
+        max: 64,
+      }),
+    },
+  ),
+  limits: section('Bounds on what clients can make the node hold.', {
+    maxClients: integer({
+      text: 'Clients that are logged in. One more is told that there are too many.',
+      unit: 'clients',
+      default: 1000,
+      min: 1,
+      max: 100_000,
+    }),
+    maxPreAuthClients: integer({
+      text: 'Connections that have not logged in yet.',
+      unit: 'connections',
+      default: 200,
+      min: 1,
+      max: 10_000,
+    }),
+    maxMessageBytes: bytes({
+      text: 'Largest protocol message of a client that is logged in.',
+      default: GiB,
+      min: 64 * KiB,
+      max: GiB,
+    }),
+    clientBufferBytes: bytes({
+      text: 'Answers kept for a client that reads too slowly, before its member is made to wait.',
+      default: MiB,
+      min: 16 * KiB,
+      max: 256 * MiB,
+    }),
+    preparedStatementsPerSession: integer({
+      text: 'Named prepared statements of one session.',
+      unit: 'statements',
+      default: 10_000,
+      min: 10,
+      max: 1_000_000,
+    }),
+    replayBytes: bytes({
+      text: 'Statements and answers kept of an open transaction so that it can be run again. A larger one gets error 40001 when the primary is lost.',
+      default: MiB,
+      min: 0,
+      max: 64 * MiB,
+      zero: 'never run again',
+    }),
+    replayStatements: integer({
+      text: 'The same, as a number of statements.',
+      unit: 'statements',
+      default: 1000,
+      min: 0,
+      max: 100_000,
+      zero: 'never run again',
+    }),
+    writeSetMemoryBytes: bytes({
+      text: 'Memory for one write set. A larger one is put into a file in the state directory.',
+      default: 16 * MiB,
+      min: 64 * KiB,
+      max: 256 * MiB,
+    }),
+    applyBatch: integer({
+      text: 'Write sets that a replica commits together.',
+      unit: 'write sets',
+      default: 100,
+      min: 1,
+      max: 10_000,
+    }),
+    classifyBytes: bytes({
+      text: 'Longest statement that is examined for being a read. A longer one goes to the primary.',
+      default: 256 * KiB,
+      min: KiB,
+      max: 16 * MiB,
+    }),
+    statementCacheEntries: integer({
+      text: 'Statements whose examination is remembered.',
+      unit: 'statements',
+      default: 5000,
+      min: 16,
+      max: 1_000_000,
+    }),
+  }),
+  logging: section('What the node writes to standard error.', {
+    level: choice({
+      text: 'Least important line that is written.',
+      values: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+    }),
+    format: choice({
+      text: '`auto` is `pretty` on a terminal and `json` elsewhere.',
+      values: ['auto', 'json', 'pretty'],
+      default: 'auto',
+    }),
+  }),
+});
+
+/** The file as checked, before secrets and certificates are read. */
+export type FileOptions = z.output<typeof configSchema>;
+export type FileSecret = NonNullable<FileOptions['password']>;
+export type FileTls = NonNullable<FileOptions['tls']>;
+export type FileMember = FileOptions['members'][number];
+export type TlsMode = (typeof TLS_MODES)[number];

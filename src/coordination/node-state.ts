@@ -1,0 +1,26 @@
+/** What a node must remember across restarts: the cluster it serves, and which members may be trusted. */
+export interface NodeState {
+  readonly clusterId: string;
+  /** Fences off older nodes. Only ever grows. */
+  readonly term: number;
+  /** Grows by one with every change of membership. */
+  readonly version: number;
+  readonly members: readonly RememberedMember[];
+  /** Id of the primary, when there was one. */
+  readonly primary: string | null;
+  /** A hint only, for people and for order of work: the members' own commit logs say what is true. */
+  readonly lastCsn: number;
+}
+
+export interface RememberedMember {
+  readonly id: string;
+  /** Never with a password. */
+  readonly url: string;
+  readonly active: boolean;
+  /** Why it is inactive; always there when it is. */
+  readonly reason?: string;
+  /** ISO 8601: since when it is active or inactive. */
+  readonly since: string;
+  /** An operator took it out, so only an operator brings it back. */
+  readonly held: boolean;
+}

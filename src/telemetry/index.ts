@@ -1,0 +1,11 @@
+export { EventHistory } from './event-history.ts';
+export { EventHub } from './event-hub.ts';
+export { EventLog } from './event-log.ts';
+export { describeEvent, EVENTS } from './events.ts';
+export type { EngineEvent, EngineEventBody, EventLevel, EventSink, EventType } from './events.ts';
+export { silentLogger } from './logger.ts';
+export type { LogFields, Logger } from './logger.ts';
+export { createLogger } from './pino-logger.ts';
+export type { LoggerOptions } from './pino-logger.ts';
+export { renderEventReference } from './reference.ts';
+export { scrub, scrubText } from './scrub.ts';

@@ -1,0 +1,28 @@
+import type { Program } from './program.ts';
+
+/** Everything that the command line touches outside itself. */
+export interface CliIo {
+  readonly stdout: CliOutput;
+  readonly stderr: CliOutput;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signals: {
+    on(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+    off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+  };
+  /** Ends the process at once. */
+  exit(status: number): void;
+  loadProgram(): Promise<Program>;
+}
+
+export type CliOutput = NodeJS.WritableStream & { readonly isTTY?: boolean; hasColors?(): boolean };
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** The result of a command: JSON for programs, text for people. */
+export function print(io: CliIo, options: CommonOptions, value: unknown, text: () => string): void {
+  io.stdout.write(`${options.json === true ? JSON.stringify(value, null, 2) : text().trimEnd()}\n`);
+}

@@ -1,0 +1,27 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { CliIo } from '../cli-io.ts';
+import type { ExitCode } from '../exit-codes.ts';
+import { renderCommandReference } from '../reference.ts';
+
+/** Writes the pages of docs/reference that are made from the code. */
+export async function writeReferencePages(
+  io: CliIo,
+  commands: Command,
+  options: { readonly out: string },
+): Promise<ExitCode> {
+  const { renderConfigReference } = await import('../../config/index.ts');
+  const { renderEventReference } = await import('../../telemetry/index.ts');
+  await mkdir(options.out, { recursive: true });
+  const pages = {
+    'configuration.md': renderConfigReference(),
+    'events.md': renderEventReference(),
+    'commands.md': renderCommandReference(commands),
+  };
+  for (const [name, text] of Object.entries(pages)) {
+    await writeFile(join(options.out, name), text);
+    io.stdout.write(`${join(options.out, name)}\n`);
+  }
+  return 'ok';
+}

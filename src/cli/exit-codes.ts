@@ -1,0 +1,21 @@
+import { LockstepError } from '../base/index.ts';
+
+/** What the exit status of `lockstep` says to a script. */
+export const EXIT_CODES = {
+  ok: { status: 0, meaning: 'done' },
+  failed: { status: 1, meaning: 'failed, possibly half-way; or a check found something that must be cured' },
+  usage: { status: 2, meaning: 'the command line or the configuration is wrong' },
+  unreachable: { status: 3, meaning: 'no node answers' },
+  refused: { status: 4, meaning: 'refused: nothing was changed, and the message says what to do' },
+} as const;
+
+export type ExitCode = keyof typeof EXIT_CODES;
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (!(error instanceof LockstepError)) return 'failed';
+  if (error.code.startsWith('config.') || error.code === 'cli.usage' || error.code === 'admin.bad-input')
+    return 'usage';
+  // A lost answer is not the same as an absent node: the command may have been carried out.
+  if (error.code === 'admin.unreachable' && error.outcome === 'none') return 'unreachable';
+  return error.outcome === 'none' ? 'refused' : 'failed';
+}

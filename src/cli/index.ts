@@ -1,0 +1,15 @@
+export type { CliIo, CliOutput } from './cli-io.ts';
+export { connectionUrl, demoText, snippet } from './demo-text.ts';
+export { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
+export type { ExitCode } from './exit-codes.ts';
+export type {
+  CheckReport,
+  DemoOptions,
+  DetachReport,
+  Finding,
+  Program,
+  RunningDemo,
+  RunningNode,
+  ServeOptions,
+} from './program.ts';
+export { runCli } from './run-cli.ts';

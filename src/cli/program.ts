@@ -1,0 +1,77 @@
+/** What the command line asks of the rest of Lockstep. `wiring.ts` fills it; tests hand in their own. */
+import type { Config } from '../config/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+
+export interface Program {
+  /** Resolves once clients are let in; rejects when the node may not start, leaving nothing behind. */
+  serve(config: Config, options: ServeOptions): Promise<RunningNode>;
+  /** Looks at every member without changing anything. An unreachable member is a finding, not an error. */
+  check(config: Config): Promise<CheckReport>;
+  /** Removes every trace of Lockstep from the members. Refuses while a node runs. */
+  detach(config: Config): Promise<DetachReport>;
+  demo(options: DemoOptions): Promise<RunningDemo>;
+}
+
+export interface ServeOptions {
+  readonly logger: Logger;
+  /** Ends a start that is still under way. */
+  readonly signal: AbortSignal;
+}
+
+export interface RunningNode {
+  /** Where clients are served, as host:port, with the port that was really taken. */
+  readonly address: string;
+  /** Resolves when the node has stopped; rejects when it had to stop by itself. */
+  readonly ended: Promise<void>;
+  /** Lets running transactions end, as long as the configuration allows. */
+  stop(): Promise<void>;
+}
+
+export interface CheckReport {
+  readonly members: readonly {
+    readonly id: string;
+    readonly url: string;
+    readonly findings: readonly Finding[];
+  }[];
+  /** About the members together: are they equal? */
+  readonly cluster: readonly Finding[];
+}
+
+export interface Finding {
+  /** What was looked at. */
+  readonly name: string;
+  readonly ok: 'ok' | 'warn' | 'fail';
+  readonly found: string;
+  /** The exact command or setting that cures it. */
+  readonly cure?: string;
+}
+
+export interface DetachReport {
+  readonly members: readonly {
+    readonly id: string;
+    readonly ok: boolean;
+    /** What was removed, or why nothing could be. */
+    readonly message: string;
+  }[];
+}
+
+export interface DemoOptions extends ServeOptions {
+  /** Keeps the data of the demo from one run to the next. */
+  readonly directory: string;
+  readonly port: number;
+  readonly onProgress: (text: string) => void;
+}
+
+export interface RunningDemo extends RunningNode {
+  /** What a client needs to connect to the node. */
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    readonly username: string;
+    readonly password?: string;
+    readonly database: string;
+  };
+  readonly members: readonly { readonly id: string; readonly url: string }[];
+  /** The configuration that the demo's node runs with. */
+  readonly configFile: string;
+}

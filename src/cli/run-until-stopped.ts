@@ -1,0 +1,43 @@
+import type { CliIo } from './cli-io.ts';
+import type { ExitCode } from './exit-codes.ts';
+import type { RunningNode } from './program.ts';
+
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * Starts something, says that it is ready, and waits. The first Ctrl-C or SIGTERM stops it in good order, also while it
+ * is still starting; the second ends the process at once, with the status that shells expect.
+ */
+export async function runUntilStopped<N extends RunningNode>(
+  io: CliIo,
+  start: (signal: AbortSignal) => Promise<N>,
+  onReady: (node: N) => void,
+): Promise<ExitCode> {
+  const stop = new AbortController();
+  const asked = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve()));
+  const handlers = (['SIGINT', 'SIGTERM'] as const).map((name) => {
+    const handler = () => {
+      if (stop.signal.aborted) {
+        io.exit(128 + SIGNALS[name]);
+        return;
+      }
+      io.stderr.write('lockstep: stopping; once more to stop at once\n');
+      stop.abort();
+    };
+    io.signals.on(name, handler);
+    return { name, handler };
+  });
+  try {
+    const node = await start(stop.signal).catch((error: unknown) => {
+      if (stop.signal.aborted) return undefined;
+      throw error;
+    });
+    if (node === undefined) return 'ok';
+    if (!stop.signal.aborted) onReady(node);
+    await Promise.race([asked, node.ended]);
+    await node.stop();
+    return 'ok';
+  } finally {
+    for (const { name, handler } of handlers) io.signals.off(name, handler);
+  }
+}

@@ -1,0 +1,4 @@
+import { build, ensureInstalled } from './house.js';
+
+await ensureInstalled();
+await build();

@@ -1,0 +1,30 @@
+/**
+ * Everything that must hold: types, lint, format, tests. Words select test files only
+ * (`npm test -- tests/wire`). The last line is always `N passed, N failed`.
+ */
+
+import { ensureBuilt, ensureInstalled, existing, runTool } from './house.js';
+
+await ensureInstalled();
+
+const checks = [
+  ['tsc', ['--noEmit', '-p', 'tsconfig.json']],
+  ['oxlint', ['--type-aware', ...existing('src', 'tests', 'bench')]],
+  ['biome', ['format', '.']],
+];
+
+let failed = 0;
+for (const [tool, words] of checks) {
+  if ((await runTool(tool, words)) === 0) continue;
+  failed += 1;
+  console.error(`\nfailed: ${tool} ${words.join(' ')}`);
+}
+
+if (failed > 0) {
+  console.log(`\n0 passed, ${failed} failed`);
+  process.exit(1);
+}
+
+// Some tests run the program as its users do.
+await ensureBuilt();
+process.exitCode = await runTool('vitest', ['run', ...process.argv.slice(2)]);

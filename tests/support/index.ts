@@ -1,0 +1,7 @@
+export { connect } from './connect.ts';
+export { withServers } from './with-servers.ts';
+export type { ServersFixture } from './with-servers.ts';
+export { pgbench, psql, whyNoTool } from './tools.ts';
+export type { ToolResult } from './tools.ts';
+export { waitFor } from './wait-for.ts';
+export type { WaitForOptions } from './wait-for.ts';

@@ -1,0 +1,38 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startDemoMembers } from '../../src/testing/index.ts';
+import { connect } from '../support/index.ts';
+
+test('demo: the members keep addresses, password and data from run to run', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'lockstep-test-'));
+  const dir = join(home, '.demo');
+
+  const first = await startDemoMembers({ dir, count: 2 });
+  for (const { url } of first.members) {
+    const client = await connect(url);
+    const { rows } = await client.query<{ who: string; db: string; super: boolean; fsync: string }>(
+      `select current_user as who, current_database() as db, rolsuper as super, current_setting('fsync') as fsync
+       from pg_roles where rolname = current_user`,
+    );
+    expect(rows).toEqual([{ who: 'app', db: 'demo', super: true, fsync: 'on' }]);
+    await client.query('create table kept (n int)');
+    await client.end();
+    const wrong = url.replace(first.password, 'wrong');
+    await expect(connect(wrong)).rejects.toMatchObject({ code: '28P01' });
+  }
+  expect((await stat(join(dir, 'password'))).mode & 0o777).toBe(0o600);
+  await first.stop();
+  await expect(connect(first.members[0]?.url ?? '')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+
+  const second = await startDemoMembers({ dir, count: 2 });
+  expect(second.members).toEqual(first.members);
+  for (const { url } of second.members) {
+    const client = await connect(url);
+    expect((await client.query('select from kept')).rowCount).toBe(0);
+    await client.end();
+  }
+  await second.stop();
+  await rm(home, { recursive: true });
+});

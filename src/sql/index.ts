@@ -1,0 +1,18 @@
+export { Classifier } from './classifier.ts';
+export type { ClassifierLimits, SessionReading } from './classifier.ts';
+export { classifyHead } from './oversized.ts';
+export { quoteIdent, quoteLiteral } from './quote.ts';
+export { routeReason } from './route-reason.ts';
+export { trailBytesOf } from './server-reading.ts';
+export type { TrailBytes } from './server-reading.ts';
+export type {
+  Draft,
+  FunctionCatalog,
+  IsolationLevel,
+  Refusal,
+  RelationName,
+  Statement,
+  StatementKind,
+  TransactionOptions,
+  Volatility,
+} from './statement.ts';

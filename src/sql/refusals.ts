@@ -1,0 +1,93 @@
+/** What Lockstep does not carry, said before anything has changed. */
+import type { Draft, Refusal } from './statement.ts';
+
+const NOT_SUPPORTED = '0A000';
+const INSUFFICIENT_PRIVILEGE = '42501';
+const PROGRAM_LIMIT = '54000';
+
+export const refusals = {
+  indexConcurrently: refusal(
+    'CREATE and DROP INDEX CONCURRENTLY cannot be replicated: they commit in the middle',
+    'Leave out CONCURRENTLY.',
+  ),
+  detachConcurrently: refusal(
+    'DETACH PARTITION CONCURRENTLY cannot be replicated: it commits in the middle',
+    'Leave out CONCURRENTLY.',
+  ),
+  database: refusal(
+    'databases cannot be created, changed or dropped through Lockstep: each member is one database',
+    'Do it on each member, around Lockstep.',
+  ),
+  tablespace: refusal(
+    'tablespaces cannot be managed through Lockstep: they are places on one server',
+    'Do it on each member, around Lockstep.',
+  ),
+  alterSystem: refusal(
+    'ALTER SYSTEM cannot be replicated: it changes the configuration file of one server',
+    'Change the configuration of each member.',
+  ),
+  load: refusal(
+    'LOAD cannot be replicated: it loads a library into one server process',
+    'Use session_preload_libraries on each member.',
+  ),
+  serverFile: refusal(
+    'COPY to or from a file or program on the server cannot be replicated',
+    'Use COPY FROM STDIN or COPY TO STDOUT.',
+  ),
+  twoPhase: refusal(
+    'prepared transactions (PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED) are not supported',
+    'Use COMMIT.',
+  ),
+  largeObject: refusal(
+    'large objects are not supported: their changes cannot be captured',
+    'Use a bytea column.',
+  ),
+  uncaptured: (name: string): Refusal =>
+    refusal(`${name}() is not supported: what it changes cannot be captured`, 'Call it on each member.'),
+  catalogWrite: (name: string): Refusal =>
+    refusal(
+      `system catalog "${name}" cannot be changed directly: such changes cannot be captured`,
+      'Use the DDL command for it.',
+    ),
+  controlSchema: refusal(
+    'schema "lockstep" belongs to Lockstep and cannot be changed through it',
+    'It may be read.',
+    INSUFFICIENT_PRIVILEGE,
+  ),
+  controlTrigger: refusal(
+    'this would change triggers by which Lockstep captures changes',
+    'Name your own triggers one by one, without ALL or USER.',
+    INSUFFICIENT_PRIVILEGE,
+  ),
+  alwaysTrigger: refusal(
+    'ENABLE ALWAYS and ENABLE REPLICA are not supported: such triggers and rules would fire again on the replicas',
+    'Use ENABLE TRIGGER or ENABLE RULE.',
+  ),
+  replicationRole: refusal(
+    'session_replication_role cannot be changed: capture would stop',
+    'Disable single triggers with ALTER TABLE ... DISABLE TRIGGER name.',
+  ),
+  subscription: refusal(
+    'subscriptions are not supported: rows that arrive by logical replication would pass around Lockstep',
+  ),
+  unknown: (node: string): Refusal => refusal(`statements of the kind ${node} are not supported`),
+  tooLarge: (bytes: number): Refusal =>
+    refusal(
+      `the statement is too large to be examined (${bytes} bytes)`,
+      'Send data as parameters, with COPY or in several INSERTs.',
+      PROGRAM_LIMIT,
+    ),
+  tooDeep: refusal(
+    'the statement is nested too deeply to be examined',
+    'Split it or flatten its expressions.',
+    '54001',
+  ),
+} as const;
+
+function refusal(message: string, hint?: string, sqlState = NOT_SUPPORTED): Refusal {
+  return hint === undefined ? { message, sqlState } : { message, hint, sqlState };
+}
+
+export function refuse(tag: string, reason: Refusal): Draft {
+  return { kind: 'refused', tag, refusal: reason };
+}

@@ -1,0 +1,32 @@
+import type { Socket } from 'node:net';
+
+/** A connection whose user is known. It has been sent AuthenticationOk and nothing after it. */
+export interface AuthenticatedClient {
+  /**
+   * Paused. The only listeners left are the listener's own on `close` and `error`: they count the client and keep a
+   * broken connection from ending the process.
+   */
+  readonly socket: Socket;
+  /** Bytes that came behind the login. They are to be read before those of the socket. */
+  readonly rest: Buffer;
+  readonly user: ClientUser;
+  /** The settings asked for at start-up, in the order in which they take effect. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** Of protocol 3: the client's, or ours where the client's is newer. */
+  readonly protocolMinor: number;
+  readonly cancel: CancelKey;
+}
+
+export interface ClientUser {
+  readonly name: string;
+  /** As configured, for logging in to the members. Absent for a user who needs none. */
+  readonly password: string | undefined;
+  /** The one whose name and password the cluster itself uses. */
+  readonly isClusterUser: boolean;
+}
+
+/** What BackendKeyData tells the client, and what a cancel request has to repeat. */
+export interface CancelKey {
+  readonly pid: number;
+  readonly key: Buffer;
+}

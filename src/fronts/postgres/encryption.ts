@@ -1,0 +1,46 @@
+import { constants, X509Certificate } from 'node:crypto';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+import type { Socket } from 'node:net';
+import { certificateHash } from '../../wire/postgres/index.ts';
+import { badCertificate } from './login-errors.ts';
+
+/** PEM text. Intermediate certificates follow the server's own. */
+export interface CertificateAndKey {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The listener's side of TLS. */
+export class Encryption {
+  readonly #context: SecureContext;
+  /** What a login is bound to; undefined where the certificate does not allow channel binding. */
+  readonly certificateHash: Buffer | undefined;
+
+  /** Throws `front.bad-certificate`. */
+  constructor({ cert, key }: CertificateAndKey) {
+    try {
+      this.#context = createSecureContext({
+        cert,
+        key,
+        minVersion: 'TLSv1.2',
+        secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      });
+      this.certificateHash = certificateHash(new X509Certificate(cert).raw);
+    } catch (error) {
+      throw badCertificate(error as Error);
+    }
+  }
+
+  /** The encrypted stream over `socket`; the handshake is over when it emits `secure`. */
+  wrap(socket: Socket): TLSSocket {
+    const options = {
+      isServer: true,
+      secureContext: this.#context,
+      // A client that offers protocols and not ours has been led here from another kind of server.
+      ALPNProtocols: ['postgresql'],
+      highWaterMark: socket.writableHighWaterMark,
+    };
+    return new TLSSocket(socket, options);
+  }
+}

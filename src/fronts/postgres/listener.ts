@@ -1,0 +1,257 @@
+/**
+ * The door for PostgreSQL clients: from an accepted connection to an authenticated client, and nothing after it.
+ * Whatever strangers do, they hold a bounded number of places for a bounded time, and the program stays up.
+ */
+
+import { randomBytes, randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { deferred, invariant, LockstepError, systemClock } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
+import type { Logger } from '../../telemetry/index.ts';
+import { backend } from '../../wire/postgres/index.ts';
+import type { CancelRequest } from '../../wire/postgres/index.ts';
+import type { AuthenticatedClient, CancelKey } from './authenticated-client.ts';
+import { Authenticator } from './authenticator.ts';
+import type { AuthenticatorOptions } from './authenticator.ts';
+import { CancelRate, LoginPlaces } from './client-limits.ts';
+import { Encryption } from './encryption.ts';
+import type { CertificateAndKey } from './encryption.ts';
+import { ClientGone, LoginChannel } from './login-channel.ts';
+import {
+  cannotListen,
+  internalError,
+  loginTooSlow,
+  shuttingDown,
+  tooManyClients,
+  tooManyLogins,
+} from './login-errors.ts';
+import type { ListenPlace } from './login-errors.ts';
+import { login } from './login.ts';
+import type { LoggedIn } from './login.ts';
+import { writeFatal } from './write-fatal.ts';
+
+export interface PostgresListenerOptions extends ListenPlace {
+  /** Absent: connections stay in the clear. */
+  readonly tls?: CertificateAndKey | undefined;
+  readonly limits: {
+    readonly maxClients: number;
+    readonly maxPreAuthClients: number;
+    /** What a client may leave unread before writing to it has to wait. */
+    readonly clientBufferBytes: number;
+  };
+  /** How long a client may take to log in. */
+  readonly loginMs: number;
+  readonly authentication: AuthenticatorOptions;
+  /** The names that clients may use for the database; the first is the one to recommend. */
+  readonly databases: readonly string[];
+  /** Takes the client over. What it throws ends the connection. */
+  readonly onClient: (client: AuthenticatedClient) => Promise<void> | void;
+  /** Resolves when the request has been acted on, whether it was right or not. */
+  readonly onCancel: (pid: number, key: Buffer) => Promise<void>;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+}
+
+/** Connections beyond all places, that are being told so. Any more are dropped without a word. */
+const REFUSALS_AT_ONCE_MAX = 64;
+const BACKLOG = 511;
+const KEEP_ALIVE_MS = 60_000;
+/** A process id is a positive number to every client. */
+const PID_END = 2 ** 31;
+const SHORT_KEY_BYTES = 4;
+const LONG_KEY_BYTES = 32;
+/** Protocol 3.2 brought keys that cannot be guessed. */
+const LONG_KEY_MINOR = 2;
+
+export class PostgresListener {
+  readonly #options: PostgresListenerOptions;
+  readonly #clock: Clock;
+  readonly #encryption: Encryption | undefined;
+  readonly #server: Server;
+  readonly #loginPlaces: LoginPlaces;
+  readonly #cancelRate: CancelRate;
+  /** All that are open, before and after the login. */
+  readonly #connections = new Set<Socket>();
+  /** The pids of those that have logged in. */
+  readonly #pids = new Set<number>();
+  readonly #clientsGone = deferred();
+  #authenticator: Authenticator | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /** Throws `front.bad-certificate`. */
+  constructor(options: PostgresListenerOptions) {
+    const { limits, tls, clock = systemClock } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#encryption = tls === undefined ? undefined : new Encryption(tls);
+    this.#loginPlaces = new LoginPlaces(limits.maxPreAuthClients, clock);
+    this.#cancelRate = new CancelRate(clock);
+    this.#server = createServer({
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      highWaterMark: limits.clientBufferBytes,
+    });
+    this.#server.maxConnections = limits.maxClients + limits.maxPreAuthClients + REFUSALS_AT_ONCE_MAX;
+    this.#server.on('connection', (socket) => this.#accept(socket));
+  }
+
+  /** Where it listens: the port that the system chose, if it was asked to. */
+  get address(): ListenPlace {
+    const address = this.#server.address() as AddressInfo | null;
+    invariant(address !== null, 'the listener has been started');
+    return { host: address.address, port: address.port };
+  }
+
+  /** Clients that are logged in. */
+  get clients(): number {
+    return this.#pids.size;
+  }
+
+  /** Throws `front.port-in-use`, `front.port-forbidden`, `front.bad-host` or `front.cannot-listen`. */
+  async start(): Promise<void> {
+    const { host, port, authentication, logger } = this.#options;
+    this.#authenticator = await Authenticator.create(authentication);
+    await new Promise<void>((resolve, reject) => {
+      const fail = (error: Error) => reject(cannotListen({ host, port }, error));
+      this.#server.once('error', fail);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off('error', fail);
+        resolve();
+      });
+    });
+    // Out of file descriptors, say. The listener goes on and takes connections when it can.
+    this.#server.on('error', (error) => logger.warn({ error }, 'a connection could not be accepted'));
+  }
+
+  /**
+   * Lets nobody in any more, and says so to those who come. Resolves when the clients have left, or have been cut off
+   * after `graceMs`, and the port is free. Until then cancel requests are served.
+   */
+  stop({ graceMs }: { readonly graceMs: number }): Promise<void> {
+    this.#stopped ??= this.#drainAndClose(graceMs);
+    return this.#stopped;
+  }
+
+  async #drainAndClose(graceMs: number): Promise<void> {
+    if (!this.#server.listening) return;
+    if (this.#pids.size > 0) {
+      const cancel = this.#clock.after(graceMs, () => this.#clientsGone.resolve());
+      await this.#clientsGone.promise;
+      cancel();
+    }
+    const ends = [this.#server, ...this.#connections].map(closed);
+    this.#server.close();
+    for (const socket of this.#connections) socket.destroy();
+    await Promise.all(ends);
+  }
+
+  #accept(socket: Socket): void {
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
+    // Connections break. Whoever reads or writes learns it from `close`.
+    socket.on('error', () => {});
+    const ending = new AbortController();
+    const leave = this.#loginPlaces.enter(() => ending.abort(tooManyLogins()));
+    if (leave === undefined) {
+      writeFatal(socket, tooManyLogins(), this.#clock);
+      return;
+    }
+    const cancelTimer = this.#clock.after(this.#options.loginMs, () => ending.abort(loginTooSlow()));
+    const channel = new LoginChannel(socket, ending.signal);
+    void this.#receive(channel, ending.signal)
+      .catch((error: unknown) => this.#refuse(channel, error))
+      .finally(() => {
+        cancelTimer();
+        leave();
+      });
+  }
+
+  async #receive(channel: LoginChannel, signal: AbortSignal): Promise<void> {
+    invariant(this.#authenticator !== undefined, 'connections come after the start');
+    const result = await login(channel, {
+      authenticator: this.#authenticator,
+      encryption: this.#encryption,
+      databases: this.#options.databases,
+      checkOpen: () => this.#checkOpen(),
+    });
+    if (result.kind === 'cancel') await this.#cancel(channel.socket, result, signal);
+    else this.#handOver(channel, result);
+  }
+
+  /** The answer is the same whatever the request did: the connection ends. */
+  async #cancel(socket: Socket, { pid, key }: CancelRequest, signal: AbortSignal): Promise<void> {
+    const { logger, onCancel } = this.#options;
+    socket.resume();
+    const close = () => socket.end(() => socket.destroy());
+    signal.addEventListener('abort', close);
+    try {
+      if (this.#cancelRate.allows(socket.remoteAddress ?? '')) await onCancel(pid, key);
+      else logger.warn({ address: socket.remoteAddress }, 'too many cancel requests: one was ignored');
+    } catch (error) {
+      logger.error({ error, pid }, 'a cancel request failed');
+    } finally {
+      // Not before the statement has been told to stop: clients wait for this before they send the next one.
+      signal.removeEventListener('abort', close);
+      close();
+    }
+  }
+
+  #handOver(channel: LoginChannel, { user, parameters, protocolMinor }: LoggedIn): void {
+    const { limits, logger } = this.#options;
+    this.#checkOpen();
+    if (this.#pids.size >= limits.maxClients) throw tooManyClients();
+    const { socket } = channel;
+    if (socket.destroyed) throw new ClientGone();
+    const cancel = this.#makeCancelKey(protocolMinor);
+    this.#pids.add(cancel.pid);
+    socket.once('close', () => this.#forget(cancel.pid));
+    channel.write(backend.authenticationOk);
+    logger.debug(
+      { user: user.name, address: socket.remoteAddress, pid: cancel.pid },
+      'a client has logged in',
+    );
+    const client = { socket, rest: channel.takeRest(), user, parameters, protocolMinor, cancel };
+    void this.#serve(client).catch((error: unknown) => this.#refuse(channel, error));
+  }
+
+  async #serve(client: AuthenticatedClient): Promise<void> {
+    await this.#options.onClient(client);
+  }
+
+  #forget(pid: number): void {
+    this.#pids.delete(pid);
+    if (this.#stopped !== undefined && this.#pids.size === 0) this.#clientsGone.resolve();
+  }
+
+  #makeCancelKey(protocolMinor: number): CancelKey {
+    let pid: number;
+    do pid = randomInt(1, PID_END);
+    while (this.#pids.has(pid));
+    return { pid, key: randomBytes(protocolMinor >= LONG_KEY_MINOR ? LONG_KEY_BYTES : SHORT_KEY_BYTES) };
+  }
+
+  #checkOpen(): void {
+    if (this.#stopped !== undefined) throw shuttingDown();
+  }
+
+  #refuse(channel: LoginChannel, error: unknown): void {
+    const { logger } = this.#options;
+    const { socket } = channel;
+    const address = socket.remoteAddress;
+    if (error instanceof ClientGone) {
+      socket.destroy();
+    } else if (error instanceof LockstepError) {
+      logger.info({ address, code: error.code, reason: error.message }, 'a connection was refused');
+      writeFatal(socket, error, this.#clock);
+    } else {
+      logger.error({ address, error }, 'a connection failed for an internal reason');
+      writeFatal(socket, internalError(error), this.#clock);
+    }
+  }
+}
+
+function closed(resource: Server | Socket): Promise<void> {
+  return new Promise((resolve) => resource.once('close', () => resolve()));
+}

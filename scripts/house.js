@@ -1,22 +1,14 @@
 /** What the scripts share: dependencies installed, program built. Nothing here needs more than Node and npm. */
 
 import { spawn } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-  chmodSync,
-} from 'node:fs';
+import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync, chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const built = join(root, 'dist', '.built');
-const installed = join(root, 'node_modules', '.package-lock.json');
+/** npm's own record of an installation, and ours: npm does not always renew its own. */
+const installed = ['.package-lock.json', '.installed'].map((name) => join(root, 'node_modules', name));
 
 /** Runs a program in the repository with its output shown; resolves to its exit status. */
 export function run(program, words) {
@@ -42,15 +34,15 @@ const tools = {
 /** Installs what package-lock.json names, when it is missing or the lock is newer. */
 export async function ensureInstalled() {
   const lock = join(root, 'package-lock.json');
-  if (modifiedMs(installed) >= modifiedMs(lock)) return;
+  if (Math.max(...installed.map(modifiedMs)) >= modifiedMs(lock)) return;
   console.log('Installing dependencies ...');
   // Development tools too: the program is built here. An install script may be blocked: nothing depends on one.
-  const words = ['ci', '--include=dev', '--include=optional', '--no-fund', '--no-audit', '--loglevel=error'];
+  // Not `npm ci`: it demands the optional packages of every platform in the lock, `install` only those of this one.
+  const words = ['install', '--no-save', '--include=dev', '--include=optional', '--no-fund', '--no-audit'];
   const npm = process.env.npm_execpath;
   const status = npm ? await run(process.execPath, [npm, ...words]) : await run('npm', words);
-  if (status !== 0) fail('npm ci failed: see above');
-  const now = new Date();
-  utimesSync(installed, now, now);
+  if (status !== 0) fail('npm install failed: see above');
+  writeFileSync(installed[1], '');
 }
 
 /** Builds when a source is newer than the last build. */

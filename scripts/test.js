@@ -8,13 +8,13 @@ import { ensureBuilt, ensureInstalled, existing, runTool } from './house.js';
 await ensureInstalled();
 
 const checks = [
-  ['tsc', ['--noEmit', '-p', 'tsconfig.json']],
-  ['oxlint', ['--type-aware', ...existing('src', 'tests', 'bench')]],
-  ['biome', ['format', '.']],
+  { tool: 'tsc', words: ['--noEmit', '-p', 'tsconfig.json'] },
+  { tool: 'oxlint', words: ['--type-aware', ...existing('src', 'tests', 'bench')] },
+  { tool: 'biome', words: ['format', '.'] },
 ];
 
 let failed = 0;
-for (const [tool, words] of checks) {
+for (const { tool, words } of checks) {
   if ((await runTool(tool, words)) === 0) continue;
   failed += 1;
   console.error(`\nfailed: ${tool} ${words.join(' ')}`);

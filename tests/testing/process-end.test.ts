@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../../src/testing/postgres/process-tree.ts';
 import { waitFor } from '../support/index.ts';
 
@@ -12,11 +13,19 @@ const kit = join(import.meta.dirname, '../../dist/testing/index.js');
 
 const owner = `
   const { startServers } = await import(${JSON.stringify(kit)});
-  const [server] = await startServers(1, { durable: false });
+  const [server] = await startServers(1, { durable: false, templates: process.env.TMPDIR });
   if (process.argv[1] === 'paused') await server.pause();
   process.on('message', () => process.exit());
   process.send({ pid: server.pid, dir: server.dir });
 `;
+
+let temporary: string;
+
+beforeAll(async () => {
+  temporary = await mkdtemp(join(tmpdir(), 'lockstep-test-'));
+});
+
+afterAll(() => rm(temporary, { recursive: true }));
 
 interface Case {
   readonly end: 'exit' | NodeJS.Signals;
@@ -37,8 +46,12 @@ test.for(cases)(
     if (!existsSync(kit)) skip('the program is not built');
     const child = spawn(process.execPath, ['--input-type=module', '--eval', owner, state], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // What a killed process leaves behind goes when the tests are done.
+      env: { ...process.env, TMPDIR: temporary },
     });
-    const [{ pid, dir }] = (await once(child, 'message')) as [{ pid: number; dir: string }];
+    const [told] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [unknown];
+    expect(told).toMatchObject({ pid: expect.any(Number) as number });
+    const { pid, dir } = told as { pid: number; dir: string };
     expect(isAlive(pid)).toBe(true);
     const ended = once(child, 'exit');
     if (end === 'exit') child.send('end');
@@ -47,6 +60,5 @@ test.for(cases)(
     await waitFor(() => !isAlive(pid), { what: 'the server to end' });
     const home = dirname(dir);
     expect(existsSync(home)).toBe(end === 'SIGKILL');
-    await rm(home, { recursive: true, force: true });
   },
 );

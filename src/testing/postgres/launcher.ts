@@ -25,9 +25,9 @@ export interface Launcher {
 }
 
 /**
- * - `direct`: as this process; not for root.
- * - `namespace`: root in a user namespace of its own, where it has another number. Needs no account and no chown.
- *   Containers often forbid it.
+ * - `direct`: as this process; not for root, nor for an account without a name, which PostgreSQL does not accept.
+ * - `namespace`: in a user namespace of its own, where this account has another number. Needs no second account and no
+ *   chown. Containers often forbid it.
  * - `capability`: as an ordinary account that may still pass every directory, so that neither the programs nor the data
  *   need to lie where that account could go by itself (below /root, say).
  * - `account`: as an ordinary account and nothing more.
@@ -69,42 +69,44 @@ export function workingLaunchers(binaries: PostgresBinaries): readonly Launcher[
 
 function candidates(): readonly Launcher[] {
   const dying = supportsParentDeathSignal() ? ['setpriv', '--pdeathsig=QUIT'] : [];
-  if (process.getuid?.() !== 0)
-    return [{ name: 'direct', prefix: dying, spawnAs: undefined, owner: undefined }];
   const owner = serverAccount();
-  const account = { name: 'account', prefix: dying, spawnAs: owner, owner } as const;
-  if (process.platform !== 'linux') return [account];
-  return [
-    {
-      name: 'namespace',
-      prefix: ['unshare', '--user', '--map-user=1000', '--map-group=1000', '--', ...dying],
-      spawnAs: undefined,
-      owner: undefined,
-    },
-    {
-      name: 'capability',
-      prefix: [
-        'setpriv',
-        `--reuid=${owner.uid}`,
-        `--regid=${owner.gid}`,
-        '--clear-groups',
-        '--inh-caps=+dac_override',
-        '--ambient-caps=+dac_override',
-        // Otherwise access(2) answers as if the capability were not there, and initdb does not find its own files.
-        '--securebits=+no_setuid_fixup',
-        '--pdeathsig=QUIT',
-      ],
-      spawnAs: undefined,
-      owner,
-    },
-    account,
-  ];
+  const direct: Launcher = { name: 'direct', prefix: dying, spawnAs: undefined, owner: undefined };
+  const account: Launcher = { name: 'account', prefix: dying, spawnAs: owner, owner };
+  const namespace: Launcher = {
+    name: 'namespace',
+    prefix: ['unshare', '--user', `--map-user=${owner.uid}`, `--map-group=${owner.gid}`, '--', ...dying],
+    spawnAs: undefined,
+    owner: undefined,
+  };
+  const capability: Launcher = {
+    name: 'capability',
+    prefix: [
+      'setpriv',
+      `--reuid=${owner.uid}`,
+      `--regid=${owner.gid}`,
+      '--clear-groups',
+      '--inh-caps=+dac_override',
+      '--ambient-caps=+dac_override',
+      // Otherwise access(2) answers as if the capability were not there, and initdb does not find its own files.
+      '--securebits=+no_setuid_fixup',
+      '--pdeathsig=QUIT',
+    ],
+    spawnAs: undefined,
+    owner,
+  };
+  const root = process.getuid?.() === 0;
+  if (process.platform !== 'linux') return root ? [account] : [direct];
+  return root ? [namespace, capability, account] : [direct, namespace];
 }
 
+/** The program can be read and run, and the account has a name. */
 function works(launcher: Launcher, binaries: PostgresBinaries): boolean {
-  const [command, words] = commandLine(launcher, join(binaries.directory, 'initdb'), ['--version']);
   const options = { env: { ...process.env, ...binaries.environment }, ...launcher.spawnAs, cwd: '/' };
-  return spawnSync(command, words, options).status === 0;
+  const trials = [
+    commandLine(launcher, join(binaries.directory, 'initdb'), ['--version']),
+    commandLine(launcher, 'id', ['-un']),
+  ];
+  return trials.every(([command, words]) => spawnSync(command, words, options).status === 0);
 }
 
 function supportsParentDeathSignal(): boolean {

@@ -31,7 +31,7 @@ export class PlainClient {
   readonly #deadlineMs: number;
   readonly #waiting: Message[] = [];
   #bytes = Buffer.alloc(0);
-  #arrival: Deferred<void> | undefined;
+  #arrival: Deferred | undefined;
   #ended: Error | undefined;
 
   private constructor(socket: Socket, deadlineMs: number) {

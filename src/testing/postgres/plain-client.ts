@@ -5,8 +5,7 @@
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { deferred, LockstepError } from '../../base/index.ts';
-import type { Deferred } from '../../base/index.ts';
+import { LockstepError } from '../../base/index.ts';
 import { ScramClient } from './scram.ts';
 
 export type TextRow = readonly (string | null)[];
@@ -31,7 +30,7 @@ export class PlainClient {
   readonly #deadlineMs: number;
   readonly #waiting: Message[] = [];
   #bytes = Buffer.alloc(0);
-  #arrival: Deferred | undefined;
+  #wake: () => void = () => {};
   #ended: Error | undefined;
 
   private constructor(socket: Socket, deadlineMs: number) {
@@ -142,8 +141,9 @@ export class PlainClient {
       const message = this.#waiting.shift();
       if (message) return message;
       if (this.#ended) throw this.#ended;
-      this.#arrival = deferred();
-      await this.#arrival.promise;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
   }
 
@@ -162,7 +162,7 @@ export class PlainClient {
       at = end;
     }
     this.#bytes = this.#bytes.subarray(at);
-    this.#arrival?.resolve();
+    this.#wake();
   }
 
   #end(cause: Error): void {
@@ -172,7 +172,7 @@ export class PlainClient {
       outcome: 'unknown',
       cause,
     });
-    this.#arrival?.resolve();
+    this.#wake();
   }
 }
 

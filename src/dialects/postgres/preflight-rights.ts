@@ -1,0 +1,138 @@
+/** What the role that Lockstep logs in with may do. A superuser passes them all by nature. */
+
+import { MemberError } from '../contract.ts';
+import { quoteIdent } from '../../sql/index.ts';
+import { isUserSchema, relationName, userRelations } from './catalog-sql.ts';
+import type { Check, CheckContext, Verdict } from './preflight-check.ts';
+import { fail, ok, some, warn } from './preflight-check.ts';
+
+const insufficientPrivilege = '42501';
+
+export const rightsChecks: readonly Check[] = [
+  {
+    name: 'superuser',
+    look: ({ role, superuser }) =>
+      Promise.resolve(
+        superuser
+          ? ok(`role ${role}`)
+          : warn(
+              `role ${role} is none: schema statements hidden in functions, and those made around Lockstep, cannot be detected`,
+              `ALTER ROLE ${quoteIdent(role)} SUPERUSER;`,
+            ),
+      ),
+  },
+  { name: 'rights on the database', look: databaseRights },
+  {
+    name: 'rights on schemas',
+    look: async ({ ask, role }) => {
+      const rows = await ask(
+        `SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE ${isUserSchema('n.nspname')} AND NOT has_schema_privilege(n.oid, 'USAGE') ORDER BY 1`,
+      );
+      const names = rows.map(([name]) => name ?? '');
+      return names.length === 0
+        ? ok('all usable')
+        : fail(`none on ${some(names)}`, `GRANT USAGE ON SCHEMA ${names.join(', ')} TO ${quoteIdent(role)};`);
+    },
+  },
+  {
+    name: 'rights on tables',
+    // Of materialized views only the reading is ours: refreshing them is the statement of their owner.
+    look: (context) =>
+      relationRights(context, 'TABLE', 'rpm', [
+        'SELECT',
+        'INSERT',
+        'UPDATE',
+        'DELETE',
+        'TRUNCATE',
+        'TRIGGER',
+      ]),
+  },
+  {
+    name: 'rights on sequences',
+    look: (context) => relationRights(context, 'SEQUENCE', 'S', ['SELECT', 'USAGE', 'UPDATE']),
+  },
+  { name: 'ownership of tables', look: ownership },
+  {
+    name: 'session_replication_role',
+    look: async (context) => {
+      try {
+        await context.ask(`SET LOCAL session_replication_role = 'replica'`);
+        return ok('may be set');
+      } catch (error) {
+        if (!(error instanceof MemberError) || error.sqlState !== insufficientPrivilege) throw error;
+        const role = quoteIdent(context.role);
+        return fail(
+          `role ${context.role} may not set it, so user triggers would fire twice`,
+          context.version >= 150_000
+            ? `GRANT SET ON PARAMETER session_replication_role TO ${role};`
+            : `ALTER ROLE ${role} SUPERUSER;`,
+        );
+      }
+    },
+  },
+  {
+    name: 'row security',
+    look: async ({ ask, role }) => {
+      const rows = await ask(
+        `SELECT ${relationName} FROM ${userRelations('rp')} WHERE row_security_active(c.oid) ORDER BY 1`,
+      );
+      return rows.length === 0
+        ? ok('hides no row from Lockstep')
+        : fail(
+            `policies hide rows of ${some(rows.flat())} from role ${role}`,
+            `ALTER ROLE ${quoteIdent(role)} BYPASSRLS;`,
+          );
+    },
+  },
+];
+
+async function databaseRights({ ask, role, database }: CheckContext): Promise<Verdict> {
+  const [[create, temporary, plpgsql] = []] = await ask(`
+    SELECT has_database_privilege(current_database(), 'CREATE') OR pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'lockstep'), 'USAGE') IS TRUE,
+      has_database_privilege(current_database(), 'TEMPORARY'), EXISTS (SELECT FROM pg_language WHERE lanname = 'plpgsql')`);
+  const missing = [...(create === 't' ? [] : ['CREATE']), ...(temporary === 't' ? [] : ['TEMPORARY'])];
+  if (missing.length > 0) {
+    return fail(
+      `${missing.join(' and ')} missing`,
+      `GRANT ${missing.join(', ')} ON DATABASE ${quoteIdent(database)} TO ${quoteIdent(role)};`,
+    );
+  }
+  return plpgsql === 't'
+    ? ok('may create schema and temporary tables')
+    : fail('the language plpgsql is missing', 'CREATE EXTENSION plpgsql;');
+}
+
+async function relationRights(
+  context: CheckContext,
+  kind: 'TABLE' | 'SEQUENCE',
+  relkinds: string,
+  privileges: readonly string[],
+): Promise<Verdict> {
+  // One row for each set of missing privileges, so that one GRANT serves a thousand tables.
+  const rows = await context.ask(`
+    SELECT missing, string_agg(name, ', ' ORDER BY name), count(*) FROM (
+      SELECT ${relationName} AS name, string_agg(p.privilege, ', ' ORDER BY p.place) AS missing
+      FROM ${userRelations(relkinds)}, unnest('{${privileges.join(',')}}'::text[]) WITH ORDINALITY p (privilege, place)
+      WHERE (c.relkind <> 'm' OR p.privilege = 'SELECT')
+        AND NOT CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, p.privilege) ELSE has_table_privilege(c.oid, p.privilege) END
+      GROUP BY 1) r GROUP BY missing ORDER BY missing`);
+  if (rows.length === 0) return ok(privileges.join(', '));
+  return fail(
+    rows.map(([missing, names]) => `no ${missing} on ${some((names ?? '').split(', '))}`).join('; '),
+    rows
+      .map(([missing, names]) => `GRANT ${missing} ON ${kind} ${names} TO ${quoteIdent(context.role)};`)
+      .join('\n'),
+  );
+}
+
+/** The TRIGGER right makes the capture triggers; replacing them when a table changes shape takes its owner. */
+async function ownership({ ask, role }: CheckContext): Promise<Verdict> {
+  const rows = await ask(
+    `SELECT quote_ident(pg_get_userbyid(c.relowner)), count(*) FROM ${userRelations('rp')} WHERE NOT pg_has_role(c.relowner, 'USAGE') GROUP BY 1 ORDER BY 1`,
+  );
+  if (rows.length === 0) return ok('owner of all, or a member of the owner');
+  return warn(
+    `not the owner of ${rows.map(([owner, count]) => `${count} tables of ${owner}`).join(', ')}: changes of their shape cannot be followed`,
+    rows.map(([owner]) => `GRANT ${owner} TO ${quoteIdent(role)};`).join('\n'),
+  );
+}

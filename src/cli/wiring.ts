@@ -1,14 +1,130 @@
-/** Joins the command line to the engine. Loaded only by the commands that need it. */
-import { LockstepError } from '../base/index.ts';
-import type { Program } from './program.ts';
+/** Joins the command line to the rest. Loaded only by the commands that need it. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LockstepError, messageOf } from '../base/index.ts';
+import { loadConfig } from '../config/index.ts';
+import { FileStateStore } from '../coordination/index.ts';
+import { comparePreflight, detachMember, preflightMember } from '../dialects/postgres/index.ts';
+import type { PreflightReport } from '../dialects/postgres/index.ts';
+import { buildMembers, LockstepNode } from '../node/index.ts';
+import { startDemoMembers } from '../testing/index.ts';
+import type { Finding, Program } from './program.ts';
 
 export const program: Program = {
-  serve: () => Promise.reject(notWired('serve')),
-  check: () => Promise.reject(notWired('check')),
-  detach: () => Promise.reject(notWired('detach')),
-  demo: () => Promise.reject(notWired('demo')),
+  serve: (config, options) => LockstepNode.start({ config, ...options }),
+
+  async check(config) {
+    const built = buildMembers(config);
+    const reports = new Map<string, PreflightReport>();
+    const members = await Promise.all(
+      built.members.map(async ({ member, config: { id, url } }) => {
+        const findings = await lookAt(async () => {
+          const report = await member.useBare((connection) =>
+            preflightMember(connection, { memberId: id, clusterId: config.cluster }),
+          );
+          reports.set(id, report);
+          return report.items;
+        });
+        return { id, url, findings };
+      }),
+    );
+    return { members, cluster: reports.size > 1 ? comparePreflight(reports) : [] };
+  },
+
+  async detach(config) {
+    // Holding the state proves that no node runs on it.
+    const store = await FileStateStore.open(config.state);
+    try {
+      const built = buildMembers(config);
+      const members = await Promise.all(
+        built.members.map(async ({ member, config: { id } }) => {
+          try {
+            const { removed, found } = await member.useBare((connection) => detachMember(connection));
+            return {
+              id,
+              ok: true,
+              message: removed ? `removed: ${found.join(', ')}` : 'there was nothing to remove',
+            };
+          } catch (error) {
+            return { id, ok: false, message: messageOf(error) };
+          }
+        }),
+      );
+      if (members.every((member) => member.ok)) await store.forget();
+      return { members };
+    } finally {
+      await store.close();
+    }
+  },
+
+  async demo({ directory, port, onProgress, ...options }) {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    onProgress('Starting three PostgreSQL servers …');
+    const servers = await startDemoMembers({ dir: join(directory, 'members') });
+    try {
+      const configFile = join(directory, 'lockstep.yaml');
+      await writeFile(configFile, demoConfiguration(servers, port), { mode: 0o600 });
+      const config = await loadConfig(configFile, process.env);
+      onProgress('Starting the node …');
+      const node = await LockstepNode.start({ config, ...options });
+      const { host, port: taken } = splitAddress(node.address);
+      return {
+        address: node.address,
+        ended: node.ended,
+        stop: async () => {
+          await node.stop();
+          await servers.stop();
+        },
+        connection: {
+          host,
+          port: taken,
+          username: servers.username,
+          password: servers.password,
+          database: servers.database,
+        },
+        members: servers.members.map(({ id, url }) => ({ id, url: withoutCredentials(url) })),
+        configFile,
+      };
+    } catch (error) {
+      await servers.stop();
+      throw error;
+    }
+  },
 };
 
-function notWired(command: string): LockstepError {
-  return new LockstepError({ code: 'cli.not-wired', message: `${command} is not part of this build` });
+async function lookAt(work: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  try {
+    return await work();
+  } catch (error) {
+    const hint = error instanceof LockstepError ? error.hint : undefined;
+    const cure = hint ?? 'Start the server, and check url, username and password in the configuration.';
+    return [{ name: 'connection', ok: 'fail', found: messageOf(error), cure }];
+  }
+}
+
+function demoConfiguration(servers: Awaited<ReturnType<typeof startDemoMembers>>, port: number): string {
+  return [
+    '# Written by `lockstep demo` at each start.',
+    'cluster: demo',
+    'dialect: postgres',
+    `username: ${servers.username}`,
+    `password: { file: ./members/password }`,
+    'members:',
+    ...servers.members.map(({ id, url }) => `  - { id: ${id}, url: "${withoutCredentials(url)}" }`),
+    `listen: { postgres: "127.0.0.1:${port}" }`,
+    'state: ./state',
+    '',
+  ].join('\n');
+}
+
+function withoutCredentials(url: string): string {
+  const parsed = new URL(url);
+  parsed.username = '';
+  parsed.password = '';
+  return parsed.toString();
+}
+
+function splitAddress(address: string): { host: string; port: number } {
+  const at = address.lastIndexOf(':');
+  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
 }

@@ -1,6 +1,6 @@
 /** The few things that a state store does to a disk, so that a simulated one can stand in and fail between any two of them. */
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, rename } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LockstepError } from '../base/index.ts';
 import { systemCodeOf } from './system-code.ts';
@@ -13,6 +13,8 @@ export interface Disk {
   /** Atomic. Durable only after `syncDirectory`. */
   rename(from: string, to: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
+  /** Durable only after `syncDirectory`. No error when there is none. */
+  remove(path: string): Promise<void>;
   /** Makes the directory, for its owner only, or checks the one that is there. */
   makeDirectory(path: string): Promise<void>;
 }
@@ -49,6 +51,8 @@ export const realDisk: Disk = {
   },
 
   rename,
+
+  remove: (path) => rm(path, { force: true }),
 
   async syncDirectory(path) {
     if (!POSIX) return;

@@ -77,6 +77,13 @@ export class FileStateStore implements StateStore {
     return saved;
   }
 
+  /** Nothing is remembered any more: the next start is a first one. For a cluster that has been taken apart. */
+  async forget(): Promise<void> {
+    await this.#queue;
+    await this.#disk.remove(join(this.#directory, FILE));
+    await this.#disk.syncDirectory(this.#directory);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -62,9 +62,15 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
     case 'CallStmt':
       return draftCall(body, catalog);
     case 'DoStmt':
-      return { kind: 'write', tag: 'DO', because: 'a code block may write' };
+      return { kind: 'write', tag: 'DO', because: 'a code block may write', runsCode: true };
     case 'ExecuteStmt':
-      return { kind: 'write', tag: 'EXECUTE', because: 'it may write', name: text(body.name) ?? '' };
+      return {
+        kind: 'write',
+        tag: 'EXECUTE',
+        because: 'it may write',
+        name: text(body.name) ?? '',
+        runsCode: true,
+      };
     case 'NotifyStmt':
       return { kind: 'write', tag: 'NOTIFY', because: 'it notifies', name: text(body.conditionname) ?? '' };
     case 'LockStmt':

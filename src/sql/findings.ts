@@ -21,6 +21,7 @@ export interface Findings {
   locks?: true;
   /** The target of SELECT INTO, as a tree. */
   into?: Ast;
+  runsCode?: true;
   sessionLock?: true;
   transactionLock?: true;
   setsConfig?: true;
@@ -220,6 +221,7 @@ class Walk {
       case 'member':
         return this.#primary(`it calls ${name}(), which answers for one member`);
       case 'write':
+        found.runsCode = true;
         found.write ??= `it calls ${name}(), which may write`;
         return;
       case 'large-object':

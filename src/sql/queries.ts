@@ -35,6 +35,7 @@ function draftFrom(tag: string, found: Findings): Draft {
 function flagsOf(found: Findings): Partial<Draft> {
   return {
     ...(found.readsClock && { readsClock: true }),
+    ...(found.runsCode && { runsCode: true }),
     ...(found.transactionLock && { transactionLock: true }),
     ...(found.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(found.setsConfig && { setsConfig: true }),
@@ -85,7 +86,7 @@ export function draftCall(body: Ast, catalog: FunctionCatalog): Draft {
   const call = asNode(body.funccall);
   const found = findIn({ FuncCall: call }, catalog);
   if (found.refusal !== undefined) return refuse('CALL', found.refusal);
-  return { kind: 'write', tag: 'CALL', because: 'a procedure may write', ...flagsOf(found) };
+  return { kind: 'write', tag: 'CALL', because: 'a procedure may write', ...flagsOf(found), runsCode: true };
 }
 
 /** `inner` drafts the statement explained: only ANALYZE runs it. */

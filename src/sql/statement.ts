@@ -84,6 +84,8 @@ export interface Statement {
   readonly copy?: 'in' | 'out';
   /** Calls now() or its kind: answers within one transaction agree only on one member. */
   readonly readsClock?: true;
+  /** Runs code that is not in the text: what it changes, sequences among it, and how much, cannot be seen. */
+  readonly runsCode?: true;
   /** Takes or frees an advisory lock that outlives the transaction. */
   readonly sessionLock?: true;
   /** Takes an advisory lock until the transaction ends, so the rest of it belongs where the lock is. */

@@ -61,6 +61,11 @@ export class SimulatedDisk implements Disk {
   }
 
   // oxlint-disable-next-line require-await
+  async remove(path: string): Promise<void> {
+    this.#step('remove', () => this.#visible.delete(basename(path)));
+  }
+
+  // oxlint-disable-next-line require-await
   async syncDirectory(): Promise<void> {
     this.#step('sync directory', () => {
       this.#durable = new Map(this.#visible);

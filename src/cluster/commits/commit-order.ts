@@ -1,0 +1,193 @@
+/**
+ * The one order. A transaction takes its place (CSN) when it holds all its locks; its fate is known later and in any
+ * order; it is handed to the replicas only when the fate of every lower place is known; its client is answered when the
+ * last active replica has applied it.
+ *
+ *   open ──write set──▶ received ──COMMIT──▶ committed ──every replica──▶ acknowledged
+ *     │                     │
+ *     └──── refused, lost ──┴──▶ dead
+ *
+ * `received` survives the loss of the primary: the cluster then decides "committed", because the old primary may have
+ * let others see it. `open` does not: nobody can finish it, so it is decided "dead".
+ */
+
+import { deferred, invariant } from '../../base/index.ts';
+import type { Deferred } from '../../base/index.ts';
+import type { CommitRecord, WriteSet } from '../../dialects/contract.ts';
+
+export type Fate = 'open' | 'received' | 'committed' | 'empty' | 'dead';
+
+export interface Ticket {
+  readonly csn: number;
+  readonly term: number;
+  readonly slot: number;
+  /** The COMMIT itself may still be refused (SERIALIZABLE), so holding the write set does not decide it. */
+  readonly mayBeRefused: boolean;
+  readonly fate: Fate;
+  /** Settles when the fate is final: 'committed' only after every active replica has applied it. */
+  readonly outcome: Promise<'committed' | 'dead'>;
+}
+
+interface Entry extends Ticket {
+  fate: Fate;
+  writeSet: WriteSet | null;
+  /** A dead place that replicas must record, because the old primary may have used it. */
+  tombstone: boolean;
+  readonly settled: Deferred<'committed' | 'dead'>;
+}
+
+export interface CommitOrderHooks {
+  /** A record whose turn has come, for every replica. */
+  dispatch(record: CommitRecord): void;
+  /** The lowest CSN that every active replica has applied; Infinity without replicas. */
+  appliedEverywhere(): number;
+  /** Where in the ring of the commit log this record belongs. */
+  slotFor(csn: number): number;
+}
+
+export class CommitOrder {
+  readonly #hooks: CommitOrderHooks;
+  /** By CSN, ascending: places not yet dispatched. */
+  readonly #waiting = new Map<number, Entry>();
+  /** Dispatched and not yet applied everywhere, ascending. */
+  #dispatched: Entry[] = [];
+  #term: number;
+  #last: number;
+  #head: number;
+
+  constructor(hooks: CommitOrderHooks, start: { term: number; lastCsn: number }) {
+    this.#hooks = hooks;
+    this.#term = start.term;
+    this.#last = start.lastCsn;
+    this.#head = start.lastCsn;
+  }
+
+  /** The highest place given out: whatever the primary shows to a reader now is not above it. */
+  get lastOpened(): number {
+    return this.#last;
+  }
+
+  /** Every place up to here is decided and handed to the replicas. */
+  get dispatched(): number {
+    return this.#head;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size + this.#dispatched.length;
+  }
+
+  open(options: { mayBeRefused: boolean }): Ticket {
+    const csn = ++this.#last;
+    const settled = deferred<'committed' | 'dead'>();
+    // Whoever waits may have gone away with its client.
+    settled.promise.catch(() => undefined);
+    const entry: Entry = {
+      csn,
+      term: this.#term,
+      slot: this.#hooks.slotFor(csn),
+      mayBeRefused: options.mayBeRefused,
+      fate: 'open',
+      writeSet: null,
+      tombstone: false,
+      settled,
+      outcome: settled.promise,
+    };
+    this.#waiting.set(csn, entry);
+    return entry;
+  }
+
+  received(ticket: Ticket, writeSet: WriteSet | null): void {
+    const entry = this.#entry(ticket);
+    if (entry === undefined || entry.fate !== 'open') {
+      writeSet?.release();
+      return;
+    }
+    entry.fate = 'received';
+    entry.writeSet = writeSet;
+  }
+
+  committed(ticket: Ticket): void {
+    const entry = this.#entry(ticket);
+    if (entry === undefined || isFinal(entry.fate)) return;
+    invariant(entry.fate === 'received', 'a commit is confirmed only after its write set was received');
+    this.#decide(entry, entry.writeSet === null ? 'empty' : 'committed');
+    this.#pump();
+  }
+
+  /** The transaction did not happen. `tombstone`: record that, because somebody may yet turn up who thinks it did. */
+  dead(ticket: Ticket, options: { tombstone: boolean }): void {
+    const entry = this.#entry(ticket);
+    if (entry === undefined || isFinal(entry.fate)) return;
+    entry.tombstone = options.tombstone;
+    this.#decide(entry, 'dead');
+    this.#pump();
+  }
+
+  /** The primary is gone for good: every open place is decided now, from what is in hand. */
+  primaryLost(): readonly number[] {
+    const died: number[] = [];
+    for (const entry of this.#waiting.values()) {
+      if (isFinal(entry.fate)) continue;
+      if (entry.fate === 'received' && (!entry.mayBeRefused || entry.writeSet === null)) {
+        this.#decide(entry, entry.writeSet === null ? 'empty' : 'committed');
+      } else {
+        died.push(entry.csn);
+        entry.tombstone = true;
+        this.#decide(entry, 'dead');
+      }
+    }
+    this.#pump();
+    return died;
+  }
+
+  /** Called whenever a replica has applied more, or there are fewer to wait for. */
+  acknowledge(): void {
+    const level = this.#hooks.appliedEverywhere();
+    let done = 0;
+    for (const entry of this.#dispatched) {
+      if (entry.csn > level) break;
+      entry.settled.resolve(entry.fate === 'dead' ? 'dead' : 'committed');
+      entry.writeSet?.release();
+      done += 1;
+    }
+    if (done > 0) this.#dispatched = this.#dispatched.slice(done);
+  }
+
+  #entry(ticket: Ticket): Entry | undefined {
+    return this.#waiting.get(ticket.csn);
+  }
+
+  #decide(entry: Entry, fate: 'committed' | 'empty' | 'dead'): void {
+    entry.fate = fate;
+    if (fate === 'committed') return;
+    entry.writeSet?.release();
+    entry.writeSet = null;
+    // Nothing has to reach a replica, so nothing has to be waited for.
+    entry.settled.resolve(fate === 'dead' ? 'dead' : 'committed');
+  }
+
+  #pump(): void {
+    let moved = false;
+    for (;;) {
+      const entry = this.#waiting.get(this.#head + 1);
+      if (entry === undefined || !isFinal(entry.fate)) break;
+      this.#waiting.delete(entry.csn);
+      this.#head = entry.csn;
+      moved = true;
+      if (entry.fate === 'committed' || entry.tombstone) {
+        this.#dispatched.push(entry);
+        this.#hooks.dispatch({
+          csn: entry.csn,
+          term: entry.term,
+          slot: entry.slot,
+          writeSet: entry.writeSet,
+        });
+      }
+    }
+    if (moved) this.acknowledge();
+  }
+}
+
+function isFinal(fate: Fate): boolean {
+  return fate === 'committed' || fate === 'empty' || fate === 'dead';
+}

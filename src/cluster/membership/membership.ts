@@ -1,0 +1,197 @@
+/**
+ * Who takes part. One door for every change, and a durable record before the change has effect: a crash between the two
+ * finds a member recorded inactive that was still active, which is harmless, never the other way round.
+ */
+
+import { LockstepError } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
+import type { NodeState, RememberedMember, StateStore } from '../../coordination/index.ts';
+import { memberStates } from './member-states.ts';
+import type { MemberEvent, MemberState } from './member-states.ts';
+
+export interface MemberEntry {
+  readonly id: string;
+  readonly url: string;
+  readonly state: MemberState;
+  readonly reason: string | undefined;
+  readonly since: string;
+}
+
+export interface MembershipChange {
+  readonly before: MemberEntry;
+  readonly after: MemberEntry;
+  readonly version: number;
+}
+
+export interface MembershipOptions {
+  readonly clusterId: string;
+  readonly store: StateStore;
+  readonly clock: Clock;
+  readonly term: number;
+  readonly version: number;
+  readonly members: readonly MemberEntry[];
+  readonly primary: string | null;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  #members: readonly MemberEntry[];
+  #version: number;
+  #term: number;
+  #primary: string | null;
+  #lastCsn = 0;
+  /** Changes one at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.#members = options.members;
+    this.#version = options.version;
+    this.#term = options.term;
+    this.#primary = options.primary;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get term(): number {
+    return this.#term;
+  }
+
+  get primary(): string | null {
+    return this.#primary;
+  }
+
+  get members(): readonly MemberEntry[] {
+    return this.#members;
+  }
+
+  get active(): readonly string[] {
+    return this.#members.filter((member) => member.state === 'active').map((member) => member.id);
+  }
+
+  entry(id: string): MemberEntry | undefined {
+    return this.#members.find((member) => member.id === id);
+  }
+
+  /**
+   * Applies one event. Resolves when the outcome is on disk and in effect; undefined when nothing changed. Throws when
+   * the event does not apply, when the last active member would go, or when the record could not be made.
+   */
+  change(
+    id: string,
+    event: MemberEvent,
+    reason: string,
+    options: { primary?: string } = {},
+  ): Promise<MembershipChange | undefined> {
+    return this.#inTurn(async () => {
+      const before = this.entry(id);
+      if (before === undefined) throw unknownMember(id, this.#members);
+      const step = memberStates[before.state][event];
+      if (step === 'refuse') {
+        throw new LockstepError({
+          code: 'cluster.event-refused',
+          message: `member ${id} is ${before.state}: ${event} does not apply`,
+          hint:
+            before.state === 'held'
+              ? `An operator took it out; to bring it back: lockstep member activate ${id}`
+              : '',
+        });
+      }
+      if (step === 'same') return undefined;
+      if (before.state === 'active' && this.active.length === 1) {
+        throw new LockstepError({
+          code: 'cluster.last-active-member',
+          message: `member ${id} is the last active one and stays active: ${reason}`,
+          hint: 'Bring another member back first.',
+        });
+      }
+      const after: MemberEntry = {
+        ...before,
+        state: step,
+        reason: step === 'active' ? undefined : reason,
+        since: this.#options.clock.wallTime().toISOString(),
+      };
+      const members = this.#members.map((member) => (member.id === id ? after : member));
+      await this.#record(members, this.#version + 1, options.primary ?? this.#primary);
+      return { before, after, version: this.#version };
+    });
+  }
+
+  movePrimary(primary: string): Promise<void> {
+    return this.#inTurn(() => this.#record(this.#members, this.#version + 1, primary));
+  }
+
+  /** The first record of a term, made before the term is raised in any member. */
+  begin(term: number): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#term = term;
+      await this.#record(this.#members, this.#version + 1, this.#primary);
+    });
+  }
+
+  /** A hint for people; never relied on. */
+  noteCsn(csn: number): void {
+    this.#lastCsn = csn;
+  }
+
+  async #record(members: readonly MemberEntry[], version: number, primary: string | null): Promise<void> {
+    const state: NodeState = {
+      clusterId: this.#options.clusterId,
+      term: this.#term,
+      version,
+      members: members.map(remembered),
+      primary,
+      lastCsn: this.#lastCsn,
+    };
+    await this.#options.store.save(state);
+    this.#members = members;
+    this.#version = version;
+    this.#primary = primary;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work);
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+export function unknownMember(id: string, members: readonly { readonly id: string }[]): LockstepError {
+  return new LockstepError({
+    code: 'cluster.unknown-member',
+    message: `there is no member ${id}`,
+    hint: `Members are: ${members.map((member) => member.id).join(', ')}`,
+  });
+}
+
+function remembered(member: MemberEntry): RememberedMember {
+  return {
+    id: member.id,
+    url: member.url,
+    active: member.state === 'active',
+    ...(member.reason === undefined ? {} : { reason: member.reason }),
+    since: member.since,
+    held: member.state === 'held',
+  };
+}
+
+/** From what was remembered. A configured member that is not remembered has never been trusted. */
+export function entryOf(
+  member: { id: string; url: string },
+  memory: RememberedMember | undefined,
+  now: Date,
+): MemberEntry {
+  if (memory === undefined) {
+    return {
+      id: member.id,
+      url: member.url,
+      state: 'new',
+      reason: 'never yet part of the cluster',
+      since: now.toISOString(),
+    };
+  }
+  const state = memory.active ? 'active' : memory.held ? 'held' : 'inactive';
+  return { id: member.id, url: member.url, state, reason: memory.reason, since: memory.since };
+}

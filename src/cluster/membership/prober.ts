@@ -1,0 +1,88 @@
+/** Asks the active members regularly, each over its own connection, whether they can still commit. */
+
+import { messageOf, withDeadline } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type { Member } from '../../dialects/contract.ts';
+import type { EngineEventBody } from '../../telemetry/index.ts';
+
+export interface ProbeSettings {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly threshold: number;
+}
+
+export interface ProberOptions {
+  readonly clock: Clock;
+  readonly settings: ProbeSettings;
+  members(): readonly Member[];
+  /** A regular probe has failed. What that means is decided elsewhere. */
+  onUnfit(id: string, error: MemberError): void;
+  raise(event: EngineEventBody): void;
+}
+
+export class Prober {
+  readonly #options: ProberOptions;
+  readonly #asking = new Map<string, Promise<MemberError | undefined>>();
+  readonly #failing = new Set<string>();
+  #cancel: (() => void) | undefined;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { clock, settings } = this.#options;
+    this.#cancel = clock.after(settings.intervalMs, () => {
+      for (const member of this.#options.members()) void this.#watch(member);
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Undefined: the member answered and can commit. Never rejects; never takes longer than the deadline of a probe. */
+  ask(id: string): Promise<MemberError | undefined> {
+    const member = this.#options.members().find((candidate) => candidate.id === id);
+    if (member === undefined)
+      return Promise.resolve(new MemberError(id, 'unfit', `member ${id} is not active`));
+    const running = this.#asking.get(id);
+    if (running !== undefined) return running;
+    const asking = this.#probe(member).finally(() => this.#asking.delete(id));
+    this.#asking.set(id, asking);
+    return asking;
+  }
+
+  async #watch(member: Member): Promise<void> {
+    const error = await this.ask(member.id);
+    if (error === undefined) {
+      if (this.#failing.delete(member.id))
+        this.#options.raise({ type: 'member-recovered', member: member.id });
+      return;
+    }
+    if (!this.#failing.has(member.id)) {
+      this.#failing.add(member.id);
+      this.#options.raise({ type: 'member-unfit', member: member.id, reason: error.message });
+    }
+    this.#options.onUnfit(member.id, error);
+  }
+
+  async #probe(member: Member): Promise<MemberError | undefined> {
+    const { clock, settings } = this.#options;
+    try {
+      await withDeadline(clock, settings.timeoutMs, member.probe(), () => {
+        return new MemberError(
+          member.id,
+          'gone',
+          `member ${member.id} has not answered a probe within ${settings.timeoutMs} ms`,
+        );
+      });
+      return undefined;
+    } catch (error) {
+      return error instanceof MemberError ? error : new MemberError(member.id, 'gone', messageOf(error));
+    }
+  }
+}

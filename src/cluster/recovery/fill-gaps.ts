@@ -1,0 +1,89 @@
+/**
+ * After a crash the commit logs of the trusted members say who has what. A commit that one of them has and another lacks
+ * may have been acknowledged or seen, so it is given to the others, in CSN order, before the first client is let in.
+ */
+
+import { LockstepError } from '../../base/index.ts';
+import type { CommitRecord, Member } from '../../dialects/contract.ts';
+import type { World } from '../cluster.ts';
+
+interface Logged {
+  readonly csn: number;
+  readonly term: number;
+  readonly slot: number;
+  readonly dead: boolean;
+}
+
+/** How far below the lowest end of a log a commit can be missing: more than can ever be in flight at once. */
+const windowCsns = 20_000;
+
+/** Returns the CSN at which all of them then end. */
+export async function fillGaps(
+  members: readonly Member[],
+  term: number,
+  raise: World['raise'],
+): Promise<number> {
+  const ends = await Promise.all(members.map(async (member) => (await member.inspect()).lastCsn));
+  const after = Math.max(0, Math.min(...ends) - windowCsns);
+  const logs = await Promise.all(members.map((member) => member.log.list(after)));
+  // A segment that only some have dropped is not a gap: what is compared begins where every log has begun.
+  const floor = Math.max(after, ...logs.map((log) => (log[0]?.csn ?? 1) - 1));
+  const lowest = Math.min(floor, ...ends);
+  const all = new Map<number, { record: Logged; from: Member }>();
+  for (const [index, log] of logs.entries()) {
+    for (const record of log) {
+      if (record.csn <= lowest) continue;
+      const known = all.get(record.csn);
+      if (known === undefined) all.set(record.csn, { record, from: members[index] as Member });
+      else if (known.record.term !== record.term || known.record.dead !== record.dead)
+        throw contradiction(known.from, members[index] as Member, record.csn);
+    }
+  }
+  const order = [...all.keys()].sort((a, b) => a - b);
+  for (const [index, member] of members.entries()) {
+    const has = new Set((logs[index] as readonly Logged[]).map((record) => record.csn));
+    const missing = order.filter((csn) => !has.has(csn));
+    if (missing.length > 0) await give(member, missing, all, term, raise);
+  }
+  return Math.max(0, ...ends);
+}
+
+async function give(
+  member: Member,
+  missing: readonly number[],
+  all: ReadonlyMap<number, { record: Logged; from: Member }>,
+  term: number,
+  raise: World['raise'],
+): Promise<void> {
+  const link = await member.openApply(term);
+  try {
+    for (const csn of missing) {
+      const known = all.get(csn);
+      if (known === undefined) continue;
+      const { record, from } = known;
+      const writeSet = record.dead ? null : await from.log.read(csn);
+      const full: CommitRecord = { csn, term: record.term, slot: record.slot, writeSet };
+      await link.apply([full]);
+      writeSet?.release();
+    }
+  } finally {
+    link.close();
+  }
+  const first = missing[0] as number;
+  const from = all.get(first)?.from.id ?? '';
+  raise({
+    type: 'recovery-filled',
+    member: member.id,
+    from,
+    firstCsn: first,
+    lastCsn: missing.at(-1) as number,
+  });
+}
+
+function contradiction(one: Member, other: Member, csn: number): LockstepError {
+  return new LockstepError({
+    code: 'cluster.logs-contradict',
+    message: `members ${one.id} and ${other.id} have different commits with the number ${csn}: one of them was changed by somebody else`,
+    hint: 'Name the member that is right: lockstep serve --trust <id>',
+  });
+}

@@ -1,0 +1,56 @@
+/** What a session tells its client when the work could not be finished elsewhere. One place for all of it. */
+
+import { LockstepError, messageOf } from '../../base/index.ts';
+import type { MemberError } from '../../dialects/contract.ts';
+
+export function cannotReplay(why: string): LockstepError {
+  return new LockstepError({
+    code: 'session.cannot-replay',
+    message: `the member that ran this transaction was lost and ${why}`,
+    hint: 'Nothing of the transaction took effect. Run it again.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '40001',
+  });
+}
+
+export function answerCutShort(error: MemberError): LockstepError {
+  return new LockstepError({
+    code: 'session.answer-cut-short',
+    message: `the member was lost in the middle of its answer: ${error.message}`,
+    hint: 'Nothing took effect. Run the statement again.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '40001',
+  });
+}
+
+export function sessionStateLost(what: string): LockstepError {
+  return new LockstepError({
+    code: 'session.state-lost',
+    message: `the primary was moved, and this session held ${what} there, which cannot be moved`,
+    hint: 'An open transaction was rolled back. Connect again.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '57P01',
+  });
+}
+
+export function noMember(error: unknown): LockstepError {
+  return new LockstepError({
+    code: 'session.no-member',
+    message: `no member can take this session now: ${messageOf(error)}`,
+    hint: 'Nothing took effect.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: (error as { sqlState?: string }).sqlState ?? '08006',
+  });
+}
+
+export function transactionAborted(): LockstepError {
+  return new LockstepError({
+    code: 'session.transaction-aborted',
+    message: 'current transaction is aborted, commands ignored until end of transaction block',
+    sqlState: '25P02',
+  });
+}

@@ -1,0 +1,591 @@
+/**
+ * One client's conversation with the cluster: which member runs what, how a transaction is committed, and what happens
+ * when a member is lost in between. It knows the effect of a request, never its meaning.
+ */
+
+import { invariant } from '../../base/index.ts';
+import type { LockstepError } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
+import type { Cluster, PrimaryUser } from '../cluster.ts';
+import { HeldAnswer, nobody } from './held-answer.ts';
+import {
+  answerCutShort,
+  cannotReplay,
+  noMember,
+  sessionStateLost,
+  transactionAborted,
+} from './session-errors.ts';
+import { SessionSettings } from './session-settings.ts';
+
+export type Effect = 'read' | 'primary-read' | 'write';
+
+/** A request with all that the engine needs to know of it. */
+export interface Work {
+  readonly request: unknown;
+  readonly effect: Effect;
+  /** Requests of our own around it, in the same transaction; their answers nobody sees unless they fail. */
+  readonly before?: readonly unknown[];
+  readonly after?: readonly unknown[];
+  /** The client sends data while it runs, so it cannot be run twice. */
+  readonly takesInput?: boolean;
+  /** It cannot be told how much it changes. */
+  readonly unknownSize?: boolean;
+  /** Runs as it is, in no transaction of ours: VACUUM. */
+  readonly bare?: boolean;
+  readonly bytes: number;
+  /** A member could not give the answer although it was taken for a read: remember that. */
+  readonly onUnsuitable?: (as: Effect) => void;
+}
+
+export interface BeginOptions {
+  readonly begin: unknown;
+  readonly readOnly: boolean;
+  /** COMMIT itself may be refused (SERIALIZABLE). */
+  readonly mayBeRefused: boolean;
+}
+
+export interface SessionLimits {
+  readonly heldAnswerBytes: number;
+  readonly replayBytes: number;
+  readonly replayStatements: number;
+  readonly replayMs: number;
+  readonly largeBytes: number;
+  readonly largeRows: number;
+}
+
+export interface SessionHooks {
+  /** How a transaction for one statement begins. */
+  readonly autocommit: () => BeginOptions;
+  /** A message from the primary outside of any answer. */
+  unasked(message: Buffer): void;
+  /** The connection to the primary broke while nothing ran on it. */
+  primaryLost(): void;
+  /** The session cannot go on. */
+  ended(error: LockstepError | MemberError): void;
+}
+
+interface Transaction {
+  readonly options: BeginOptions;
+  link: SessionLink | undefined;
+  readonly log: { readonly work: Work; readonly digest: number }[];
+  bytes: number;
+  rows: number;
+  unknownSize: boolean;
+  /** Why it cannot be run again. */
+  unrepeatable: string | undefined;
+  /** Lost for good: the client has been told, and has not yet ended it. */
+  failed: boolean;
+}
+
+export class Session implements PrimaryUser {
+  readonly settings = new SessionSettings();
+  readonly #cluster: Cluster;
+  readonly #identity: SessionIdentity;
+  readonly #limits: SessionLimits;
+  readonly #hooks: SessionHooks;
+  readonly #links = new Map<string, SessionLink>();
+  readonly #unregister: () => void;
+  #transaction: Transaction | undefined;
+  #busyWriting = false;
+  #running: SessionLink | undefined;
+  #last: SessionLink | undefined;
+  #committing = false;
+  #seenCsn = 0;
+  #pinned: string | undefined;
+  #closed = false;
+
+  constructor(cluster: Cluster, identity: SessionIdentity, limits: SessionLimits, hooks: SessionHooks) {
+    this.#cluster = cluster;
+    this.#identity = identity;
+    this.#limits = limits;
+    this.#hooks = hooks;
+    this.#unregister = cluster.register(this);
+  }
+
+  /** Connects to the primary: what a client may ask for is known from there. */
+  async open(): Promise<SessionLink> {
+    return await this.#primaryLink();
+  }
+
+  get transaction(): 'none' | 'open' | 'failed' {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return 'none';
+    return transaction.failed || transaction.link?.transaction === 'failed' ? 'failed' : 'open';
+  }
+
+  get inTransaction(): boolean {
+    return this.#busyWriting || this.#transaction?.link !== undefined;
+  }
+
+  get pinned(): string | undefined {
+    return this.#pinned;
+  }
+
+  /** The session depends on state that only its connection to the primary has. */
+  pin(what: string): void {
+    this.#pinned ??= what;
+  }
+
+  unpin(): void {
+    this.#pinned = undefined;
+  }
+
+  /** The links as they are; for what concerns each connection, like forgetting a prepared statement. */
+  links(): Iterable<SessionLink> {
+    return this.#links.values();
+  }
+
+  /** The link of the last request; none before the first. */
+  runningLinks(): Iterable<SessionLink> {
+    return this.#last === undefined ? [] : [this.#last];
+  }
+
+  /** Connections besides the primary's are closed: they know things that have been taken back. */
+  forgetOthers(): void {
+    for (const [id, link] of this.#links) {
+      if (id === this.#cluster.primary.id) continue;
+      this.#links.delete(id);
+      link.close();
+    }
+  }
+
+  /** The link that takes the client's data. */
+  get inputLink(): SessionLink | undefined {
+    return this.#running;
+  }
+
+  begin(options: BeginOptions): void {
+    invariant(this.#transaction === undefined, 'a transaction is open already');
+    this.#transaction = {
+      options,
+      link: undefined,
+      log: [],
+      bytes: 0,
+      rows: 0,
+      unknownSize: false,
+      unrepeatable: undefined,
+      failed: false,
+    };
+  }
+
+  get begun(): boolean {
+    return this.#transaction?.link !== undefined;
+  }
+
+  /** Before its first statement an open transaction can still be told how to begin. */
+  amendBegin(options: BeginOptions): void {
+    const transaction = this.#transaction;
+    invariant(
+      transaction !== undefined && transaction.link === undefined,
+      'only what has not begun can be amended',
+    );
+    this.#transaction = { ...transaction, options };
+  }
+
+  /** Runs one request. Errors of the statement go to the sink; a rejection means that there is no answer from a member. */
+  async run(work: Work, sink: AnswerSink): Promise<Answer> {
+    const transaction = this.#transaction;
+    if (transaction !== undefined) return await this.#runInTransaction(transaction, work, sink);
+    if (work.bare) return await this.#runBare(work, sink);
+    if (work.effect === 'write') return await this.#autocommit(work, sink);
+    return await this.#read(work, sink);
+  }
+
+  /** Ends the open transaction. 'rolled-back': it had failed before. 'refused': its error is in the sink. */
+  async commit(sink: AnswerSink): Promise<'committed' | 'rolled-back' | 'refused'> {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return 'committed';
+    try {
+      if (this.transaction === 'failed') {
+        await transaction.link?.rollback().catch(() => undefined);
+        return 'rolled-back';
+      }
+      if (transaction.link === undefined) return 'committed';
+      if (transaction.options.readOnly) {
+        await transaction.link.endReadOnly().catch(() => undefined);
+        return 'committed';
+      }
+      for (;;) {
+        const outcome = await this.#commitWrites(transaction, sink);
+        if (outcome !== 'dead') return outcome;
+        await this.#repeat(transaction, 'its commit did not reach the other members');
+      }
+    } finally {
+      this.#transaction = undefined;
+    }
+  }
+
+  async rollback(): Promise<void> {
+    const transaction = this.#transaction;
+    this.#transaction = undefined;
+    // A lost link has rolled back by itself.
+    await transaction?.link?.rollback().catch(() => undefined);
+  }
+
+  /** Stops what runs now. Never a commit: once that has begun it is carried through. */
+  async cancel(): Promise<void> {
+    if (!this.#committing) await this.#running?.cancel();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#unregister();
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  abandonPrimary(memberId: string): void {
+    const link = this.#links.get(memberId);
+    if (link === undefined) return;
+    this.#links.delete(memberId);
+    link.close();
+    if (this.#pinned !== undefined) this.#hooks.ended(sessionStateLost(this.#pinned));
+  }
+
+  async #read(work: Work, sink: AnswerSink): Promise<Answer> {
+    const tried = new Set<string>();
+    const primaryOnly = work.effect === 'primary-read' || this.#pinned !== undefined;
+    for (;;) {
+      const reader = primaryOnly ? undefined : this.#cluster.chooseReader(this.#seenCsn, tried);
+      const member = reader === undefined ? undefined : this.#cluster.member(reader.id);
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
+      let link: SessionLink | undefined;
+      try {
+        const atPrimary = member === undefined || member.id === this.#cluster.primary.id;
+        link = atPrimary ? await this.#primaryLink() : await this.#link(member);
+        const answer = await this.#runOn(link, work.request, held, undefined, atPrimary ? 'writes' : 'any');
+        if (answer.unsuitable !== undefined) {
+          held.drop();
+          const effect = answer.unsuitable === 'writes' ? 'write' : 'primary-read';
+          work.onUnsuitable?.(effect);
+          return effect === 'write'
+            ? await this.#autocommit({ ...work, effect }, sink)
+            : await this.#read({ ...work, effect }, sink);
+        }
+        this.#seenCsn = Math.max(this.#seenCsn, this.#cluster.visibleCsn(link.memberId));
+        held.release();
+        return answer;
+      } catch (error) {
+        if (!(error instanceof MemberError)) throw error;
+        if (held.passedOn) throw answerCutShort(error);
+        if (link === undefined && member === undefined) throw noMember(error);
+        tried.add(error.memberId);
+        if (error.blame === 'gone')
+          await this.#noteTrouble(error, link?.memberId === this.#cluster.primary.id);
+      }
+    }
+  }
+
+  /** A read need not wait for the verdict on a replica, but has nowhere else to go without a primary. */
+  async #noteTrouble(error: MemberError, primary: boolean): Promise<void> {
+    const verdict = this.#cluster.trouble(error.memberId, error);
+    if (primary) await verdict;
+    else verdict.catch(() => undefined);
+  }
+
+  /** As it is, on the primary: statements that no transaction may contain. */
+  async #runBare(work: Work, sink: AnswerSink): Promise<Answer> {
+    const link = await this.#primaryLink();
+    try {
+      return await this.#runOn(link, work.request, sink, undefined, 'no');
+    } catch (error) {
+      throw error instanceof MemberError ? answerCutShort(error) : error;
+    }
+  }
+
+  /** A transaction of one request: answered only when it is on every active member. */
+  async #autocommit(work: Work, sink: AnswerSink): Promise<Answer> {
+    const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
+    this.begin(this.#hooks.autocommit());
+    const transaction = this.#transaction as Transaction;
+    this.#busyWriting = true;
+    try {
+      const answer = await this.#runInTransaction(transaction, work, held);
+      if (answer.failed) {
+        await this.rollback();
+        held.release();
+        return answer;
+      }
+      const outcome = await this.commit(new AfterHeld(held, sink));
+      if (outcome === 'committed') held.release();
+      return outcome === 'committed' ? answer : { ...answer, failed: true };
+    } finally {
+      this.#transaction = undefined;
+      this.#busyWriting = false;
+    }
+  }
+
+  async #runInTransaction(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
+    if (transaction.failed) throw transactionAborted();
+    for (;;) {
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
+      try {
+        const answer = await this.#step(transaction, work, held);
+        held.release();
+        this.#record(transaction, work, answer);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof MemberError)) throw error;
+        if (held.passedOn || work.takesInput) {
+          transaction.failed = true;
+          throw answerCutShort(error);
+        }
+        await this.#repeat(transaction, error.message, error);
+      }
+    }
+  }
+
+  /** One request of a transaction, with what belongs around it. Begins the transaction if it has not begun. */
+  async #step(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
+    const first = transaction.link === undefined;
+    const link = transaction.link ?? (await this.#placeOf(transaction));
+    transaction.link = link;
+    let begin = first ? transaction.options.begin : undefined;
+    for (const own of work.before ?? []) {
+      const answer = await this.#runOwn(link, own, sink, begin);
+      begin = undefined;
+      if (answer.failed) return answer;
+    }
+    const answer = await this.#runOn(link, work.request, sink, begin, 'no');
+    if (answer.failed) return answer;
+    for (const own of work.after ?? []) {
+      const after = await this.#runOwn(link, own, sink, undefined);
+      if (after.failed) return after;
+    }
+    return answer;
+  }
+
+  /** A request of our own: only its error is the client's to see. */
+  async #runOwn(link: SessionLink, request: unknown, sink: AnswerSink, begin: unknown): Promise<Answer> {
+    const answerOnly = new HeldAnswer(sink, Infinity);
+    const answer = await this.#runOn(link, request, answerOnly, begin, 'no');
+    if (answer.failed) answerOnly.release();
+    return answer;
+  }
+
+  async #placeOf(transaction: Transaction): Promise<SessionLink> {
+    if (!transaction.options.readOnly || this.#pinned !== undefined) return await this.#primaryLink();
+    const tried = new Set<string>();
+    for (
+      let reader = this.#cluster.chooseReader(this.#seenCsn, tried);
+      reader !== undefined;
+      reader = this.#cluster.chooseReader(this.#seenCsn, tried)
+    ) {
+      const member = this.#cluster.member(reader.id);
+      if (member === undefined || member.id === this.#cluster.primary.id) break;
+      try {
+        return await this.#link(member);
+      } catch (error) {
+        if (!(error instanceof MemberError)) throw error;
+        tried.add(member.id);
+        if (error.blame === 'gone') await this.#noteTrouble(error, false);
+      }
+    }
+    return await this.#primaryLink();
+  }
+
+  #record(transaction: Transaction, work: Work, answer: Answer): void {
+    const { replayBytes, replayStatements } = this.#limits;
+    transaction.rows += answer.rows;
+    transaction.bytes += work.bytes;
+    transaction.unknownSize ||= work.unknownSize === true;
+    if (work.takesInput) transaction.unrepeatable = 'it took in data that is not kept';
+    else if (transaction.bytes > replayBytes || transaction.log.length >= replayStatements)
+      transaction.unrepeatable = 'it is too long to be run again';
+    if (transaction.unrepeatable === undefined) transaction.log.push({ work, digest: answer.digest });
+    else transaction.log.length = 0;
+  }
+
+  /** The transaction again, from its beginning, on the member that is the primary now. Equal answers, or 40001. */
+  async #repeat(transaction: Transaction, why: string, error?: MemberError): Promise<void> {
+    const { clock } = this.#cluster.world;
+    const until = clock.monotonicMs() + this.#limits.replayMs;
+    let cause = error;
+    for (;;) {
+      if (cause !== undefined) await this.#noteTrouble(cause, !transaction.options.readOnly);
+      if (this.#closed) throw cannotReplay('the client is gone');
+      transaction.link = undefined;
+      if (transaction.unrepeatable !== undefined) return this.#giveUp(transaction, transaction.unrepeatable);
+      if (clock.monotonicMs() > until)
+        return this.#giveUp(transaction, `it could not be run again in time (${why})`);
+      try {
+        for (const { work, digest } of transaction.log) {
+          const answer = await this.#step(transaction, work, nobody);
+          if (answer.digest !== digest) {
+            this.#cluster.world.raise({
+              type: 'session-replayed',
+              session: 0,
+              statements: transaction.log.length,
+              answers: 'different',
+            });
+            await (transaction.link as SessionLink | undefined)?.rollback().catch(() => undefined);
+            return this.#giveUp(transaction, 'its statements give other answers now');
+          }
+        }
+        if (transaction.log.length > 0)
+          this.#cluster.world.raise({
+            type: 'session-replayed',
+            session: 0,
+            statements: transaction.log.length,
+            answers: 'equal',
+          });
+        return;
+      } catch (failure) {
+        if (!(failure instanceof MemberError)) throw failure;
+        cause = failure;
+      }
+    }
+  }
+
+  #giveUp(transaction: Transaction, why: string): never {
+    transaction.failed = true;
+    throw cannotReplay(why);
+  }
+
+  async #commitWrites(transaction: Transaction, sink: AnswerSink): Promise<'committed' | 'refused' | 'dead'> {
+    const link = transaction.link as SessionLink;
+    const { order } = this.#cluster;
+    let bytes = transaction.bytes;
+    if (link.lost !== undefined) {
+      await this.#noteTrouble(link.lost, true);
+      return 'dead';
+    }
+    try {
+      if (transaction.unknownSize) bytes = Math.max(bytes, await link.pendingBytes());
+    } catch (error) {
+      if (!(error instanceof MemberError)) throw error;
+      await this.#noteTrouble(error, true);
+      return 'dead';
+    }
+    const large = bytes > this.#limits.largeBytes || transaction.rows > this.#limits.largeRows;
+    this.#committing = true;
+    // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
+    const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused });
+    try {
+      const outcome = await link.commit({
+        csn: ticket.csn,
+        term: ticket.term,
+        slot: ticket.slot,
+        large,
+        onWriteSet: (writeSet) => order.received(ticket, writeSet),
+        sink,
+      });
+      if (outcome === 'refused') {
+        order.dead(ticket, { tombstone: false });
+        await link.rollback().catch(() => undefined);
+        return 'refused';
+      }
+      order.committed(ticket);
+      const fate = await ticket.outcome;
+      if (fate === 'committed') this.#seenCsn = Math.max(this.#seenCsn, ticket.csn);
+      return fate;
+    } catch (error) {
+      if (!(error instanceof MemberError)) {
+        order.dead(ticket, { tombstone: false });
+        link.close();
+        throw error;
+      }
+      const fate = await this.#cluster.settleCommit(ticket, link, error);
+      if (fate === 'committed') this.#seenCsn = Math.max(this.#seenCsn, ticket.csn);
+      return fate;
+    } finally {
+      this.#committing = false;
+    }
+  }
+
+  async #runOn(
+    link: SessionLink,
+    request: unknown,
+    sink: AnswerSink,
+    begin: unknown,
+    mayBeUnsuitable: 'no' | 'writes' | 'any',
+  ): Promise<Answer> {
+    const load = this.#cluster.load(link.memberId);
+    const { clock } = this.#cluster.world;
+    const since = clock.monotonicMs();
+    load.started();
+    this.#running = link;
+    this.#last = link;
+    try {
+      return await link.run(request, sink, {
+        settings: this.settings.missingOn(link),
+        begin,
+        mayBeUnsuitable,
+      });
+    } finally {
+      this.#running = undefined;
+      load.ended(clock.monotonicMs() - since);
+    }
+  }
+
+  async #primaryLink(): Promise<SessionLink> {
+    for (let attempt = 0; ; attempt++) {
+      await this.#cluster.gate.passed();
+      const { primary } = this.#cluster;
+      try {
+        const link = await this.#link(primary);
+        if (primary.id === this.#cluster.primary.id && this.#cluster.gate.open) return link;
+      } catch (error) {
+        if (!(error instanceof MemberError)) throw error;
+        if (error.blame !== 'gone') throw noMember(error);
+        const verdict = await this.#cluster.trouble(primary.id, error);
+        if (verdict === 'alive' && attempt >= 3) throw noMember(error);
+      }
+    }
+  }
+
+  async #link(member: Member): Promise<SessionLink> {
+    const known = this.#links.get(member.id);
+    if (known !== undefined && known.lost === undefined) return known;
+    const link = await member.openSession(this.#identity, {
+      unasked: (id, message) => {
+        if (id === this.#cluster.primary.id) this.#hooks.unasked(message);
+      },
+      lost: (error) => this.#linkLost(link, error),
+    });
+    if (this.#closed) {
+      link.close();
+      throw new MemberError(member.id, 'client', 'the session was closed');
+    }
+    this.#links.set(member.id, link);
+    return link;
+  }
+
+  #linkLost(link: SessionLink, error: MemberError): void {
+    const current = this.#links.get(link.memberId) === link;
+    if (current) this.#links.delete(link.memberId);
+    if (this.#closed || !current) return;
+    const byTimeout = error.sqlState === '25P03' || error.sqlState === '57P05';
+    if (byTimeout) this.#hooks.ended(error);
+    else if (this.#pinned !== undefined && link.memberId === this.#cluster.primary.id)
+      this.#hooks.ended(sessionStateLost(this.#pinned));
+    else if (link.memberId === this.#cluster.primary.id) this.#hooks.primaryLost();
+  }
+}
+
+/** The error of a commit comes instead of the answer that was kept for its success. */
+class AfterHeld implements AnswerSink {
+  readonly #held: HeldAnswer;
+  readonly #sink: AnswerSink;
+
+  constructor(held: HeldAnswer, sink: AnswerSink) {
+    this.#held = held;
+    this.#sink = sink;
+  }
+
+  get passedOn(): boolean {
+    return this.#held.passedOn;
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#held.drop();
+    return this.#sink.write(bytes);
+  }
+
+  drained(): Promise<void> {
+    return this.#sink.drained();
+  }
+
+  inputWanted(): void {}
+}

@@ -1,0 +1,201 @@
+/**
+ * What the engine asks of a database product. The engine orders, decides and remembers; a dialect talks to members.
+ * Requests and answers of clients pass through as bytes that only the front and the dialect understand.
+ */
+
+/** The changes of one transaction, in order. `bytes` counts what it holds in memory or in its spool file. */
+export interface WriteSet {
+  readonly bytes: number;
+  /** The parts in order. May be read more than once. Each part holds whole changes. */
+  parts(): Iterable<Buffer> | AsyncIterable<Buffer>;
+  /** Frees what it occupies. Called once, when no member needs it any more. */
+  release(): void;
+}
+
+/** One place in the one order. Without a write set the transaction is dead: decided against, and recorded as such. */
+export interface CommitRecord {
+  readonly csn: number;
+  readonly term: number;
+  readonly slot: number;
+  readonly writeSet: WriteSet | null;
+}
+
+/** Who a failure belongs to; each dialect classifies its errors once, in one table. */
+export type Blame =
+  /** The statement's own: every member would answer the same. */
+  | 'client'
+  /** Another try may succeed: serialization failure, deadlock, lock timeout. */
+  | 'retry'
+  /** The member answers but cannot do its work: disk full, read-only, out of connections, wrong identity. */
+  | 'unfit'
+  /** The connection or the server is gone. */
+  | 'gone'
+  /** A newer node has taken over. */
+  | 'fenced';
+
+export class MemberError extends Error {
+  readonly memberId: string;
+  readonly blame: Blame;
+  readonly sqlState: string | undefined;
+
+  constructor(memberId: string, blame: Blame, message: string, sqlState?: string) {
+    super(message);
+    this.name = 'MemberError';
+    this.memberId = memberId;
+    this.blame = blame;
+    this.sqlState = sqlState;
+  }
+}
+
+/** What a member says of itself. `marks` is absent when it has never been part of a cluster. */
+export interface MemberReport {
+  readonly serverVersion: string;
+  readonly marks: MemberMarks | undefined;
+  readonly term: number;
+  /** The highest CSN in its commit log, or where its log began. */
+  readonly lastCsn: number;
+}
+
+export interface MemberMarks {
+  readonly clusterId: string;
+  readonly memberId: string;
+  readonly version: number;
+  readonly active: readonly string[];
+  readonly baseCsn: number;
+  /** Why this member must not be trusted, when a synchronisation did not finish. */
+  readonly incomplete: string | null;
+}
+
+/** Applies the one order to a replica over a connection of its own. One call at a time. */
+export interface ApplyLink {
+  /** All records in one transaction, with their commit records. Rejects with MemberError; then nothing was applied, or it is unknown. */
+  apply(records: readonly CommitRecord[]): Promise<void>;
+  /** The highest CSN that this member has recorded. */
+  lastCsn(): Promise<number>;
+  close(): void;
+}
+
+export interface MemberLog {
+  /** CSN, term and slot of each record above `afterCsn`, ascending. */
+  list(afterCsn: number): Promise<readonly { csn: number; term: number; slot: number; dead: boolean }[]>;
+  read(csn: number): Promise<WriteSet | null>;
+}
+
+/** Who a session is, on every member alike. */
+export interface SessionIdentity {
+  /** Undefined: the cluster's own user with each member's credentials. */
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  /** Start-up settings of the client. */
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+/** Where the bytes of an answer go. */
+export interface AnswerSink {
+  /** Some of the answer has left for the client: it can no longer be taken back. */
+  readonly passedOn: boolean;
+  /** Returns false when the reader is slow: the link stops reading until `drained` resolves. */
+  write(bytes: Buffer): boolean;
+  drained(): Promise<void>;
+  /** The member now expects data from the client (COPY FROM STDIN). */
+  inputWanted(): void;
+}
+
+/** How a request ended. */
+export interface Answer {
+  readonly failed: boolean;
+  readonly sqlState: string | undefined;
+  /** Digest of rows, tags and error codes: equal answers have equal digests. */
+  readonly digest: number;
+  /** Rows reported as changed, for the estimate of the write set's size. */
+  readonly rows: number;
+  /** Set when a read-only member may not give this answer: it writes, or it speaks of objects by this member's numbers. Nothing reached the sink. */
+  readonly unsuitable: 'writes' | 'member-specific' | undefined;
+}
+
+export type TransactionState = 'none' | 'open' | 'failed';
+
+export interface RunOptions {
+  /** Settings of the session that this connection lacks; they come first and their answers nobody sees. */
+  readonly settings: readonly unknown[];
+  /** Begin a transaction in front of the request, and nobody sees the answer. */
+  readonly begin: unknown;
+  /**
+   * Give the answer up, unseen, when it turns out not to be this member's to give: `writes` outside of a transaction
+   * that may, or `any`: also where it speaks of objects by numbers of this member.
+   */
+  readonly mayBeUnsuitable: 'no' | 'writes' | 'any';
+}
+
+export interface CommitOptions {
+  readonly csn: number;
+  readonly term: number;
+  readonly slot: number;
+  /** Ask for the write set first, in parts, and commit only when it is safely in hand. */
+  readonly large: boolean;
+  /** Called as soon as the write set is in hand, before the commit can be visible to anyone. */
+  readonly onWriteSet: (writeSet: WriteSet | null) => void;
+  readonly sink: AnswerSink;
+}
+
+/** One connection of a session to one member. One call at a time. */
+export interface SessionLink {
+  readonly memberId: string;
+  readonly transaction: TransactionState;
+  /** Set once the connection is of no more use. */
+  readonly lost: MemberError | undefined;
+  /** Runs a request. Rejects with MemberError ('gone') when the connection broke; nothing is known of the effect then. */
+  run(request: unknown, sink: AnswerSink, options: RunOptions): Promise<Answer>;
+  /** Ends a transaction that wrote. 'refused': the member rolled back and the error is in the sink. */
+  commit(options: CommitOptions): Promise<'committed' | 'refused'>;
+  rollback(): Promise<void>;
+  /** Ends a transaction that was begun read-only. */
+  endReadOnly(): Promise<void>;
+  /** How much the open transaction has changed, in bytes, near enough to choose how to commit it. */
+  pendingBytes(): Promise<number>;
+  /** Passes on what the client sends while data is wanted. False: wait for `inputDrained`. */
+  input(bytes: Buffer): boolean;
+  inputDrained(): Promise<void>;
+  /** The message that ends the data. */
+  inputEnds(frame: Buffer): void;
+  /** Asks the member to stop what this link runs. Resolves when the request was delivered. */
+  cancel(): Promise<void>;
+  /** The client closed a prepared statement: its name may come back with another meaning. */
+  forget(name: string): void;
+  close(): void;
+}
+
+/** What a member tells a session outside of any answer. */
+export interface SessionListener {
+  unasked(memberId: string, message: Buffer): void;
+  lost(error: MemberError): void;
+}
+
+/** One member, as the engine meets it. Every call has the deadline given by the dialect's options and rejects with MemberError. */
+export interface Member {
+  readonly id: string;
+  inspect(): Promise<MemberReport>;
+  /** Proves on a connection of its own that the member is itself and can commit. */
+  probe(): Promise<void>;
+  /** Makes what a member of a cluster needs inside itself; on one that has it, puts right what is missing. */
+  enroll(as: {
+    clusterId: string;
+    version: number;
+    active: readonly string[];
+    baseCsn: number;
+  }): Promise<void>;
+  raiseTerm(term: number): Promise<void>;
+  mark(marks: { version: number; active: readonly string[] }): Promise<void>;
+  openApply(term: number): Promise<ApplyLink>;
+  /** A connection that is read-only in the database's own terms, except in transactions that Lockstep begins for writing. */
+  openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink>;
+  /** Whether `csn` is committed here, once nobody can commit it any more. */
+  settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'>;
+  readonly log: MemberLog;
+  /** Empties a segment of the commit log. */
+  dropSegment(slot: number): Promise<void>;
+  close(): void;
+}
+
+/** Compares members that have no common history. Answers each difference as a sentence; none: they are equal. */
+export type ProveEqual = (members: readonly Member[]) => Promise<readonly string[]>;

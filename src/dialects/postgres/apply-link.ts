@@ -1,0 +1,373 @@
+/**
+ * Applies the one order to a replica. All records of a call go into one transaction together with their commit
+ * records, so what is applied and what is recorded can never differ. See DESIGN.md, "Apply".
+ */
+
+import { frontend } from '../../wire/postgres/index.ts';
+import type { Format } from '../../wire/postgres/index.ts';
+import { quoteIdent, quoteLiteral } from '../../sql/index.ts';
+import { MemberError } from '../contract.ts';
+import type { ApplyLink, CommitRecord } from '../contract.ts';
+import { binaryArray } from './binary-array.ts';
+import { pinnedSettings, sqlStates } from './control-schema.ts';
+import type { InternalConnection } from './internal-connection.ts';
+import { RowPlan } from './row-plan.ts';
+import type { RowChange, TablePlan } from './row-plan.ts';
+import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
+import type { TableStatements } from './table-shape.ts';
+import { readChanges } from './write-set.ts';
+import type { Change } from './write-set.ts';
+
+/** A write set above this is applied part by part, so that it never lies in memory whole. */
+const inOneGoBytes = 4 << 20;
+
+interface PreparedTable {
+  readonly statements: TableStatements;
+  readonly names: { readonly insert: string; readonly update: string; readonly remove: string };
+}
+
+/** How many rows each command of a pipeline must report, by position among the command tags; undefined: any. */
+type Expectation = { readonly table: string; readonly rows: number } | undefined;
+
+interface Pipeline {
+  readonly messages: Buffer[];
+  readonly expected: Expectation[];
+}
+
+export class PostgresApplyLink implements ApplyLink {
+  readonly #memberId: string;
+  readonly #connection: InternalConnection;
+  readonly #term: number;
+  readonly #prepared = new Set<string>();
+  #tables = new Map<string, PreparedTable>();
+  #tableCount = 0;
+
+  constructor(memberId: string, connection: InternalConnection, term: number) {
+    this.#memberId = memberId;
+    this.#connection = connection;
+    this.#term = term;
+  }
+
+  async apply(records: readonly CommitRecord[]): Promise<void> {
+    try {
+      await this.#applyOnce(records, false);
+    } catch (error) {
+      if (!(error instanceof MemberError) || this.#connection.lost) throw error;
+      // Prepared names may or may not exist after an error in the middle of a pipeline.
+      await this.#connection.query('ROLLBACK; DEALLOCATE ALL');
+      this.#prepared.clear();
+      this.#tables.clear();
+      // Rows may pass through a forbidden state when their order is gone; deleting first and inserting then may not.
+      if (error.sqlState !== '23505' && error.sqlState !== '23P01') throw error;
+      try {
+        await this.#applyOnce(records, true);
+      } catch (again) {
+        if (!this.#connection.lost) await this.#connection.query('ROLLBACK');
+        throw again;
+      }
+    }
+  }
+
+  async lastCsn(): Promise<number> {
+    const rows = await this.#connection.rows(
+      'SELECT greatest((SELECT max(csn) FROM lockstep.log), (SELECT base_csn FROM lockstep.member))',
+    );
+    return Number(rows[0]?.[0] ?? 0);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  async #applyOnce(records: readonly CommitRecord[], strictly: boolean): Promise<void> {
+    const bytes = records.reduce((sum, record) => sum + (record.writeSet?.bytes ?? 0), 0);
+    const pipeline = this.#begin();
+    if (bytes > inOneGoBytes) {
+      await this.#applyInParts(records, pipeline, strictly);
+      return;
+    }
+    let plan = new RowPlan();
+    const sequences = new Map<string, Change>();
+    const logged: { record: CommitRecord; part: number; payload: Buffer | null }[] = [];
+    for (const record of records) {
+      if (record.writeSet === null) logged.push({ record, part: 1, payload: null });
+      else {
+        let part = 0;
+        for await (const payload of record.writeSet.parts()) {
+          logged.push({ record, part: ++part, payload });
+          plan = await this.#take(readChanges(payload), plan, sequences, pipeline, strictly);
+        }
+      }
+    }
+    await this.#addRows(pipeline, plan, strictly);
+    this.#addSequences(pipeline, sequences);
+    this.#addLog(pipeline, logged);
+    this.#execute(pipeline, 'lockstep_commit', 'COMMIT', []);
+    await this.#send(pipeline);
+  }
+
+  async #applyInParts(
+    records: readonly CommitRecord[],
+    pipeline: Pipeline,
+    strictly: boolean,
+  ): Promise<void> {
+    for (const record of records) {
+      let number = 0;
+      for await (const payload of record.writeSet?.parts() ?? [null]) {
+        const sequences = new Map<string, Change>();
+        if (payload !== null) {
+          const plan = await this.#take(readChanges(payload), new RowPlan(), sequences, pipeline, strictly);
+          await this.#addRows(pipeline, plan, strictly);
+          this.#addSequences(pipeline, sequences);
+        }
+        this.#addLog(pipeline, [{ record, part: ++number, payload }]);
+        await this.#send(pipeline);
+      }
+    }
+    this.#execute(pipeline, 'lockstep_commit', 'COMMIT', []);
+    await this.#send(pipeline);
+  }
+
+  /** Adds changes to the plan. Whatever is not a row ends the plan: it is sent, then comes the statement, then a new plan. */
+  async #take(
+    changes: readonly Change[],
+    current: RowPlan,
+    sequences: Map<string, Change>,
+    pipeline: Pipeline,
+    strictly: boolean,
+  ): Promise<RowPlan> {
+    let plan = current;
+    for (let i = 0; i < changes.length; i++) {
+      const change = changes[i] as Change;
+      if (change.op === 'I' || change.op === 'U' || change.op === 'D') {
+        plan.add(change);
+        continue;
+      }
+      if (change.op === 'Q') {
+        const key = `${change.schema.toString('latin1')}\0${change.table.toString('latin1')}`;
+        const exact = sequences.get(key)?.old?.toString() === 'exact' && change.old?.toString() === 'up';
+        sequences.set(key, exact ? { ...change, old: Buffer.from('exact') } : change);
+        continue;
+      }
+      await this.#addRows(pipeline, plan, strictly);
+      plan = new RowPlan();
+      this.#addSequences(pipeline, sequences);
+      sequences.clear();
+      if (change.op === 'T') {
+        const tables: Change[] = [];
+        while (changes[i]?.op === 'T') tables.push(changes[i++] as Change);
+        i -= 1;
+        await this.#send(pipeline);
+        await this.#connection.query(`TRUNCATE ONLY ${tables.map(nameOf).join(', ONLY ')}`);
+      } else if (change.op === 'E') {
+        await this.#send(pipeline);
+        await this.#connection.query(`DELETE FROM ONLY ${nameOf(change)}`);
+      } else {
+        await this.#send(pipeline);
+        await this.#runStatement(change);
+      }
+    }
+    return plan;
+  }
+
+  /** A schema statement, with the role, search path and settings it had on the primary. */
+  async #runStatement(change: Change): Promise<void> {
+    const settings = JSON.parse(change.old?.toString('utf8') ?? '{}') as Record<string, string>;
+    const context = [
+      ...Object.entries(settings).map(
+        ([name, value]) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
+      ),
+      `set_config('search_path', ${quoteLiteral(change.table.toString('utf8'))}, true)`,
+    ];
+    const restore = Object.entries(pinnedSettings).map(
+      ([name, value]) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
+    );
+    const statement = change.new ?? Buffer.alloc(0);
+    await this.#connection.query(
+      `SAVEPOINT lockstep_statement; SET LOCAL ROLE ${quoteIdent(change.schema.toString('utf8'))}; SELECT ${context.join(', ')}`,
+    );
+    try {
+      await this.#connection.pipeline([frontend.query(statement)]);
+    } catch (error) {
+      // Roles belong to the whole server: the one to be made may be there already, made through another database.
+      const known =
+        error instanceof MemberError &&
+        error.sqlState === '42710' &&
+        /^\s*create\s+(role|user|group)\b/i.test(statement.toString('latin1'));
+      if (!known) throw error;
+      await this.#connection.query('ROLLBACK TO lockstep_statement');
+    }
+    await this.#connection.query(
+      `RESET ROLE; SELECT ${restore.join(', ')}; SELECT lockstep.attach(); RELEASE lockstep_statement`,
+    );
+    this.#tables = new Map();
+  }
+
+  #begin(): Pipeline {
+    const pipeline: Pipeline = { messages: [], expected: [] };
+    this.#execute(pipeline, 'lockstep_begin', 'BEGIN', []);
+    this.#execute(pipeline, 'lockstep_fence', `SELECT lockstep.fence(${this.#term})`, []);
+    return pipeline;
+  }
+
+  async #addRows(pipeline: Pipeline, plan: RowPlan, strictly: boolean): Promise<void> {
+    for (const table of plan.tables()) {
+      const prepared = this.#tables.get(keyOf(table)) ?? (await this.#prepareTable(table, pipeline));
+      const removed: RowChange[] = [];
+      const updated: RowChange[] = [];
+      const inserted: RowChange[] = [];
+      const split = strictly || prepared.statements.update === undefined;
+      for (const change of table.changes) {
+        if (change.old && change.new && !split) updated.push(change);
+        else {
+          if (change.old) removed.push(change);
+          if (change.new) inserted.push(change);
+        }
+      }
+      const { statements, names } = prepared;
+      if (removed.length > 0) this.#rows(pipeline, table, names.remove, statements.remove, removed, ['old']);
+      if (updated.length > 0)
+        this.#rows(pipeline, table, names.update, statements.update ?? '', updated, ['old', 'new']);
+      if (inserted.length > 0)
+        this.#rows(pipeline, table, names.insert, statements.insert, inserted, ['new']);
+    }
+  }
+
+  #rows(
+    pipeline: Pipeline,
+    table: TablePlan,
+    name: string,
+    sql: string,
+    changes: readonly RowChange[],
+    images: readonly ('old' | 'new')[],
+  ): void {
+    const values = images.map((image) =>
+      binaryArray(
+        'text',
+        changes.map((change) => change[image]),
+      ),
+    );
+    this.#execute(pipeline, name, sql, values, {
+      table: `${table.schema}.${table.table}`,
+      rows: changes.length,
+    });
+  }
+
+  async #prepareTable(table: TablePlan, pipeline: Pipeline): Promise<PreparedTable> {
+    await this.#send(pipeline);
+    const [row] = await this.#connection.rows(shapeQuery(table.schema, table.table));
+    if (row === undefined) {
+      throw new MemberError(
+        this.#memberId,
+        'unfit',
+        `member ${this.#memberId} has no table ${table.schema}.${table.table}`,
+        sqlStates.diverged,
+      );
+    }
+    const number = this.#tableCount++;
+    const prepared: PreparedTable = {
+      statements: tableStatements(table.schema, table.table, readShape(row)),
+      names: { insert: `lockstep_i${number}`, update: `lockstep_u${number}`, remove: `lockstep_d${number}` },
+    };
+    this.#tables.set(keyOf(table), prepared);
+    return prepared;
+  }
+
+  #addSequences(pipeline: Pipeline, sequences: ReadonlyMap<string, Change>): void {
+    for (const change of sequences.values()) {
+      const [value = '0', called] = (change.new?.toString() ?? '').split(',');
+      this.#execute(
+        pipeline,
+        'lockstep_sequence',
+        'SELECT lockstep.advance_sequence($1, $2, $3::text::bigint, $4::text::bool, $5::text::bool)',
+        [
+          change.schema,
+          change.table,
+          Buffer.from(value),
+          Buffer.from(called ?? 't'),
+          Buffer.from(change.old?.toString() === 'exact' ? 't' : 'f'),
+        ],
+        undefined,
+        0,
+      );
+    }
+  }
+
+  #addLog(
+    pipeline: Pipeline,
+    logged: readonly { record: CommitRecord; part: number; payload: Buffer | null }[],
+  ): void {
+    if (logged.length === 0) return;
+    this.#execute(
+      pipeline,
+      'lockstep_log',
+      'INSERT INTO lockstep.log (slot, csn, part, term, payload) SELECT * FROM unnest($1::int2[], $2::int8[], $3::int4[], $4::int8[], $5::bytea[])',
+      [
+        binaryArray(
+          'int2',
+          logged.map(({ record }) => record.slot),
+        ),
+        binaryArray(
+          'int8',
+          logged.map(({ record }) => record.csn),
+        ),
+        binaryArray(
+          'int4',
+          logged.map(({ part }) => part),
+        ),
+        binaryArray(
+          'int8',
+          logged.map(({ record }) => record.term),
+        ),
+        binaryArray(
+          'bytea',
+          logged.map(({ payload }) => payload),
+        ),
+      ],
+    );
+  }
+
+  #execute(
+    pipeline: Pipeline,
+    statement: string,
+    sql: string,
+    values: readonly Buffer[],
+    expectation?: Expectation,
+    format: Format = 1,
+  ): void {
+    if (!this.#prepared.has(statement)) {
+      this.#prepared.add(statement);
+      pipeline.messages.push(frontend.parse({ name: statement, query: sql }));
+    }
+    pipeline.messages.push(frontend.bind({ statement, values, formats: [format] }), frontend.execute());
+    pipeline.expected.push(expectation);
+  }
+
+  async #send(pipeline: Pipeline): Promise<void> {
+    if (pipeline.messages.length === 0) return;
+    const messages = [...pipeline.messages, frontend.sync];
+    const expected = [...pipeline.expected];
+    pipeline.messages.length = 0;
+    pipeline.expected.length = 0;
+    const { tags } = await this.#connection.pipeline(messages);
+    for (const [index, want] of expected.entries()) {
+      if (want === undefined) continue;
+      const found = Number(/(\d+)$/.exec(tags[index] ?? '')?.[1] ?? -1);
+      if (found === want.rows) continue;
+      throw new MemberError(
+        this.#memberId,
+        'unfit',
+        `member ${this.#memberId} has diverged: ${want.rows} rows of ${want.table} were to change, ${found} did (${tags[index]})`,
+        sqlStates.diverged,
+      );
+    }
+  }
+}
+
+function keyOf(table: TablePlan): string {
+  return `${table.schema}\0${table.table}`;
+}
+
+function nameOf(change: Change): string {
+  return `${quoteIdent(change.schema.toString('utf8'))}.${quoteIdent(change.table.toString('utf8'))}`;
+}

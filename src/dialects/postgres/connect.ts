@@ -1,0 +1,284 @@
+/** From an address to a logged-in connection: TLS, start-up, authentication. What follows on the socket is the caller's. */
+
+import net from 'node:net';
+import tls from 'node:tls';
+import { messageOf } from '../../base/index.ts';
+import {
+  Backend,
+  cancelRequest,
+  certificateHash,
+  frontend,
+  md5Password,
+  MessageFramer,
+  readAuthentication,
+  readBackendKeyData,
+  readErrorFields,
+  readParameterStatus,
+  ScramClient,
+  sslRequest,
+  startupMessage,
+} from '../../wire/postgres/index.ts';
+import { MemberError } from '../contract.ts';
+import { blameOf } from './errors.ts';
+
+export interface TlsSettings {
+  readonly mode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface Address {
+  readonly memberId: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsSettings;
+  readonly connectMs: number;
+}
+
+export interface Login {
+  readonly user: string;
+  readonly password: string | undefined;
+  readonly database: string;
+  readonly settings: Iterable<readonly [string, string]>;
+}
+
+export interface Connection {
+  readonly socket: net.Socket;
+  readonly parameters: Map<string, string>;
+  readonly pid: number;
+  readonly key: Buffer;
+}
+
+/** Rejects with MemberError: 'gone' when nothing answers, otherwise as the server's error says. */
+export function connect(address: Address, login: Login): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    let socket: net.Socket | undefined;
+    let settled = false;
+    const fail = (error: unknown): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      socket?.destroy();
+      reject(error instanceof MemberError ? error : gone(address, messageOf(error)));
+    };
+    const timer = setTimeout(
+      () => fail(gone(address, `no answer within ${address.connectMs} ms`)),
+      address.connectMs,
+    );
+    openSocket(address, (opened) => (socket = opened))
+      .then(async (opened) => {
+        socket = opened;
+        const connection = await logIn(opened, address, login);
+        if (settled) return;
+        settled = true;
+        clearTimeout(timer);
+        resolve(connection);
+      }, fail)
+      .catch(fail);
+  });
+}
+
+/** Tells the server to stop what the connection with this key runs. Resolves when the server has taken it. */
+export async function sendCancel(
+  address: Address,
+  connection: Pick<Connection, 'pid' | 'key'>,
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => resolve(), address.connectMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    openSocket(address, () => undefined).then((socket) => {
+      // The server closes after it has signalled the other backend, and only then.
+      socket.once('close', done);
+      socket.on('error', done);
+      socket.resume();
+      socket.end(cancelRequest(connection.pid, connection.key));
+    }, done);
+  });
+}
+
+function gone(address: Address, why: string): MemberError {
+  return new MemberError(
+    address.memberId,
+    'gone',
+    `member ${address.memberId} at ${address.host}:${address.port}: ${why}`,
+  );
+}
+
+async function openSocket(address: Address, early: (socket: net.Socket) => void): Promise<net.Socket> {
+  const socket = net.connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true });
+  early(socket);
+  await once(socket, 'connect');
+  if (address.tls.mode === 'disable') return socket;
+  socket.write(sslRequest());
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.pause();
+  if (answer[0] === 0x53 && answer.length === 1) return await upgrade(socket, address);
+  // More than the one byte would be bytes that someone slipped in before the encryption.
+  if (answer[0] !== 0x4e || answer.length !== 1)
+    throw new Error('the answer to the TLS request is not PostgreSQL');
+  if (address.tls.mode === 'prefer') return socket;
+  throw new Error(`the server offers no TLS and tls mode is ${address.tls.mode}`);
+}
+
+async function upgrade(socket: net.Socket, address: Address): Promise<net.Socket> {
+  const { mode, ca, cert, key } = address.tls;
+  const secure = tls.connect({
+    socket,
+    minVersion: 'TLSv1.2',
+    ...(net.isIP(address.host) ? {} : { servername: address.host }),
+    rejectUnauthorized: mode === 'verify-ca' || mode === 'verify-full',
+    ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  });
+  await once(secure, 'secureConnect');
+  return secure;
+}
+
+/** The next event of that name, or the error or close that comes instead. */
+function once(socket: net.Socket, event: string): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      socket.off(event, onEvent);
+      socket.off('error', onError);
+      socket.off('close', onClose);
+      settle();
+    };
+    const onEvent = (...values: unknown[]): void => finish(() => resolve(values));
+    const onError = (error: Error): void => finish(() => reject(error));
+    const onClose = (): void => finish(() => reject(new Error('the connection was closed')));
+    socket.on(event, onEvent);
+    socket.on('error', onError);
+    socket.on('close', onClose);
+  });
+}
+
+function logIn(socket: net.Socket, address: Address, login: Login): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    const parameters = new Map<string, string>();
+    let identity: { pid: number; key: Buffer } = { pid: 0, key: Buffer.alloc(4) };
+    let scram: ScramClient | undefined;
+    const framer = new MessageFramer({ maxMessageBytes: 1 << 20, wholeUpToBytes: 1 << 20 });
+
+    const finish = (settle: () => void): void => {
+      socket.pause();
+      socket.removeAllListeners('data');
+      socket.removeAllListeners('error');
+      socket.removeAllListeners('close');
+      framer.halt();
+      settle();
+    };
+    const fail = (error: unknown): void =>
+      finish(() => reject(error instanceof Error ? error : new Error(String(error))));
+
+    const needPassword = (): string => {
+      if (login.password === undefined) {
+        throw new MemberError(
+          address.memberId,
+          'unfit',
+          `member ${address.memberId} asks for a password and none is configured`,
+          '28000',
+        );
+      }
+      return login.password;
+    };
+
+    const authenticate = async (frame: Buffer): Promise<void> => {
+      const request = readAuthentication(frame);
+      switch (request.kind) {
+        case 'ok':
+          return;
+        case 'cleartext-password':
+          socket.write(frontend.password(needPassword()));
+          return;
+        case 'md5-password':
+          socket.write(
+            frontend.password(
+              md5Password({ user: login.user, password: needPassword(), salt: request.salt }),
+            ),
+          );
+          return;
+        case 'sasl':
+          scram = new ScramClient({
+            password: needPassword(),
+            mechanisms: request.mechanisms,
+            certificateHash: serverCertificateHash(socket),
+          });
+          socket.write(frontend.saslInitialResponse(scram.mechanism, scram.first()));
+          return;
+        case 'sasl-continue':
+          if (scram === undefined) throw new Error('SCRAM out of order');
+          socket.write(frontend.saslResponse(await scram.respond(request.data)));
+          return;
+        case 'sasl-final':
+          if (scram === undefined) throw new Error('SCRAM out of order');
+          scram.finish(request.data);
+          return;
+        default:
+          throw new Error(
+            `the server asks for an authentication method (${request.code}) that is not spoken here`,
+          );
+      }
+    };
+
+    const message = (type: number, frame: Buffer): void => {
+      switch (type) {
+        case Backend.Authentication:
+          authenticate(frame).catch(fail);
+          return;
+        case Backend.ErrorResponse: {
+          const fields = readErrorFields(frame);
+          const text = `member ${address.memberId}: ${fields.message}`;
+          fail(new MemberError(address.memberId, blameOf(fields.code), text, fields.code));
+          return;
+        }
+        case Backend.ParameterStatus: {
+          const status = readParameterStatus(frame);
+          parameters.set(status.name, status.value);
+          return;
+        }
+        case Backend.BackendKeyData:
+          identity = readBackendKeyData(frame);
+          return;
+        case Backend.ReadyForQuery:
+          finish(() => resolve({ socket, parameters, ...identity }));
+          return;
+        case Backend.NoticeResponse:
+        case Backend.NegotiateProtocolVersion:
+          return;
+        default:
+          fail(new Error('the server does not speak the PostgreSQL protocol'));
+      }
+    };
+    const large = (): void => fail(new Error('the server sent an oversized message during log-in'));
+    const sink = { message, largeStart: large, largeChunk: large, largeEnd: large };
+
+    socket.on('error', fail);
+    socket.on('close', () => fail(new Error('the server closed the connection during log-in')));
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        framer.push(chunk, sink);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    socket.resume();
+    const parameterList: [string, string][] = [
+      ['user', login.user],
+      ['database', login.database],
+      ...login.settings,
+    ].map(([name, value]) => [name, value]);
+    socket.write(startupMessage(parameterList));
+  });
+}
+
+function serverCertificateHash(socket: net.Socket): Buffer | undefined {
+  if (!(socket instanceof tls.TLSSocket)) return undefined;
+  const raw = socket.getPeerCertificate().raw as Buffer | undefined;
+  return raw === undefined ? undefined : certificateHash(raw);
+}

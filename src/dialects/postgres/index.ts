@@ -1,0 +1,21 @@
+export { PostgresCatalog } from './catalog.ts';
+export type { Address, TlsSettings } from './connect.ts';
+export { logSegments } from './control-schema.ts';
+export { InternalConnection } from './internal-connection.ts';
+export { PostgresMember } from './postgres-member.ts';
+export type { PostgresMemberOptions, PostgresShared } from './postgres-member.ts';
+export type {
+  BeginStatement,
+  OwnStatement,
+  PostgresRequest,
+  PreparedStatement,
+  RequestMessage,
+} from './request.ts';
+export { PostgresSessionLink } from './session-link.ts';
+export { compareFingerprints } from './compare-fingerprints.ts';
+export { comparePreflight } from './compare-preflight.ts';
+export { detachMember } from './detach.ts';
+export { takeFingerprint } from './fingerprint.ts';
+export type { Fingerprint } from './fingerprint.ts';
+export { preflightMember } from './preflight.ts';
+export type { PreflightReport } from './preflight.ts';

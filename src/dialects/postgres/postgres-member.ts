@@ -1,0 +1,308 @@
+/** One PostgreSQL database as a member of a cluster. */
+
+import { LockstepError } from '../../base/index.ts';
+import { quoteLiteral } from '../../sql/index.ts';
+import { MemberError } from '../contract.ts';
+import type {
+  ApplyLink,
+  Member,
+  MemberLog,
+  MemberReport,
+  SessionIdentity,
+  SessionLink,
+  SessionListener,
+  WriteSet,
+} from '../contract.ts';
+import type { Spool } from '../spool.ts';
+import { PostgresApplyLink } from './apply-link.ts';
+import type { PostgresCatalog } from './catalog.ts';
+import { connect } from './connect.ts';
+import type { Address, Login } from './connect.ts';
+import { controlFormat, createControlSchema, logSegments, pinnedSettings } from './control-schema.ts';
+import { InternalConnection } from './internal-connection.ts';
+import { PostgresSessionLink } from './session-link.ts';
+import { MemoryWriteSet } from './write-set.ts';
+
+export interface PostgresMemberOptions {
+  readonly id: string;
+  readonly address: Address;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string | undefined;
+  readonly maxMessageBytes: number;
+}
+
+/** What all members of a cluster share. */
+export interface PostgresShared {
+  readonly catalog: PostgresCatalog;
+  readonly spool: () => Spool;
+  readonly primaryId: () => string;
+}
+
+const ownSettings: readonly (readonly [string, string])[] = [
+  ['application_name', 'lockstep'],
+  ['client_encoding', 'UTF8'],
+  // Whatever the database or role sets for its clients: the engine's own statements are not to be stopped by it.
+  ['statement_timeout', '0'],
+  ['lock_timeout', '0'],
+  ['idle_in_transaction_session_timeout', '0'],
+  ['default_transaction_read_only', 'off'],
+  ['default_transaction_isolation', 'read committed'],
+  ['default_transaction_deferrable', 'off'],
+];
+
+/** A member's answers about itself must come even when its connections are all taken up by slow work. */
+const settlePollMs = 5;
+
+export class PostgresMember implements Member {
+  readonly id: string;
+  readonly options: PostgresMemberOptions;
+  readonly log: MemberLog;
+  readonly #shared: PostgresShared;
+  #probe: InternalConnection | undefined;
+  #probing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: PostgresMemberOptions, shared: PostgresShared) {
+    this.id = options.id;
+    this.options = options;
+    this.#shared = shared;
+    this.log = {
+      list: (afterCsn) => this.#listLog(afterCsn),
+      read: (csn) => this.#readLog(csn),
+    };
+  }
+
+  /** A connection for the engine's own use. The caller closes it. */
+  openInternal(): Promise<InternalConnection> {
+    return InternalConnection.open(this.options.address, this.#login(ownSettings));
+  }
+
+  async use<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
+    const connection = await this.openInternal();
+    try {
+      return await work(connection);
+    } finally {
+      connection.close();
+    }
+  }
+
+  /** As `use`, with the settings that the server gives to anybody. */
+  async useBare<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
+    const connection = await InternalConnection.open(this.options.address, this.#login([]));
+    try {
+      return await work(connection);
+    } finally {
+      connection.close();
+    }
+  }
+
+  inspect(): Promise<MemberReport> {
+    return this.use(async (connection) => {
+      const serverVersion = connection.parameters.get('server_version') ?? '';
+      const [there] = await connection.rows(`SELECT to_regclass('lockstep.member') IS NOT NULL`);
+      if (there?.[0] !== 't') return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
+      const [row] = await connection.rows(
+        `SELECT m.format, m.cluster_id, m.member_id, m.version, array_to_json(m.active), m.base_csn, m.incomplete, (SELECT last_value FROM lockstep.term),
+           greatest(m.base_csn, (SELECT max(csn) FROM lockstep.log)) FROM lockstep.member m`,
+      );
+      if (row === undefined) return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
+      const [format, clusterId, memberId, version, active, baseCsn, incomplete, term, lastCsn] = row;
+      if (Number(format) !== controlFormat) {
+        throw new LockstepError({
+          code: 'postgres.other-format',
+          message: `member ${this.id} has a control schema of format ${format}; this version of Lockstep has format ${controlFormat}`,
+          hint: 'Use the version of Lockstep that made it, or detach the member and let it be synchronised.',
+        });
+      }
+      const marks = {
+        clusterId: clusterId ?? '',
+        memberId: memberId ?? '',
+        version: Number(version),
+        active: JSON.parse(active ?? '[]') as string[],
+        baseCsn: Number(baseCsn),
+        incomplete: incomplete ?? null,
+      };
+      return { serverVersion, marks, term: Number(term), lastCsn: Number(lastCsn) };
+    });
+  }
+
+  /** A write of its own, and a look at whether this still is who it was. */
+  probe(): Promise<void> {
+    // One that has not been answered is given up with its connection: its successor must not wait behind it.
+    if (this.#probing !== undefined) this.#dropProbe();
+    const probing = this.#probeOnce();
+    this.#probing = probing;
+    const done = (): void => {
+      if (this.#probing === probing) this.#probing = undefined;
+    };
+    probing.then(done, () => {
+      done();
+      if (this.#probing === undefined) this.#dropProbe();
+    });
+    return probing;
+  }
+
+  async #probeOnce(): Promise<void> {
+    const connection =
+      this.#probe?.lost === undefined && this.#probe !== undefined ? this.#probe : await this.openInternal();
+    this.#probe = connection;
+    if (this.#closed) connection.close();
+    const { tags, rows } = await connection.query(
+      'UPDATE lockstep.heartbeat SET beat = beat + 1; SELECT member_id, incomplete, pg_is_in_recovery() FROM lockstep.member',
+    );
+    const [row] = rows;
+    if (tags[0] !== 'UPDATE 1' || row?.[0]?.toString() !== this.id) {
+      throw new MemberError(this.id, 'unfit', `member ${this.id}: another database answers at its address`);
+    }
+    if (row[1] !== null)
+      throw new MemberError(
+        this.id,
+        'unfit',
+        `member ${this.id} is marked incomplete: ${row[1]?.toString()}`,
+      );
+  }
+
+  #dropProbe(): void {
+    this.#probe?.close();
+    this.#probe = undefined;
+    this.#probing = undefined;
+  }
+
+  enroll(as: {
+    clusterId: string;
+    version: number;
+    active: readonly string[];
+    baseCsn: number;
+  }): Promise<void> {
+    return this.use(async (connection) => {
+      const [there] = await connection.rows(
+        `SELECT to_regclass('lockstep.member') IS NOT NULL, current_setting('is_superuser')`,
+      );
+      const superuser = there?.[1] === 'on';
+      await connection.query('BEGIN; SET LOCAL lockstep.guard = off; SET LOCAL client_min_messages = error');
+      if (there?.[0] !== 't') {
+        await connection.query(createControlSchema({ superuser }));
+        await connection.query(
+          `INSERT INTO lockstep.member (format, cluster_id, member_id, version, active, base_csn)
+           VALUES (${controlFormat}, ${quoteLiteral(as.clusterId)}, ${quoteLiteral(this.id)}, ${as.version}, ${arrayLiteral(as.active)}, ${as.baseCsn})`,
+        );
+      }
+      await connection.query('SELECT lockstep.attach(); COMMIT');
+    });
+  }
+
+  async raiseTerm(term: number): Promise<void> {
+    await this.use((connection) => connection.query(`SELECT lockstep.raise_term(${term})`));
+  }
+
+  async mark(marks: { version: number; active: readonly string[] }): Promise<void> {
+    await this.use((connection) =>
+      connection.query(
+        `UPDATE lockstep.member SET version = ${marks.version}, active = ${arrayLiteral(marks.active)} WHERE version <= ${marks.version}`,
+      ),
+    );
+  }
+
+  async openApply(term: number): Promise<ApplyLink> {
+    const settings = [
+      ...ownSettings,
+      ...Object.entries(pinnedSettings),
+      ['session_replication_role', 'replica'],
+      ['row_security', 'off'],
+      // Keys are looked up one by one: a plan made for an empty table must not stay when it has grown.
+      ['plan_cache_mode', 'force_generic_plan'],
+      ['enable_seqscan', 'off'],
+      ['lockstep.session', 'on'],
+      ['lockstep.ddl', 'on'],
+    ] as const;
+    const connection = await InternalConnection.open(
+      this.options.address,
+      this.#login(settings.map(([name, value]) => [name, value])),
+    );
+    // Row images travel in the encoding of the database, which all members share: nothing is converted on the way.
+    const [encoding] = await connection.rows('SHOW server_encoding');
+    await connection.query(`SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`);
+    return new PostgresApplyLink(this.id, connection, term);
+  }
+
+  async openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink> {
+    const { address, database, user, password, maxMessageBytes } = this.options;
+    const login: Login = {
+      user: identity.user ?? user,
+      password: identity.user === undefined ? password : identity.password,
+      database,
+      settings: [...identity.settings, ['lockstep.session', 'on'], ['default_transaction_read_only', 'on']],
+    };
+    const connection = await connect(address, login);
+    const { catalog, spool, primaryId } = this.#shared;
+    const settings = {
+      maxMessageBytes,
+      spool,
+      deferred: () => catalog.hasDeferred,
+      tableOid: (oid: number) => catalog.tableNumber(oid, this.id, primaryId()),
+    };
+    return new PostgresSessionLink(this.id, address, connection, settings, listener);
+  }
+
+  /** Ends whoever could still commit, waits until that is done, and looks into the log. */
+  settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'> {
+    return this.use(async (connection) => {
+      const pid = (link as PostgresSessionLink).pid;
+      await connection.query(`SELECT pg_terminate_backend(${pid})`);
+      for (;;) {
+        const [alive] = await connection.rows(`SELECT count(*) FROM pg_stat_activity WHERE pid = ${pid}`);
+        if (alive?.[0] === '0') break;
+        await connection.query(`SELECT pg_sleep(${settlePollMs / 1000})`);
+      }
+      const [found] = await connection.rows(`SELECT count(*) FROM lockstep.log WHERE csn = ${csn}`);
+      return found?.[0] === '0' ? 'absent' : 'committed';
+    });
+  }
+
+  async dropSegment(slot: number): Promise<void> {
+    await this.use((connection) =>
+      connection.query(`SET lock_timeout = 1000; TRUNCATE lockstep.log_${slot % logSegments}`),
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#dropProbe();
+  }
+
+  async #listLog(
+    afterCsn: number,
+  ): Promise<readonly { csn: number; term: number; slot: number; dead: boolean }[]> {
+    const rows = await this.use((connection) =>
+      connection.rows(
+        `SELECT csn, term, slot, payload IS NULL FROM lockstep.log WHERE csn > ${afterCsn} AND part = 1 ORDER BY csn`,
+      ),
+    );
+    return rows.map(([csn, term, slot, dead]) => ({
+      csn: Number(csn),
+      term: Number(term),
+      slot: Number(slot),
+      dead: dead === 't',
+    }));
+  }
+
+  async #readLog(csn: number): Promise<WriteSet | null> {
+    const parts = await this.use((connection) =>
+      connection.rows(`SELECT encode(payload, 'base64') FROM lockstep.log WHERE csn = ${csn} ORDER BY part`),
+    );
+    const bytes = parts.flatMap(([part]) =>
+      part === null || part === undefined ? [] : [Buffer.from(part, 'base64')],
+    );
+    return bytes.length === 0 ? null : new MemoryWriteSet(bytes);
+  }
+
+  #login(settings: Login['settings']): Login {
+    const { user, password, database } = this.options;
+    return { user, password, database, settings };
+  }
+}
+
+function arrayLiteral(values: readonly string[]): string {
+  return `ARRAY[${values.map(quoteLiteral).join(', ')}]::text[]`;
+}

@@ -1,0 +1,37 @@
+/** A client's request as the front hands it over and a session link carries it out. */
+
+/** A prepared statement of a session. One object per Parse, so that a link can tell a name from its re-use. */
+export interface PreparedStatement {
+  readonly name: string;
+  /** The client's Parse message, whole, to prepare the statement on further members; without it there is only the first. */
+  readonly parse: Buffer | undefined;
+  /** Some member has confirmed it. Set by the link. */
+  confirmed: boolean;
+}
+
+export type RequestMessage =
+  /** Passed on as it is. */
+  | { readonly kind: 'plain'; readonly frame: Buffer }
+  /** The client's own Parse: its ParseComplete belongs to the client. `frame` may be the beginning of a large one. */
+  | { readonly kind: 'parse'; readonly frame: Buffer; readonly statement: PreparedStatement }
+  /** A Bind or Describe that needs the statement to be there. */
+  | { readonly kind: 'uses'; readonly frame: Buffer; readonly statement: PreparedStatement };
+
+export interface PostgresRequest {
+  /** `simple`: one Query message. `extended`: messages without their Sync, which the link adds. */
+  readonly protocol: 'simple' | 'extended';
+  readonly messages: readonly RequestMessage[];
+  /** Bytes that still arrive for the last message, which is too large to be held: pulled while the member takes them. */
+  readonly rest?: AsyncIterable<Buffer>;
+}
+
+/** A statement of our own making, or a setting of the client's in the client's own encoding. */
+export interface OwnStatement {
+  readonly sql: string | Buffer;
+}
+
+/** How a transaction begins. */
+export interface BeginStatement extends OwnStatement {
+  /** It may write: its changes will be captured. */
+  readonly writes: boolean;
+}

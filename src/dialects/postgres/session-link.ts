@@ -1,0 +1,672 @@
+/**
+ * One connection of a client's session to one member. Bytes pass through in slices of what was read; only message
+ * heads are looked at, and of the messages only those that say how the request goes.
+ *
+ * What it guarantees: a request is over when its ReadyForQuery was seen, and only then can the next begin; a FATAL
+ * error or a closed socket is a lost link, never an answer; statements that others put in front (settings, BEGIN,
+ * missing prepared statements) leave no trace in the client's answer.
+ */
+
+import { crc32 } from 'node:zlib';
+import { deferred } from '../../base/index.ts';
+import type { Deferred } from '../../base/index.ts';
+import {
+  Backend,
+  frontend,
+  MessageFramer,
+  readCommandTag,
+  readDataRow,
+  readErrorFields,
+  readParameterDescription,
+  readRowDescription,
+  TransactionStatus,
+} from '../../wire/postgres/index.ts';
+import type { ErrorFields, FrameSink } from '../../wire/postgres/index.ts';
+import { MemberError } from '../contract.ts';
+import type {
+  Answer,
+  AnswerSink,
+  CommitOptions,
+  RunOptions,
+  SessionLink,
+  SessionListener,
+  TransactionState,
+} from '../contract.ts';
+import type { Spool } from '../spool.ts';
+import { sendCancel } from './connect.ts';
+import type { Address, Connection } from './connect.ts';
+import { blameOf } from './errors.ts';
+import type { BeginStatement, OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
+import { MemoryWriteSet } from './write-set.ts';
+
+/** OIDs from here on are given out by each server for itself. */
+const firstUserOid = 16_384;
+
+/** Messages above this are passed on in pieces. */
+const wholeUpToBytes = 256 * 1024;
+
+export interface SessionLinkSettings {
+  readonly maxMessageBytes: number;
+  /** Collects a write set that is too large for memory. */
+  readonly spool: () => Spool;
+  /** Something may be deferred to COMMIT; it then has to happen before the write set is taken. */
+  readonly deferred: () => boolean;
+  /** This server's number of a table → the primary's, 0 when unknown. */
+  readonly tableOid: (oid: number) => number;
+}
+
+/** One ReadyForQuery that is owed, and what to do with the messages before it. */
+type Phase =
+  | { readonly kind: 'prelude'; failed: boolean }
+  | {
+      readonly kind: 'answer';
+      readonly sink: AnswerSink;
+      readonly mayBeUnsuitable: RunOptions['mayBeUnsuitable'];
+    }
+  | { readonly kind: 'own'; readonly done: Deferred<string | undefined>; value: string | undefined }
+  | { readonly kind: 'commit'; readonly options: CommitOptions; readonly final: boolean; lastTag: string };
+
+export class PostgresSessionLink implements SessionLink {
+  readonly memberId: string;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly #address: Address;
+  readonly #connection: Connection;
+  readonly #settings: SessionLinkSettings;
+  readonly #listener: SessionListener;
+  readonly #framer: MessageFramer;
+  readonly #sink: FrameSink;
+  readonly #prepared = new Map<string, PreparedStatement>();
+  readonly #own = new Set<string>();
+  /** Names that the client has closed and this member still holds. */
+  readonly #stale: string[] = [];
+  #phases: Phase[] = [];
+  /** Parse messages sent and not yet confirmed, in order. */
+  #parses: { readonly statement: PreparedStatement | string; readonly injected: boolean }[] = [];
+  /** CloseCompletes of our own to come before the client's. */
+  #ownCloses = 0;
+  #done: Deferred<Answer> | undefined;
+  #committed: Deferred<'committed' | 'refused'> | undefined;
+  #transaction: TransactionState = 'none';
+  #lost: MemberError | undefined;
+  #canceling: Promise<void> | undefined;
+  #extended = false;
+  /** The table for captured changes is there. */
+  #captures = false;
+
+  // The answer under way.
+  #failed = false;
+  #sqlState: string | undefined;
+  #digest = 0;
+  #rows = 0;
+  #unsuitable: Answer['unsuitable'];
+  /** Neighbouring slices of one chunk, joined lazily. */
+  #pending: { chunk: Buffer; start: number; end: number } | undefined;
+  #largePass = false;
+  /** A write set that turned out larger than its transaction had let expect. */
+  #large: Buffer[] | undefined;
+
+  constructor(
+    memberId: string,
+    address: Address,
+    connection: Connection,
+    settings: SessionLinkSettings,
+    listener: SessionListener,
+  ) {
+    this.memberId = memberId;
+    this.parameters = connection.parameters;
+    this.#address = address;
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#listener = listener;
+    this.#framer = new MessageFramer({
+      maxMessageBytes: settings.maxMessageBytes,
+      wholeUpToBytes,
+      runTypes: [Backend.DataRow, Backend.CopyData],
+    });
+    this.#sink = {
+      message: (type, frame) => this.#message(type, frame),
+      run: (type, frames, count) => this.#rowsArrived(type, frames, count),
+      largeStart: (type, _total, head) => this.#largeStart(type, head),
+      largeChunk: (chunk) => {
+        if (this.#largePass) this.#forward(chunk);
+        this.#large?.push(Buffer.from(chunk));
+      },
+      largeEnd: () => this.#largeEnds(),
+    };
+    const { socket } = connection;
+    socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    socket.on('error', (error) => this.#lose(error.message));
+    socket.on('close', () => this.#lose('the connection was closed'));
+    socket.resume();
+  }
+
+  get transaction(): TransactionState {
+    return this.#transaction;
+  }
+
+  get lost(): MemberError | undefined {
+    return this.#lost;
+  }
+
+  get pid(): number {
+    return this.#connection.pid;
+  }
+
+  async run(request: unknown, sink: AnswerSink, options: RunOptions): Promise<Answer> {
+    if (this.#canceling !== undefined) await this.#canceling;
+    if (this.#lost !== undefined) throw this.#lost;
+    const { messages, protocol, rest } = request as PostgresRequest;
+    const out: Buffer[] = [];
+    for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
+    if (options.begin !== undefined) {
+      const { sql, writes } = options.begin as BeginStatement;
+      // Before BEGIN: made inside, the table would go with a rollback.
+      if (writes && !this.#captures) this.#prelude('SELECT lockstep.open_session()', out);
+      this.#captures ||= writes;
+      this.#prelude(sql, out);
+    }
+    for (const message of messages) {
+      if (message.kind === 'plain') out.push(message.frame);
+      else if (message.kind === 'uses') {
+        this.#need(message.statement, out);
+        out.push(message.frame);
+      } else {
+        const { statement } = message;
+        if (statement.name !== '' && this.#prepared.has(statement.name)) this.#closeOwn(statement.name, out);
+        this.#prepared.set(statement.name, statement);
+        this.#parses.push({ statement, injected: false });
+        out.push(message.frame);
+      }
+    }
+    if (protocol === 'extended' && rest === undefined) out.push(frontend.sync);
+    this.#begin({ kind: 'answer', sink, mayBeUnsuitable: options.mayBeUnsuitable });
+    this.#extended = protocol === 'extended';
+    const done = (this.#done = deferred<Answer>());
+    this.#write(out);
+    if (rest !== undefined) await this.#stream(rest, protocol === 'extended');
+    return done.promise;
+  }
+
+  async commit(options: CommitOptions): Promise<'committed' | 'refused'> {
+    if (this.#canceling !== undefined) await this.#canceling;
+    if (this.#lost !== undefined) throw this.#lost;
+    const committed = (this.#committed = deferred<'committed' | 'refused'>());
+    if (options.large) {
+      await this.#commitLarge(options);
+      return committed.promise;
+    }
+    const out: Buffer[] = [];
+    if (this.#settings.deferred()) {
+      this.#ownParse('lockstep_constraints', 'SET CONSTRAINTS ALL IMMEDIATE', out);
+      out.push(frontend.bind({ statement: 'lockstep_constraints', values: [] }), frontend.execute());
+    }
+    this.#ownParse('lockstep_finish', 'SELECT lockstep.finish($1, $2, $3)', out);
+    this.#ownParse('lockstep_commit', 'COMMIT', out);
+    // The write set leaves the server before the commit happens: Flush stands between the two.
+    out.push(
+      frontend.bind({
+        statement: 'lockstep_finish',
+        values: [String(options.csn), String(options.term), String(options.slot)],
+        resultFormats: [1],
+      }),
+      frontend.execute(),
+      frontend.flush,
+      frontend.bind({ statement: 'lockstep_commit', values: [] }),
+      frontend.execute(),
+      frontend.sync,
+    );
+    this.#begin({ kind: 'commit', options, final: true, lastTag: '' });
+    this.#write(out);
+    return committed.promise;
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#transaction !== 'none') await this.#ownStatement('ROLLBACK');
+  }
+
+  async endReadOnly(): Promise<void> {
+    await this.#ownStatement('COMMIT');
+  }
+
+  async pendingBytes(): Promise<number> {
+    return Number(await this.#ownStatement('SELECT lockstep.pending_bytes()'));
+  }
+
+  /** A statement of our own between requests; its first value. */
+  async #ownStatement(sql: string): Promise<string | undefined> {
+    if (this.#canceling !== undefined) await this.#canceling;
+    if (this.#lost !== undefined) throw this.#lost;
+    const done = deferred<string | undefined>();
+    this.#begin({ kind: 'own', done, value: undefined });
+    this.#write([frontend.query(sql)]);
+    return done.promise;
+  }
+
+  /** More of what the client sends while the member takes data in. Returns false when the member is slow. */
+  input(bytes: Buffer): boolean {
+    return this.#lost === undefined && this.#connection.socket.write(bytes);
+  }
+
+  inputDrained(): Promise<void> {
+    return new Promise((resolve) => {
+      const { socket } = this.#connection;
+      const done = (): void => {
+        socket.off('drain', done);
+        socket.off('close', done);
+        resolve();
+      };
+      socket.once('drain', done);
+      socket.once('close', done);
+      if (socket.destroyed) done();
+    });
+  }
+
+  /** CopyDone or CopyFail: with the extended protocol the Sync that went ahead was swallowed by the copy. */
+  inputEnds(frame: Buffer): void {
+    if (this.#lost !== undefined) return;
+    this.#connection.socket.write(this.#extended ? Buffer.concat([frame, frontend.sync]) : frame);
+  }
+
+  cancel(): Promise<void> {
+    if (this.#done === undefined || this.#lost !== undefined) return Promise.resolve();
+    // Until the request was delivered nothing new starts here, so that it cannot hit what comes next.
+    this.#canceling ??= sendCancel(this.#address, this.#connection).finally(
+      () => (this.#canceling = undefined),
+    );
+    return this.#canceling;
+  }
+
+  /** The client closed a statement: its name may come back with another meaning. */
+  forget(name: string): void {
+    if (!this.#prepared.delete(name) || name === '' || this.#lost !== undefined) return;
+    this.#stale.push(name);
+  }
+
+  /** The statement is gone here already. */
+  forgetSilently(name: string): void {
+    this.#prepared.delete(name);
+  }
+
+  /** All prepared statements are gone here, ours among them. */
+  forgetAll(): void {
+    this.#prepared.clear();
+    this.#own.clear();
+    this.#stale.length = 0;
+  }
+
+  /** Temporary tables are gone here, ours among them. */
+  forgetTemporary(everything: boolean): void {
+    this.#captures = false;
+    if (everything) this.forgetAll();
+  }
+
+  close(): void {
+    if (this.#lost === undefined && this.#phases.length === 0)
+      this.#connection.socket.end(frontend.terminate);
+    this.#lose('closed by Lockstep');
+  }
+
+  #prelude(sql: string | Buffer, out: Buffer[]): void {
+    out.push(frontend.query(sql));
+    this.#phases.push({ kind: 'prelude', failed: false });
+  }
+
+  #begin(phase: Phase): void {
+    this.#phases.push(phase);
+    this.#failed = false;
+    this.#sqlState = undefined;
+    this.#digest = 0;
+    this.#rows = 0;
+    this.#unsuitable = undefined;
+  }
+
+  #write(out: readonly Buffer[]): void {
+    const { socket } = this.#connection;
+    const [only] = out;
+    socket.write(out.length === 1 && only !== undefined ? only : Buffer.concat(out));
+  }
+
+  async #stream(rest: AsyncIterable<Buffer>, extended: boolean): Promise<void> {
+    for await (const chunk of rest) {
+      if (this.#lost !== undefined) continue;
+      if (!this.#connection.socket.write(chunk)) await this.inputDrained();
+    }
+    if (extended && this.#lost === undefined) this.#connection.socket.write(frontend.sync);
+  }
+
+  #need(statement: PreparedStatement, out: Buffer[]): void {
+    if (this.#prepared.get(statement.name) === statement) return;
+    if (statement.name !== '' && this.#prepared.has(statement.name)) this.#closeOwn(statement.name, out);
+    // One too large to be kept is prepared where it was first sent, and nowhere else: the server says that it is missing.
+    if (statement.parse === undefined) return;
+    this.#prepared.set(statement.name, statement);
+    this.#parses.push({ statement, injected: true });
+    out.push(statement.parse);
+  }
+
+  #closeOwn(name: string, out: Buffer[]): void {
+    this.#ownCloses += 1;
+    out.push(frontend.close('statement', name));
+  }
+
+  #ownParse(name: string, sql: string, out: Buffer[]): void {
+    for (const stale of this.#stale.splice(0)) this.#closeOwn(stale, out);
+    if (this.#own.has(name)) return;
+    this.#own.add(name);
+    this.#parses.push({ statement: name, injected: true });
+    out.push(frontend.parse({ name, query: sql }));
+  }
+
+  #data(chunk: Buffer): void {
+    try {
+      this.#framer.push(chunk, this.#sink);
+    } catch (error) {
+      this.#lose(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    this.#flush();
+  }
+
+  /** Sends what was joined. Called at the end of each chunk and before anything that must not overtake it. */
+  #flush(): void {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    this.#pending = undefined;
+    const phase = this.#phases[0];
+    if (phase?.kind !== 'answer') return;
+    const { chunk, start, end } = pending;
+    const slice = start === 0 && end === chunk.length ? chunk : Buffer.from(chunk.buffer, start, end - start);
+    if (phase.sink.write(slice)) return;
+    this.#connection.socket.pause();
+    void phase.sink.drained().then(() => this.#connection.socket.resume());
+  }
+
+  #forward(frame: Buffer): void {
+    const start = frame.byteOffset;
+    const end = start + frame.length;
+    const pending = this.#pending;
+    if (pending !== undefined && pending.chunk.buffer === frame.buffer && pending.end === start) {
+      pending.end = end;
+      return;
+    }
+    this.#flush();
+    this.#pending = { chunk: frame, start, end };
+  }
+
+  #rowsArrived(type: number, frames: Buffer, _count: number): void {
+    const phase = this.#phases[0];
+    if (phase === undefined) return;
+    if (phase.kind === 'answer') {
+      if (this.#unsuitable !== undefined) return;
+      this.#digest = crc32(frames, this.#digest);
+      this.#forward(frames);
+    } else if (phase.kind === 'commit' && type === Backend.DataRow) {
+      this.#writeSetArrived(phase.options, frames);
+    } else if (phase.kind === 'own') {
+      phase.value ??= readDataRow(frames)[0]?.toString();
+    }
+  }
+
+  #writeSetArrived(options: CommitOptions, frames: Buffer): void {
+    const [payload] = readDataRow(frames);
+    // Copied: the slice would keep the whole chunk alive that was read from the socket.
+    options.onWriteSet(payload ? new MemoryWriteSet([Buffer.from(payload)]) : null);
+  }
+
+  #largeStart(type: number, head: Buffer): void {
+    const phase = this.#phases[0];
+    this.#largePass = phase?.kind === 'answer' && this.#unsuitable === undefined;
+    this.#large = phase?.kind === 'commit' && type === Backend.DataRow ? [head] : undefined;
+    if (type === Backend.ErrorResponse) this.#failed = true;
+    if (this.#largePass) this.#forward(head);
+  }
+
+  #largeEnds(): void {
+    const large = this.#large;
+    const phase = this.#phases[0];
+    this.#large = undefined;
+    if (large !== undefined && phase?.kind === 'commit')
+      this.#writeSetArrived(phase.options, Buffer.concat(large));
+  }
+
+  #message(type: number, frame: Buffer): void {
+    const phase = this.#phases[0];
+    if (type === Backend.ReadyForQuery) {
+      this.#ready(frame[5] as number);
+      return;
+    }
+    if (
+      type === Backend.ParameterStatus ||
+      type === Backend.NotificationResponse ||
+      (type === Backend.NoticeResponse && phase?.kind !== 'answer')
+    ) {
+      if (type === Backend.NoticeResponse && phase !== undefined) return;
+      this.#listener.unasked(this.memberId, frame);
+      return;
+    }
+    if (type === Backend.ErrorResponse) {
+      this.#error(frame, phase);
+      return;
+    }
+    if (type === Backend.ParseComplete) {
+      const parse = this.#parses.shift();
+      if (typeof parse?.statement === 'object') parse.statement.confirmed = true;
+      if (parse?.injected === true) return;
+    }
+    if (type === Backend.CloseComplete && this.#ownCloses > 0) {
+      this.#ownCloses -= 1;
+      return;
+    }
+    if (phase === undefined) return;
+    if (phase.kind === 'prelude' || phase.kind === 'own') return;
+    if (phase.kind === 'commit') {
+      if (type === Backend.CommandComplete) phase.lastTag = readCommandTag(frame);
+      return;
+    }
+    this.#answerMessage(type, frame, phase);
+  }
+
+  #answerMessage(type: number, frame: Buffer, phase: Phase & { kind: 'answer' }): void {
+    if (this.#unsuitable !== undefined) return;
+    switch (type) {
+      case Backend.CommandComplete: {
+        this.#digest = crc32(frame, this.#digest);
+        const rows = /(\d+)$/.exec(readCommandTag(frame))?.[1];
+        if (rows !== undefined) this.#rows += Number(rows);
+        break;
+      }
+      case Backend.RowDescription:
+        if (phase.mayBeUnsuitable === 'any' && !phase.sink.passedOn && !this.#translate(frame)) return;
+        break;
+      case Backend.ParameterDescription:
+        if (
+          phase.mayBeUnsuitable === 'any' &&
+          !phase.sink.passedOn &&
+          readParameterDescription(frame).typeOids.some((oid) => oid >= firstUserOid)
+        ) {
+          this.#giveUp('member-specific');
+          return;
+        }
+        break;
+      case Backend.CopyInResponse:
+        this.#forward(frame);
+        this.#flush();
+        phase.sink.inputWanted();
+        return;
+      default:
+    }
+    this.#forward(frame);
+  }
+
+  /** Gives the columns the primary's table numbers. False: a type known by this member's number only. */
+  #translate(frame: Buffer): boolean {
+    const columns = readRowDescription(frame);
+    for (const column of columns) {
+      if (column.typeOid >= firstUserOid) {
+        this.#giveUp('member-specific');
+        return false;
+      }
+      if (column.tableOid >= firstUserOid)
+        frame.writeUInt32BE(this.#settings.tableOid(column.tableOid), column.tableOidOffset);
+    }
+    return true;
+  }
+
+  #giveUp(why: Answer['unsuitable']): void {
+    this.#pending = undefined;
+    this.#unsuitable = why;
+  }
+
+  #error(frame: Buffer, phase: Phase | undefined): void {
+    const fields = readErrorFields(frame);
+    if (fields.severityCode === 'FATAL' || fields.severityCode === 'PANIC') {
+      this.#lose(fields.message, fields);
+      return;
+    }
+    this.#failed = true;
+    this.#sqlState = fields.code;
+    if (phase === undefined) return;
+    if (phase.kind === 'prelude') {
+      phase.failed = true;
+      return;
+    }
+    if (phase.kind === 'own') return;
+    if (phase.kind === 'commit') {
+      if (blameOf(fields.code) === 'fenced') this.#lose(fields.message, fields);
+      else phase.options.sink.write(frame);
+      return;
+    }
+    if (this.#unsuitable !== undefined) return;
+    if (phase.mayBeUnsuitable !== 'no' && !phase.sink.passedOn && fields.code === '25006') {
+      this.#giveUp('writes');
+      return;
+    }
+    this.#digest = crc32(fields.code, this.#digest);
+    this.#forward(frame);
+  }
+
+  #ready(status: number): void {
+    this.#flush();
+    this.#transaction =
+      status === TransactionStatus.Idle ? 'none' : status === TransactionStatus.Open ? 'open' : 'failed';
+    const phase = this.#phases.shift();
+    if (phase === undefined) return;
+    if (this.#failed && phase.kind !== 'prelude') this.#forgetUnconfirmed();
+    if (phase.kind === 'prelude') {
+      // A setting that this member refuses: what follows would run under the wrong settings.
+      if (phase.failed) this.#lose('a setting of the session could not be repeated here');
+      return;
+    }
+    if (phase.kind === 'own') {
+      phase.done.resolve(phase.value);
+      return;
+    }
+    if (phase.kind === 'answer') {
+      const done = this.#done;
+      this.#done = undefined;
+      done?.resolve({
+        failed: this.#failed,
+        sqlState: this.#sqlState,
+        digest: this.#digest,
+        rows: this.#rows,
+        unsuitable: this.#unsuitable,
+      });
+      return;
+    }
+    // COMMIT of a transaction that had failed without our knowing answers ROLLBACK.
+    if (phase.final && phase.lastTag !== 'COMMIT') this.#failed = true;
+    const committed = this.#committed;
+    this.#committed = undefined;
+    committed?.resolve(this.#failed ? 'refused' : 'committed');
+  }
+
+  /** After an error the server skipped the rest: what was to be prepared there is not. */
+  #forgetUnconfirmed(): void {
+    for (const { statement } of this.#parses.splice(0)) {
+      if (typeof statement === 'string') this.#own.delete(statement);
+      else if (this.#prepared.get(statement.name) === statement) this.#prepared.delete(statement.name);
+    }
+    this.#ownCloses = 0;
+  }
+
+  /** First the write set, in parts; then, when all of it is safely in hand, COMMIT. */
+  async #commitLarge(options: CommitOptions): Promise<void> {
+    const spool = this.#settings.spool();
+    let writing: Promise<void> = Promise.resolve();
+    let parts = 0;
+    const collect: CommitOptions = {
+      ...options,
+      onWriteSet: (part) => {
+        if (part === null) return;
+        parts += 1;
+        const { socket } = this.#connection;
+        for (const bytes of part.parts() as Iterable<Buffer>) {
+          socket.pause();
+          writing = writing.then(() => spool.add(bytes)).then(() => void socket.resume());
+        }
+      },
+    };
+    const out: Buffer[] = [];
+    if (this.#settings.deferred()) {
+      this.#parses.push({ statement: '', injected: true });
+      out.push(
+        frontend.parse({ query: 'SET CONSTRAINTS ALL IMMEDIATE' }),
+        frontend.bind({ values: [] }),
+        frontend.execute(),
+      );
+    }
+    out.push(
+      frontend.parse({ query: 'SELECT lockstep.finish_large($1, $2, $3)' }),
+      frontend.bind({
+        values: [String(options.csn), String(options.term), String(options.slot)],
+        resultFormats: [1],
+      }),
+      frontend.execute(),
+      frontend.sync,
+    );
+    this.#parses.push({ statement: '', injected: true });
+    this.#prepared.delete('');
+    const finished = deferred<'committed' | 'refused'>();
+    const committed = this.#committed;
+    this.#committed = finished;
+    this.#begin({ kind: 'commit', options: collect, final: false, lastTag: '' });
+    this.#write(out);
+    const outcome = await finished.promise;
+    await writing;
+    this.#committed = committed;
+    const writeSet = await spool.finish();
+    if (outcome === 'refused') {
+      writeSet.release();
+      committed?.resolve('refused');
+      return;
+    }
+    options.onWriteSet(parts === 0 ? null : writeSet);
+    if (this.#lost !== undefined) throw this.#lost;
+    this.#begin({ kind: 'commit', options, final: true, lastTag: '' });
+    this.#write([frontend.query('COMMIT')]);
+  }
+
+  #lose(why: string, fields?: ErrorFields): void {
+    if (this.#lost !== undefined) return;
+    const blame = fields === undefined ? 'gone' : blameOf(fields.code);
+    const lost = new MemberError(
+      this.memberId,
+      blame === 'client' ? 'gone' : blame,
+      `member ${this.memberId}: ${why}`,
+      fields?.code,
+    );
+    this.#lost = lost;
+    this.#connection.socket.destroy();
+    this.#pending = undefined;
+    const phases = this.#phases;
+    this.#phases = [];
+    for (const phase of phases) if (phase.kind === 'own') phase.done.reject(lost);
+    const done = this.#done;
+    const committed = this.#committed;
+    this.#done = undefined;
+    this.#committed = undefined;
+    done?.reject(lost);
+    committed?.reject(lost);
+    this.#listener.lost(lost);
+  }
+}

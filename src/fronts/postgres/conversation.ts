@@ -1,0 +1,700 @@
+/**
+ * One client's conversation in protocol 3: its messages in order, one request at a time, exactly one ReadyForQuery for
+ * each Sync and each simple query. What a statement needs is the runner's business; where it runs is the session's.
+ */
+
+import type { Socket } from 'node:net';
+import { LockstepError } from '../../base/index.ts';
+import type { Session, Work } from '../../cluster/index.ts';
+import type { MemberError } from '../../dialects/contract.ts';
+import type { PreparedStatement, RequestMessage } from '../../dialects/postgres/index.ts';
+import { classifyHead, trailBytesOf } from '../../sql/index.ts';
+import type { Classifier, FunctionCatalog, SessionReading, Statement } from '../../sql/index.ts';
+import type { Logger } from '../../telemetry/index.ts';
+import {
+  Backend,
+  backend,
+  errorToFields,
+  Frontend,
+  frontend,
+  HEADER_BYTES,
+  MessageFramer,
+  readBindNames,
+  readClose,
+  readDescribe,
+  readExecute,
+  readParameterStatus,
+  readParse,
+  readQuery,
+  TransactionStatus,
+} from '../../wire/postgres/index.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { ClientSink } from './client-sink.ts';
+import {
+  asClientError,
+  functionCall,
+  refused,
+  severalStatements,
+  statementExists,
+  tooManyStatements,
+  unexpectedMessage,
+} from './front-errors.ts';
+import { extendedRequest, simpleRequest } from './requests.ts';
+import { isLocal, StatementBook } from './statement-book.ts';
+import type { BookedStatement } from './statement-book.ts';
+import { StatementRunner } from './statement-runner.ts';
+import type { RunnerHooks } from './statement-runner.ts';
+import { writeFatal } from './write-fatal.ts';
+
+export interface ConversationOptions {
+  readonly socket: Socket;
+  /** Bytes that came behind the login. */
+  readonly rest: Buffer;
+  readonly classifier: Classifier;
+  readonly catalog: FunctionCatalog;
+  readonly hooks: RunnerHooks;
+  readonly limits: { readonly maxMessageBytes: number; readonly preparedStatements: number };
+  readonly logger: Logger;
+}
+
+/** A message up to this is examined whole; a larger one passes through in pieces. */
+const wholeUpToBytes = 256 * 1024;
+
+/** Messages that wait for their Sync are run when there are this many bytes of them. */
+const batchBytesMax = 1 << 20;
+
+const ready = {
+  none: backend.readyForQuery(TransactionStatus.Idle),
+  open: backend.readyForQuery(TransactionStatus.Open),
+  failed: backend.readyForQuery(TransactionStatus.Failed),
+};
+
+/** Our connections are read-only by default; to the client they are as the server would have them. */
+const readOnlyDefault = 'default_transaction_read_only';
+
+interface Message {
+  readonly type: number;
+  readonly frame: Buffer;
+}
+
+/** Messages for one member, up to the point where this node has something to say itself. */
+interface Segment {
+  readonly messages: RequestMessage[];
+  readonly executed: Statement[];
+  readonly parsed: BookedStatement[];
+  text: Buffer;
+}
+
+export class Conversation {
+  readonly #socket: Socket;
+  readonly #options: ConversationOptions;
+  readonly #sink: ClientSink;
+  readonly #framer: MessageFramer;
+  readonly #book = new StatementBook();
+  #session!: Session;
+  #runner!: StatementRunner;
+  #batch: Message[] = [];
+  #batchBytes = 0;
+  /** After an error: everything up to the next Sync is passed over. */
+  #skipping = false;
+  #copying = false;
+  #stream: ByteQueue | undefined;
+  #ended = false;
+  #onEnd: (() => void) | undefined;
+  #reading: SessionReading = {};
+
+  constructor(options: ConversationOptions) {
+    this.#options = options;
+    this.#socket = options.socket;
+    this.#sink = new ClientSink(options.socket, () => this.#startCopyIn());
+    this.#framer = new MessageFramer({
+      maxMessageBytes: options.limits.maxMessageBytes,
+      wholeUpToBytes,
+      runTypes: [Frontend.CopyData],
+    });
+  }
+
+  /** Messages of the primary outside of any answer. */
+  unasked(message: Buffer): void {
+    if (message[0] === Backend.ParameterStatus) {
+      const { name, value } = readParameterStatus(message);
+      if (name === readOnlyDefault) return;
+      this.#noteParameter(name, value);
+    }
+    if (!this.#ended) this.#sink.write(message);
+  }
+
+  /** The primary's connection broke while nothing ran. */
+  primaryLost(): void {
+    if (!this.#runner.listens || this.#ended) return;
+    // Whoever listens is not going to say anything, so the connection must come back by itself.
+    this.#session.open().catch((error: unknown) => this.end(asClientError(error)));
+  }
+
+  /** Ends the conversation with a last word. */
+  end(error: LockstepError | MemberError): void {
+    if (this.#ended) return;
+    this.#finish();
+    writeFatal(this.#socket, asClientError(error));
+  }
+
+  /** Resolves when the client has gone. The session is open, and its parameters are those of the primary. */
+  serve(
+    session: Session,
+    parameters: ReadonlyMap<string, string>,
+    cancelKey: { pid: number; key: Buffer },
+  ): Promise<void> {
+    this.#session = session;
+    this.#runner = new StatementRunner(session, this.#book, this.#sink, this.#options.hooks);
+    for (const [name, value] of parameters) {
+      this.#noteParameter(name, value);
+      this.#sink.write(backend.parameterStatus(name, name === readOnlyDefault ? 'off' : value));
+    }
+    this.#sink.write(backend.backendKeyData(cancelKey.pid, cancelKey.key));
+    this.#sink.write(ready.none);
+    const done = new Promise<void>((resolve) => (this.#onEnd = resolve));
+    const socket = this.#socket;
+    socket.on('close', () => this.#finish());
+    socket.on('end', () => this.#finish());
+    socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    if (this.#options.rest.length > 0) this.#data(this.#options.rest);
+    socket.resume();
+    return done;
+  }
+
+  autocommit(): ReturnType<StatementRunner['autocommit']> {
+    return this.#runner.autocommit();
+  }
+
+  /** Something runs, or a transaction is open. */
+  get busy(): boolean {
+    return this.#framer.halted || this.#copying || this.#session.transaction !== 'none';
+  }
+
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#socket.removeAllListeners('data');
+    this.#stream?.end();
+    this.#session.close();
+    this.#onEnd?.();
+  }
+
+  #noteParameter(name: string, value: string): void {
+    if (name === 'standard_conforming_strings')
+      this.#reading = { ...this.#reading, standardConformingStrings: value === 'on' };
+    if (name === 'client_encoding') {
+      const trailBytes = trailBytesOf(value);
+      const { trailBytes: _, ...others } = this.#reading;
+      this.#reading = trailBytes === undefined ? others : { ...others, trailBytes };
+    }
+  }
+
+  #data(chunk: Buffer): void {
+    this.#deliver(() => this.#framer.push(chunk, this.#framerSink));
+    if (this.#framer.halted && !this.#ended) this.#socket.pause();
+  }
+
+  #deliver(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.end(asClientError(error));
+    }
+  }
+
+  readonly #framerSink = {
+    message: (type: number, frame: Buffer) => this.#message(type, frame),
+    run: (_type: number, frames: Buffer) => this.#copyData(frames),
+    largeStart: (type: number, totalBytes: number, head: Buffer) => this.#largeStart(type, totalBytes, head),
+    largeChunk: (chunk: Buffer) => this.#largeChunk(chunk),
+    largeEnd: () => this.#largeEnd(),
+  };
+
+  /** Nothing more is read until `work` is done. */
+  #take(work: () => Promise<void>): void {
+    this.#framer.halt();
+    work()
+      .catch((error: unknown) => this.#failed(error))
+      .then(
+        () => this.#resume(),
+        (error: unknown) => this.end(asClientError(error)),
+      );
+  }
+
+  #resume(): void {
+    if (this.#ended || this.#stream !== undefined) return;
+    this.#copying = false;
+    this.#deliver(() => this.#framer.resume(this.#framerSink));
+    if (!this.#framer.halted) this.#socket.resume();
+  }
+
+  #message(type: number, frame: Buffer): void {
+    if (this.#ended) return;
+    if (this.#copying) {
+      this.#whileCopying(type, frame);
+      return;
+    }
+    switch (type) {
+      case Frontend.Query:
+        this.#take(() => this.#simple(readQuery(frame), frame));
+        return;
+      case Frontend.Sync:
+        this.#take(() => this.#sync());
+        return;
+      case Frontend.Flush:
+        if (!this.#skipping) this.#take(() => this.#runBatch('flush'));
+        return;
+      case Frontend.Parse:
+      case Frontend.Bind:
+      case Frontend.Describe:
+      case Frontend.Execute:
+      case Frontend.Close:
+        if (this.#skipping) return;
+        this.#batch.push({ type, frame });
+        this.#batchBytes += frame.length;
+        if (this.#batchBytes > batchBytesMax) this.#take(() => this.#runBatch('flush'));
+        return;
+      case Frontend.Terminate:
+        this.#finish();
+        this.#socket.end();
+        return;
+      case Frontend.FunctionCall:
+        this.#take(async () => {
+          await this.#failed(functionCall());
+          this.#readyForQuery();
+        });
+        return;
+      case Frontend.CopyDone:
+      case Frontend.CopyFail:
+        // Left over from a copy that has failed; the protocol has them ignored.
+        return;
+      default:
+        throw unexpectedMessage(String.fromCharCode(type));
+    }
+  }
+
+  // ——— data for COPY FROM STDIN
+
+  #startCopyIn(): void {
+    this.#copying = true;
+    this.#deliver(() => this.#framer.resume(this.#framerSink));
+    if (!this.#framer.halted) this.#socket.resume();
+  }
+
+  #copyData(frames: Buffer): void {
+    const link = this.#copying ? this.#session.inputLink : undefined;
+    if (link === undefined || link.input(frames)) return;
+    this.#framer.halt();
+    void link.inputDrained().then(() => {
+      if (!this.#copying || this.#ended) return;
+      this.#deliver(() => this.#framer.resume(this.#framerSink));
+      if (!this.#framer.halted) this.#socket.resume();
+    });
+  }
+
+  #whileCopying(type: number, frame: Buffer): void {
+    switch (type) {
+      case Frontend.CopyDone:
+      case Frontend.CopyFail:
+        this.#framer.halt();
+        this.#session.inputLink?.inputEnds(frame);
+        return;
+      case Frontend.Flush:
+      case Frontend.Sync:
+        return;
+      case Frontend.Terminate:
+        this.#finish();
+        this.#socket.end();
+        return;
+      default:
+        this.#framer.halt();
+        this.#session.inputLink?.inputEnds(
+          frontend.copyFail(`unexpected message type 0x${type.toString(16)} during COPY from stdin`),
+        );
+    }
+  }
+
+  // ——— messages too large to be held
+
+  #largeStart(type: number, totalBytes: number, head: Buffer): void {
+    if (this.#copying && type === Frontend.CopyData) {
+      this.#copyData(head);
+      return;
+    }
+    if (this.#skipping && type !== Frontend.Query) return;
+    if (type !== Frontend.Query && type !== Frontend.Parse && type !== Frontend.Bind) {
+      throw unexpectedMessage(`one of type ${String.fromCharCode(type)} with ${totalBytes} bytes`);
+    }
+    const stream = new ByteQueue(() => {
+      if (this.#stream !== stream || this.#ended) return;
+      this.#deliver(() => this.#framer.resume(this.#framerSink));
+      if (!this.#framer.halted) this.#socket.resume();
+    });
+    this.#stream = stream;
+    const kept = Buffer.from(head);
+    const run =
+      type === Frontend.Query
+        ? this.#largeQuery(kept, totalBytes, stream)
+        : this.#largeExtended(type, kept, totalBytes, stream);
+    run
+      .catch((error: unknown) =>
+        this.#failed(error).then(() => (type === Frontend.Query ? this.#readyForQuery() : undefined)),
+      )
+      .then(
+        async () => {
+          // What nobody took is still to be read past.
+          for await (const _ of stream);
+          this.#stream = undefined;
+          this.#resume();
+        },
+        (error: unknown) => this.end(asClientError(error)),
+      );
+  }
+
+  #largeChunk(chunk: Buffer): void {
+    if (this.#copying) this.#copyData(chunk);
+    else if (this.#stream?.push(Buffer.from(chunk)) === false) this.#framer.halt();
+  }
+
+  #largeEnd(): void {
+    if (this.#copying || this.#stream === undefined) return;
+    this.#framer.halt();
+    this.#stream.end();
+  }
+
+  async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
+    const statement = classifyHead(head.subarray(HEADER_BYTES), totalBytes);
+    if (statement.refusal !== undefined) throw refused(statement.refusal);
+    const work: Work = {
+      request: { ...simpleRequest(head), rest },
+      effect: 'write',
+      takesInput: true,
+      unknownSize: true,
+      bytes: totalBytes,
+    };
+    await this.#session.run(work, this.#sink);
+    this.#readyForQuery();
+  }
+
+  /** A large Parse or Bind goes to the primary by itself, inside a transaction, in which the rest of the batch then follows. */
+  async #largeExtended(type: number, head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
+    this.#runner.beginImplicit();
+    await this.#runBatch('flush');
+    if (this.#skipping) return;
+    const message = type === Frontend.Parse ? this.#largeParse(head, totalBytes) : this.#largeBind(head);
+    const work: Work = {
+      request: { protocol: 'extended', messages: [message], rest },
+      effect: 'write',
+      takesInput: true,
+      unknownSize: true,
+      bytes: totalBytes,
+    };
+    const answer = await this.#session.run(work, this.#sink);
+    if (answer.failed) this.#skipping = true;
+  }
+
+  #largeParse(head: Buffer, totalBytes: number): RequestMessage {
+    const nameEnd = head.indexOf(0, HEADER_BYTES);
+    const name = head.toString('latin1', HEADER_BYTES, nameEnd);
+    const text = head.subarray(nameEnd + 1);
+    const draft = classifyHead(text, totalBytes);
+    if (draft.refusal !== undefined) throw refused(draft.refusal);
+    const statement: BookedStatement = {
+      name,
+      parse: undefined,
+      confirmed: false,
+      statement: { ...draft, start: 0, end: text.length },
+      text,
+      local: false,
+    };
+    this.#book.addStatement(statement);
+    return { kind: 'parse', frame: head, statement };
+  }
+
+  #largeBind(head: Buffer): RequestMessage {
+    const { portal, statement: name } = readBindNames(head);
+    const statement = this.#book.statement(name);
+    this.#book.addPortal(portal, statement);
+    return statement === undefined
+      ? { kind: 'plain', frame: head }
+      : { kind: 'uses', frame: head, statement };
+  }
+
+  // ——— simple queries
+
+  async #simple(text: Buffer, frame: Buffer): Promise<void> {
+    this.#dropBatch();
+    try {
+      const statements = this.#classify(text);
+      const [only] = statements;
+      if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
+      else if (statements.every((statement) => statement.kind === 'read'))
+        await this.#session.run(this.#runner.workOf(statements, text, simpleRequest(frame)), this.#sink);
+      else await this.#simpleSeveral(statements, text);
+    } catch (error) {
+      await this.#failed(error);
+    }
+    this.#skipping = false;
+    this.#readyForQuery();
+  }
+
+  async #simpleOne(statement: Statement, text: Buffer, frame: Buffer): Promise<void> {
+    if (isLocal(statement) || statement.kind === 'empty') {
+      await this.#runner.run(statement, text);
+      return;
+    }
+    const answer = await this.#session.run(
+      this.#runner.workOf([statement], text, simpleRequest(frame)),
+      this.#sink,
+    );
+    if (!answer.failed) this.#runner.noteEffects(statement, text, true);
+  }
+
+  /** Statements in one string are one transaction, unless they say otherwise. */
+  async #simpleSeveral(statements: readonly Statement[], text: Buffer): Promise<void> {
+    let succeeded = false;
+    try {
+      for (const statement of statements) {
+        this.#runner.beginImplicit();
+        if (!(await this.#runner.run(statement, text.subarray(statement.start, statement.end)))) return;
+      }
+      succeeded = true;
+    } finally {
+      await this.#runner.endImplicit(succeeded);
+    }
+  }
+
+  // ——— the extended protocol
+
+  async #sync(): Promise<void> {
+    try {
+      if (!this.#skipping) await this.#runBatch('sync');
+    } catch (error) {
+      await this.#failed(error);
+    }
+    try {
+      await this.#runner.endImplicit(!this.#skipping);
+    } catch (error) {
+      this.#sendError(asClientError(error));
+    }
+    this.#dropBatch();
+    this.#skipping = false;
+    if (this.#session.transaction === 'none') this.#book.endTransaction();
+    this.#readyForQuery();
+  }
+
+  async #runBatch(end: 'sync' | 'flush'): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    if (this.#isTransaction(batch, end)) this.#runner.beginImplicit();
+    let segment: Segment = newSegment();
+    const close = async (): Promise<boolean> => {
+      const done = segment;
+      segment = newSegment();
+      return await this.#runSegment(done);
+    };
+    for (const { type, frame } of batch) {
+      const statement = this.#localStatementOf(type, frame);
+      if (statement === undefined) {
+        this.#addToSegment(segment, type, frame);
+        continue;
+      }
+      if (!(await close())) return;
+      if (!(await this.#answerLocally(type, frame, statement))) {
+        this.#skipping = true;
+        return;
+      }
+    }
+    await close();
+  }
+
+  /** Several statements before one Sync, or portals that must outlive a Flush, are one transaction. */
+  #isTransaction(batch: readonly Message[], end: 'sync' | 'flush'): boolean {
+    const executes = batch.filter((message) => message.type === Frontend.Execute);
+    if (end === 'flush')
+      return batch.some((message) => message.type === Frontend.Bind || message.type === Frontend.Execute);
+    return executes.length > 1;
+  }
+
+  /** The statement that this node carries out itself, if the message is about one; 'closed' for a Close of any statement. */
+  #localStatementOf(type: number, frame: Buffer): BookedStatement | 'closed' | undefined {
+    switch (type) {
+      case Frontend.Parse: {
+        const statement = this.#parse(frame);
+        return statement.local ? statement : undefined;
+      }
+      case Frontend.Bind:
+        return localOnly(this.#book.statement(readBindNames(frame).statement));
+      case Frontend.Execute:
+        return localOnly(this.#book.portal(readExecute(frame).portal));
+      case Frontend.Describe: {
+        const { kind, name } = readDescribe(frame);
+        return localOnly(kind === 'statement' ? this.#book.statement(name) : this.#book.portal(name));
+      }
+      default: {
+        const { kind, name } = readClose(frame);
+        return kind === 'statement' ? 'closed' : localOnly(this.#book.portal(name));
+      }
+    }
+  }
+
+  #parse(frame: Buffer): BookedStatement {
+    const { name, query } = readParse(frame);
+    if (name !== '') {
+      if (this.#book.statement(name) !== undefined) throw statementExists(name);
+      const limit = this.#options.limits.preparedStatements;
+      if (this.#book.size >= limit) throw tooManyStatements(limit);
+    }
+    const statements = this.#classify(query);
+    const [statement] = statements;
+    if (statements.length !== 1 || statement === undefined) throw severalStatements();
+    if (statement.refusal !== undefined) throw refused(statement.refusal);
+    // Copied: they outlive the chunk that they came in.
+    const kept = Buffer.from(frame);
+    const booked: BookedStatement = {
+      name,
+      parse: kept,
+      confirmed: false,
+      statement,
+      text: readParse(kept).query,
+      local: isLocal(statement),
+    };
+    this.#book.addStatement(booked);
+    return booked;
+  }
+
+  #addToSegment(segment: Segment, type: number, frame: Buffer): void {
+    switch (type) {
+      case Frontend.Parse: {
+        const statement = this.#book.statement(readParse(frame).name) as BookedStatement;
+        segment.messages.push({ kind: 'parse', frame, statement });
+        segment.parsed.push(statement);
+        if (segment.text.length === 0) segment.text = statement.text;
+        return;
+      }
+      case Frontend.Bind: {
+        const { portal, statement: name } = readBindNames(frame);
+        const statement = this.#book.statement(name);
+        this.#book.addPortal(portal, statement);
+        segment.messages.push(use(frame, statement));
+        return;
+      }
+      case Frontend.Describe: {
+        const { kind, name } = readDescribe(frame);
+        segment.messages.push(
+          kind === 'statement' ? use(frame, this.#book.statement(name)) : { kind: 'plain', frame },
+        );
+        return;
+      }
+      case Frontend.Execute: {
+        const booked = this.#book.portal(readExecute(frame).portal);
+        segment.executed.push(booked?.statement ?? unknownStatement);
+        if (booked !== undefined) segment.text = booked.text;
+        segment.messages.push({ kind: 'plain', frame });
+        return;
+      }
+      default:
+        this.#book.removePortal(readClose(frame).name);
+        segment.messages.push({ kind: 'plain', frame });
+    }
+  }
+
+  /** False: it failed, and the rest of the batch is passed over. */
+  async #runSegment(segment: Segment): Promise<boolean> {
+    const { messages, executed, parsed, text } = segment;
+    if (messages.length === 0) return true;
+    const statements = executed.length > 0 ? executed : parsed.map(({ statement }) => statement);
+    let work = this.#runner.workOf(statements, text, extendedRequest(messages));
+    // Without Execute nothing happens yet, so nothing has to be committed.
+    if (executed.length === 0 && work.effect === 'write' && this.#session.transaction === 'none')
+      work = { ...work, effect: 'primary-read', after: [] };
+    else if (executed.length === 0) work = { ...work, after: [], unknownSize: false, takesInput: false };
+    const answer = await this.#session.run(
+      { ...work, bytes: messages.reduce((sum, message) => sum + message.frame.length, 0) },
+      this.#sink,
+    );
+    if (!answer.failed) {
+      for (const statement of executed) this.#runner.noteEffects(statement, text, false);
+      return true;
+    }
+    for (const statement of parsed) if (!statement.confirmed) this.#book.removeStatement(statement.name);
+    this.#skipping = true;
+    return false;
+  }
+
+  async #answerLocally(type: number, frame: Buffer, booked: BookedStatement | 'closed'): Promise<boolean> {
+    if (booked === 'closed') {
+      const { name } = readClose(frame);
+      this.#book.removeStatement(name);
+      for (const link of this.#session.links()) link.forget(name);
+      this.#sink.write(backend.closeComplete);
+      return true;
+    }
+    switch (type) {
+      case Frontend.Parse:
+        this.#sink.write(backend.parseComplete);
+        return true;
+      case Frontend.Bind:
+        this.#book.addPortal(readBindNames(frame).portal, booked);
+        this.#sink.write(backend.bindComplete);
+        return true;
+      case Frontend.Describe:
+        if (readDescribe(frame).kind === 'statement') this.#sink.write(noParameters);
+        this.#sink.write(backend.noData);
+        return true;
+      case Frontend.Execute:
+        return await this.#runner.run(booked.statement, booked.text);
+      default:
+        this.#book.removePortal(readClose(frame).name);
+        this.#sink.write(backend.closeComplete);
+        return true;
+    }
+  }
+
+  // ———
+
+  #classify(text: Buffer): readonly Statement[] {
+    return this.#options.classifier.classify(text, this.#options.catalog, this.#reading);
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const told = asClientError(error);
+    if (told.code === 'front.internal')
+      this.#options.logger.error({ error }, 'a statement failed inside the node');
+    this.#sendError(told);
+    this.#skipping = true;
+    await this.#runner.failTransaction();
+  }
+
+  #sendError(error: LockstepError): void {
+    if (!this.#ended) this.#sink.write(backend.errorResponse(errorToFields(error)));
+  }
+
+  #dropBatch(): void {
+    this.#batch = [];
+    this.#batchBytes = 0;
+  }
+
+  #readyForQuery(): void {
+    if (!this.#ended) this.#sink.write(ready[this.#session.transaction]);
+  }
+}
+
+const noParameters = backend.parameterDescription([]);
+
+/** A portal of SQL's PREPARE or of nothing at all: the server knows. */
+const unknownStatement: Statement = { kind: 'write', tag: '', start: 0, end: 0, runsCode: true };
+
+function newSegment(): Segment {
+  return { messages: [], executed: [], parsed: [], text: Buffer.alloc(0) };
+}
+
+function use(frame: Buffer, statement: PreparedStatement | undefined): RequestMessage {
+  return statement === undefined ? { kind: 'plain', frame } : { kind: 'uses', frame, statement };
+}
+
+function localOnly(statement: BookedStatement | undefined): BookedStatement | undefined {
+  return statement?.local === true ? statement : undefined;
+}

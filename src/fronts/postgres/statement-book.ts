@@ -1,0 +1,71 @@
+/** The prepared statements and portals of one client, and which of them exist in this node only. */
+
+import type { PreparedStatement } from '../../dialects/postgres/index.ts';
+import type { Statement } from '../../sql/index.ts';
+
+/** A statement as Parse brought it. */
+export interface BookedStatement extends PreparedStatement {
+  readonly statement: Statement;
+  /** Its text; of one too large to be kept, its beginning. */
+  readonly text: Buffer;
+  /** Never sent to a member as a prepared statement: transaction control, settings, schema statements. */
+  readonly local: boolean;
+}
+
+const answersRows: ReadonlySet<Statement['kind']> = new Set([
+  'read',
+  'primary-read',
+  'write',
+  'copy-in',
+  'declare-cursor',
+  'empty',
+]);
+
+/** Statements without parameters and rows are carried out by this node when they are executed, whatever the protocol. */
+export function isLocal(statement: Statement): boolean {
+  return !answersRows.has(statement.kind);
+}
+
+export class StatementBook {
+  readonly #statements = new Map<string, BookedStatement>();
+  readonly #portals = new Map<string, BookedStatement | undefined>();
+
+  get size(): number {
+    return this.#statements.size;
+  }
+
+  statement(name: string): BookedStatement | undefined {
+    return this.#statements.get(name);
+  }
+
+  addStatement(statement: BookedStatement): void {
+    this.#statements.set(statement.name, statement);
+  }
+
+  removeStatement(name: string): void {
+    this.#statements.delete(name);
+  }
+
+  /** The portal of a statement that is not in the book is one of SQL's PREPARE. */
+  addPortal(name: string, statement: BookedStatement | undefined): void {
+    this.#portals.set(name, statement);
+  }
+
+  portal(name: string): BookedStatement | undefined {
+    return this.#portals.get(name);
+  }
+
+  removePortal(name: string): void {
+    this.#portals.delete(name);
+  }
+
+  /** Portals end with their transaction. */
+  endTransaction(): void {
+    if (this.#portals.size > 0) this.#portals.clear();
+  }
+
+  clear(): void {
+    this.#statements.clear();
+    this.#portals.clear();
+  }
+}

@@ -1,0 +1,427 @@
+/**
+ * Carries out one statement of a client: what kind it is decides what the session is asked to do. Answers that no member
+ * gives are written here.
+ */
+
+import { invariant } from '../../base/index.ts';
+import { nobody } from '../../cluster/index.ts';
+import type { Session, Work } from '../../cluster/index.ts';
+import type { AnswerSink } from '../../dialects/contract.ts';
+import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
+import type { OwnStatement } from '../../dialects/postgres/index.ts';
+import type { Statement } from '../../sql/index.ts';
+import { backend, frontend } from '../../wire/postgres/index.ts';
+import { ownSetting, refused, resetAllWhileWriting, volatileView } from './front-errors.ts';
+import { failingRequest, simpleRequest } from './requests.ts';
+import { afterSettingSequences, afterUnseenCode, aroundSchemaStatement } from './schema-work.ts';
+import type { StatementBook } from './statement-book.ts';
+import { beginOptions } from './transaction-words.ts';
+
+export interface RunnerHooks {
+  /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
+  schemaChanged(): Promise<void>;
+  /** Done on the primary; the others do it for themselves, each in its own time. */
+  maintain(sql: Buffer): void;
+  /** Taken for a read before, and found out. */
+  readonly knownBetter: KnownBetter;
+}
+
+/** Statements that looked like reads and were not, by their text. */
+export interface KnownBetter {
+  get(text: Buffer): Work['effect'] | undefined;
+  note(text: Buffer, effect: Work['effect']): void;
+}
+
+/** Settings that are kept here and not on the members, whose own value serves Lockstep. */
+const readOnlyDefault = 'default_transaction_read_only';
+
+export class StatementRunner {
+  readonly #session: Session;
+  readonly #book: StatementBook;
+  readonly #sink: AnswerSink;
+  readonly #hooks: RunnerHooks;
+  /** The open transaction is one of ours: it ends with the client's Sync or simple query. */
+  #implicit = false;
+  #readOnly = false;
+  #serializable = false;
+  #hasTemporary = false;
+  #listens = false;
+  /** Settings made inside the open transaction, in force for good only when it commits. */
+  #settingsInTransaction: OwnStatement[] = [];
+  #schemaChanged = false;
+
+  constructor(session: Session, book: StatementBook, sink: AnswerSink, hooks: RunnerHooks) {
+    this.#session = session;
+    this.#book = book;
+    this.#sink = sink;
+    this.#hooks = hooks;
+  }
+
+  get listens(): boolean {
+    return this.#listens;
+  }
+
+  get implicit(): boolean {
+    return this.#implicit;
+  }
+
+  autocommit = (): ReturnType<typeof beginOptions> =>
+    beginOptions({}, { readOnly: this.#readOnly, serializable: this.#serializable });
+
+  /** Several statements that succeed or fail together, until `endImplicit`. */
+  beginImplicit(): void {
+    if (this.#session.transaction !== 'none') return;
+    this.#session.begin(this.autocommit());
+    this.#implicit = true;
+  }
+
+  /** False: it was refused, and the error is written. */
+  async endImplicit(succeeded: boolean): Promise<boolean> {
+    if (!this.#implicit) return true;
+    this.#implicit = false;
+    if (!succeeded) {
+      await this.#rolledBack();
+      return false;
+    }
+    return (await this.#commit()) === 'committed';
+  }
+
+  /** One statement that came as text. Resolves to false when it failed and its error is written. Throws what no member said. */
+  async run(statement: Statement, text: Buffer): Promise<boolean> {
+    const session = this.#session;
+    switch (statement.kind) {
+      case 'empty':
+        this.#sink.write(backend.emptyQueryResponse);
+        return true;
+      case 'refused':
+      case 'unparsable':
+      case 'too-large':
+        invariant(statement.refusal, 'what is refused has a reason');
+        throw refused(statement.refusal);
+      case 'begin':
+        this.#begin(statement);
+        return true;
+      case 'commit':
+        return await this.#commitByClient(statement);
+      case 'rollback':
+        await this.#rollbackByClient(statement);
+        return true;
+      case 'set-transaction':
+        if (
+          session.transaction === 'open' &&
+          !session.begun &&
+          !this.#implicit &&
+          statement.transaction?.snapshot === undefined
+        ) {
+          this.#asked = { ...this.#asked, ...statement.transaction };
+          session.amendBegin(beginOptions(this.#asked, this.#defaults));
+          this.#complete(statement.tag === 'SET TRANSACTION' ? 'SET' : statement.tag);
+          return true;
+        }
+        return await this.#onPrimary(text);
+      case 'set':
+        return await this.#set(statement, text);
+      case 'discard':
+        return await this.#discard(statement, text);
+      case 'prepare':
+        return await this.#setting(text);
+      case 'deallocate':
+        return await this.#deallocate(statement, text);
+      case 'listen':
+      case 'unlisten':
+        this.#listens = statement.kind === 'listen' || (this.#listens && statement.all !== true);
+        return await this.#setting(text);
+      case 'savepoint':
+      case 'release':
+      case 'rollback-to':
+      case 'set-constraints':
+        return await this.#onPrimary(text);
+      case 'maintenance':
+        return await this.#maintain(text);
+      case 'create-matview':
+        if (statement.volatile || statement.orderDependent)
+          throw volatileView(statement.createdTable?.name ?? '');
+        return await this.#schema(statement, text);
+      case 'ddl':
+      case 'create-table-as':
+      case 'refresh-matview':
+        return await this.#schema(statement, text);
+      default: {
+        const answer = await session.run(
+          this.workOf([statement], text, simpleRequest(frontend.query(text))),
+          this.#sink,
+        );
+        if (!answer.failed) this.noteEffects(statement, text, true);
+        return !answer.failed;
+      }
+    }
+  }
+
+  /** What the session must know of statements that a member answers. */
+  workOf(statements: readonly Statement[], text: Buffer, request: Work['request']): Work {
+    let effect: Work['effect'] = 'read';
+    let runsCode = false;
+    let setsSequences = false;
+    let takesInput = false;
+    for (const statement of statements) {
+      effect = heavier(effect, statement.kind);
+      if (statement.runsCode) runsCode = true;
+      if (statement.restartIdentity || statement.because?.includes('setval')) setsSequences = true;
+      if (statement.copy === 'in') takesInput = true;
+    }
+    const better = effect === 'write' ? undefined : this.#hooks.knownBetter.get(text);
+    return {
+      request,
+      effect: better ?? effect,
+      takesInput,
+      unknownSize: runsCode,
+      bytes: text.length,
+      ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
+      onUnsuitable: (as) => this.#hooks.knownBetter.note(text, as),
+    };
+  }
+
+  /** `repeatable`: the text alone does the same again. */
+  noteEffects(statement: Statement, text: Buffer, repeatable: boolean): void {
+    const session = this.#session;
+    if (statement.kind === 'temp-ddl') {
+      this.#hasTemporary = true;
+      session.pin('temporary objects');
+    } else if (statement.sessionLock) {
+      session.pin('an advisory lock');
+    } else if (statement.kind === 'declare-cursor' && statement.hold) {
+      session.pin('a cursor WITH HOLD');
+    } else if (statement.setsConfig) {
+      if (repeatable && statement.kind === 'primary-read') this.#noteSetting({ sql: Buffer.from(text) });
+      else session.pin('settings made by a function');
+    }
+  }
+
+  /** An error that was found here: an open transaction fails on the member as it would have failed there. */
+  async failTransaction(): Promise<void> {
+    if (this.#session.transaction !== 'open') return;
+    await this.#session
+      .run({ request: failingRequest, effect: 'write', bytes: 20 }, nobody)
+      .catch(() => undefined);
+  }
+
+  // ——— transactions
+
+  #asked: NonNullable<Statement['transaction']> = {};
+
+  get #defaults(): { readOnly: boolean; serializable: boolean } {
+    return { readOnly: this.#readOnly, serializable: this.#serializable };
+  }
+
+  #begin(statement: Statement): void {
+    const session = this.#session;
+    if (session.transaction === 'none' || (this.#implicit && !session.begun)) {
+      this.#asked = statement.transaction ?? {};
+      const options = beginOptions(this.#asked, this.#defaults);
+      if (this.#implicit) session.amendBegin(options);
+      else session.begin(options);
+    } else if (!this.#implicit) {
+      this.#warn('25001', 'there is already a transaction in progress');
+    }
+    this.#implicit = false;
+    this.#complete(statement.tag);
+  }
+
+  async #commitByClient(statement: Statement): Promise<boolean> {
+    const session = this.#session;
+    if (session.transaction === 'none') {
+      this.#warn('25P01', 'there is no transaction in progress');
+      this.#complete('COMMIT');
+      return true;
+    }
+    this.#implicit = false;
+    const outcome = await this.#commit();
+    if (outcome === 'refused') return false;
+    if (statement.chain) session.begin(beginOptions(this.#asked, this.#defaults));
+    this.#complete(outcome === 'committed' ? 'COMMIT' : 'ROLLBACK');
+    return true;
+  }
+
+  async #commit(): Promise<'committed' | 'rolled-back' | 'refused'> {
+    const session = this.#session;
+    let outcome: 'committed' | 'rolled-back' | 'refused' = 'refused';
+    try {
+      outcome = await session.commit(this.#sink);
+    } finally {
+      if (outcome === 'committed') {
+        for (const setting of this.#settingsInTransaction) session.settings.add(setting, session.links());
+      }
+      this.#settingsInTransaction = [];
+      this.#book.endTransaction();
+    }
+    if (this.#schemaChanged) {
+      this.#schemaChanged = false;
+      if (outcome === 'committed') await this.#hooks.schemaChanged();
+    }
+    return outcome;
+  }
+
+  async #rollbackByClient(statement: Statement): Promise<void> {
+    if (this.#session.transaction === 'none') this.#warn('25P01', 'there is no transaction in progress');
+    this.#implicit = false;
+    await this.#rolledBack();
+    if (statement.chain) this.#session.begin(beginOptions(this.#asked, this.#defaults));
+    this.#complete('ROLLBACK');
+  }
+
+  async #rolledBack(): Promise<void> {
+    this.#settingsInTransaction = [];
+    this.#schemaChanged = false;
+    this.#book.endTransaction();
+    await this.#session.rollback();
+  }
+
+  // ——— settings and other session state
+
+  async #set(statement: Statement, text: Buffer): Promise<boolean> {
+    const { name = '', value, transaction } = statement;
+    if (name.startsWith('lockstep.')) throw ownSetting(name);
+    if (name === readOnlyDefault && statement.local !== true) {
+      this.#readOnly = statement.reset !== true && /^(on|true|yes|1|t|y)$/i.test(value ?? 'on');
+      this.#complete(statement.tag);
+      return true;
+    }
+    const done = statement.local ? await this.#onPrimary(text) : await this.#setting(text);
+    if (!done) return false;
+    if (transaction !== undefined) {
+      this.#readOnly = transaction.readOnly ?? this.#readOnly;
+      if (transaction.isolation !== undefined) this.#serializable = transaction.isolation === 'serializable';
+      // The statement may have made the connection itself writable by default.
+      if (transaction.readOnly !== undefined)
+        await this.#session.run(
+          {
+            request: simpleRequest(frontend.query('SET default_transaction_read_only = on')),
+            effect: 'primary-read',
+            bytes: 0,
+          },
+          nobody,
+        );
+    }
+    if (name === 'default_transaction_isolation')
+      this.#serializable = statement.reset !== true && value?.toLowerCase() === 'serializable';
+    if (statement.resetAll) {
+      this.#readOnly = false;
+      this.#serializable = false;
+    }
+    return true;
+  }
+
+  /** A statement that every connection of the session must have seen: on the primary now, elsewhere when it is used. */
+  async #setting(text: Buffer): Promise<boolean> {
+    if (!(await this.#onPrimary(text))) return false;
+    this.#noteSetting({ sql: Buffer.from(text) });
+    return true;
+  }
+
+  #noteSetting(setting: OwnStatement): void {
+    const session = this.#session;
+    if (session.transaction !== 'none') this.#settingsInTransaction.push(setting);
+    else if (session.settings.full) session.pin('more settings than can be repeated');
+    else session.settings.add(setting, session.runningLinks());
+  }
+
+  async #onPrimary(text: Buffer): Promise<boolean> {
+    const effect = this.#session.transaction === 'none' ? 'primary-read' : 'write';
+    const answer = await this.#session.run(
+      { request: simpleRequest(frontend.query(text)), effect, bytes: text.length },
+      this.#sink,
+    );
+    return !answer.failed;
+  }
+
+  async #discard(statement: Statement, text: Buffer): Promise<boolean> {
+    const session = this.#session;
+    if (session.transaction !== 'none') throw resetAllWhileWriting();
+    if (!(await this.#onPrimary(text))) return false;
+    if (statement.discards === 'all') {
+      session.forgetOthers();
+      session.settings.reset();
+      session.unpin();
+      this.#book.clear();
+      this.#listens = false;
+      this.#readOnly = false;
+      this.#serializable = false;
+    }
+    if (statement.discards === 'all' || statement.discards === 'temp') {
+      this.#hasTemporary = false;
+      for (const link of session.links())
+        (link as PostgresSessionLink).forgetTemporary(statement.discards === 'all');
+    }
+    return true;
+  }
+
+  async #deallocate(statement: Statement, text: Buffer): Promise<boolean> {
+    const session = this.#session;
+    if (!(await this.#setting(text))) return false;
+    if (statement.all) {
+      this.#book.clear();
+      session.forgetOthers();
+      for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
+    } else {
+      this.#book.removeStatement(statement.name ?? '');
+      for (const link of session.links()) (link as PostgresSessionLink).forgetSilently(statement.name ?? '');
+    }
+    return true;
+  }
+
+  // ——— schema and maintenance
+
+  async #schema(statement: Statement, text: Buffer): Promise<boolean> {
+    const { before, after } = aroundSchemaStatement(statement, text, this.#hasTemporary);
+    const own = this.#session.transaction === 'none';
+    if (own) this.beginImplicit();
+    this.#schemaChanged = true;
+    try {
+      const answer = await this.#session.run(
+        {
+          request: simpleRequest(frontend.query(text)),
+          effect: 'write',
+          before,
+          after,
+          unknownSize: true,
+          bytes: text.length,
+        },
+        this.#sink,
+      );
+      if (!own) return !answer.failed;
+      return (await this.endImplicit(!answer.failed)) && !answer.failed;
+    } catch (error) {
+      if (own) await this.endImplicit(false);
+      throw error;
+    }
+  }
+
+  async #maintain(text: Buffer): Promise<boolean> {
+    const inside = this.#session.transaction !== 'none' && !(this.#implicit && !this.#session.begun);
+    const request = simpleRequest(frontend.query(text));
+    if (inside) {
+      const answer = await this.#session.run({ request, effect: 'write', bytes: text.length }, this.#sink);
+      return !answer.failed;
+    }
+    if (this.#implicit) await this.endImplicit(true);
+    const answer = await this.#session.run(
+      { request, effect: 'write', bare: true, bytes: text.length },
+      this.#sink,
+    );
+    if (!answer.failed) this.#hooks.maintain(Buffer.from(text));
+    return !answer.failed;
+  }
+
+  #complete(tag: string): void {
+    this.#sink.write(backend.commandComplete(tag));
+  }
+
+  #warn(code: string, message: string): void {
+    this.#sink.write(backend.noticeResponse({ severity: 'WARNING', severityCode: 'WARNING', code, message }));
+  }
+}
+
+function heavier(effect: Work['effect'], kind: Statement['kind']): Work['effect'] {
+  if (kind === 'read' || kind === 'empty' || effect === 'write') return effect;
+  return kind === 'primary-read' ? 'primary-read' : 'write';
+}

@@ -1,0 +1,52 @@
+/** From the configuration to the members of a PostgreSQL cluster. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config, MemberConfig } from '../config/index.ts';
+import { openSpool } from '../dialects/spool.ts';
+import { PostgresCatalog, PostgresMember } from '../dialects/postgres/index.ts';
+
+export interface BuiltMembers {
+  readonly members: readonly { readonly member: PostgresMember; readonly config: MemberConfig }[];
+  readonly catalog: PostgresCatalog;
+  /** The members ask for the primary when they translate its numbers. */
+  setPrimary(id: () => string): void;
+}
+
+export function buildMembers(config: Config): BuiltMembers {
+  const catalog = new PostgresCatalog();
+  let primary = (): string => '';
+  const directory = join(config.state, 'spool');
+  const spool = (): ReturnType<typeof openSpool> => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return openSpool({ directory, memoryBytes: config.limits.writeSetMemoryBytes });
+  };
+  const members = config.members.map((member) => {
+    const { ca, cert, key, mode } = member.tls;
+    const address = {
+      memberId: member.id,
+      host: member.host,
+      port: member.port,
+      connectMs: config.deadlines.connectMs,
+      tls: {
+        mode,
+        ...(ca === undefined ? {} : { ca }),
+        ...(cert === undefined ? {} : { cert }),
+        ...(key === undefined ? {} : { key: key.reveal() }),
+      },
+    };
+    const options = {
+      id: member.id,
+      address,
+      database: member.database,
+      user: member.username,
+      password: member.password?.reveal(),
+      maxMessageBytes: 0x7fffffff,
+    };
+    return {
+      member: new PostgresMember(options, { catalog, spool, primaryId: () => primary() }),
+      config: member,
+    };
+  });
+  return { members, catalog, setPrimary: (id) => (primary = id) };
+}

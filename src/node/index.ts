@@ -1,0 +1,3 @@
+export { buildMembers } from './build-members.ts';
+export { LockstepNode } from './lockstep-node.ts';
+export type { NodeOptions } from './lockstep-node.ts';

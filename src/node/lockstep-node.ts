@@ -1,0 +1,448 @@
+/** One running node: configuration, members, engine, front and the operator's door, joined. */
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
+import { adminAddress, openAdminServer } from '../admin/index.ts';
+import type { ClusterStatus, CommandResult, Operations } from '../admin/index.ts';
+import { nobody, Session, startCluster } from '../cluster/index.ts';
+import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
+import type { Config } from '../config/index.ts';
+import { FileStateStore } from '../coordination/index.ts';
+import { logSegments, PostgresSessionLink } from '../dialects/postgres/index.ts';
+import {
+  beginOptions,
+  CancelRegistry,
+  Conversation,
+  PostgresListener,
+  sweepOfMoved,
+  writeFatal,
+} from '../fronts/postgres/index.ts';
+import type { AuthenticatedClient, KnownBetter } from '../fronts/postgres/index.ts';
+import { Classifier } from '../sql/index.ts';
+import { EventHub, EventLog } from '../telemetry/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+import { buildMembers } from './build-members.ts';
+import type { BuiltMembers } from './build-members.ts';
+import { proveEqual } from './prove-equal.ts';
+
+export interface NodeOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** The operator's word that this member has everything; for this start only. */
+  readonly trust?: string | undefined;
+}
+
+const sweepEveryMs = 1000;
+const knownBetterBytesMax = 4096;
+
+export class LockstepNode implements Operations {
+  readonly address: string;
+  readonly ended: Promise<void>;
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #cluster: Cluster;
+  readonly #built: BuiltMembers;
+  readonly #classifier: Classifier;
+  readonly #listener: PostgresListener;
+  readonly #cancels = new CancelRegistry();
+  readonly #conversations = new Set<Conversation>();
+  readonly #knownBetter: KnownBetter;
+  readonly #limits: SessionLimits;
+  readonly #closers: (() => Promise<void>)[] = [];
+  readonly #startedMs = systemClock.monotonicMs();
+  readonly #versions = new Map<string, string>();
+  #stopping: Promise<void> | undefined;
+  #end!: (error?: Error) => void;
+
+  static async start(options: NodeOptions): Promise<LockstepNode> {
+    const { config, logger } = options;
+    const closers: (() => Promise<void>)[] = [];
+    try {
+      const store = await FileStateStore.open(config.state);
+      closers.push(() => store.close());
+      // Left by a node that was killed; what was in them is in the members' logs.
+      rmSync(join(config.state, 'spool'), { recursive: true, force: true });
+      const events = new EventHub({
+        clock: systemClock,
+        sinks: [new EventLog(logger)],
+        onSinkFailure: (message) => logger.error({ message }, 'an event could not be reported'),
+      });
+      const built = buildMembers(config);
+      closers.push(async () => built.members.forEach(({ member }) => member.close()));
+      const cluster = await startCluster({
+        settings: {
+          clusterId: config.cluster,
+          balancer: config.balancer,
+          probe: config.probe,
+          commitMs: config.deadlines.commitMs,
+          switchMs: config.deadlines.switchMs,
+          applyBatch: config.limits.applyBatch,
+          log: {
+            segments: logSegments,
+            segmentBytes: config.log.retentionBytes / logSegments,
+            segmentMs: (config.log.retentionMinutes * 60_000) / logSegments,
+          },
+        },
+        world: { clock: systemClock, random: Math.random, store, raise: (event) => events.raise(event) },
+        members: built.members.map(({ member, config: { url, weight } }) => ({ member, url, weight })),
+        proveEqual: (members) => proveEqual(members),
+        source: config.source,
+        trust: options.trust,
+      });
+      closers.push(() => cluster.stop());
+      const classifier = await Classifier.load({
+        parseBytesMax: config.limits.classifyBytes,
+        cacheEntriesMax: config.limits.statementCacheEntries,
+      });
+      const node = new LockstepNode({ config, logger, cluster, built, classifier, closers });
+      await node.#open();
+      events.raise({
+        type: 'node-started',
+        cluster: config.cluster,
+        term: cluster.term,
+        address: node.address,
+      });
+      return node;
+    } catch (error) {
+      for (const close of closers.reverse()) await close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private constructor(parts: {
+    config: Config;
+    logger: Logger;
+    cluster: Cluster;
+    built: BuiltMembers;
+    classifier: Classifier;
+    closers: (() => Promise<void>)[];
+  }) {
+    const { config, logger, cluster, built, classifier, closers } = parts;
+    this.#config = config;
+    this.#logger = logger;
+    this.#cluster = cluster;
+    this.#built = built;
+    this.#classifier = classifier;
+    this.#closers = closers;
+    built.setPrimary(() => cluster.primary.id);
+    this.#knownBetter = rememberBetter();
+    this.#limits = {
+      heldAnswerBytes: 64 * 1024,
+      replayBytes: config.limits.replayBytes,
+      replayStatements: config.limits.replayStatements,
+      replayMs: config.deadlines.replayMs,
+      largeBytes: 4 << 20,
+      largeRows: 20_000,
+    };
+    const { listen } = config;
+    this.#listener = new PostgresListener({
+      host: listen.postgres.host,
+      port: listen.postgres.port,
+      tls: listen.tls === undefined ? undefined : { cert: listen.tls.cert, key: listen.tls.key.reveal() },
+      limits: config.limits,
+      loginMs: config.deadlines.loginMs,
+      authentication: {
+        clusterUser:
+          config.username === undefined
+            ? undefined
+            : { name: config.username, password: config.password?.reveal() },
+        users: config.users.map((user) => ({ name: user.name, password: user.password.reveal() })),
+      },
+      databases: [config.cluster, ...new Set(config.members.map((member) => member.database))],
+      onClient: (client) => this.#serve(client),
+      onCancel: (pid, key) => this.#cancels.cancel(pid, key),
+      logger,
+    });
+    this.address = '';
+    this.ended = new Promise(
+      (resolve, reject) => (this.#end = (error) => (error === undefined ? resolve() : reject(error))),
+    );
+    this.ended.catch(() => undefined);
+  }
+
+  async #open(): Promise<void> {
+    const cluster = this.#cluster;
+    await this.#loadCatalog();
+    await cluster.open();
+    await this.#listener.start();
+    const { host, port } = this.#listener.address;
+    (this as { address: string }).address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const admin = await openAdminServer(adminAddress(this.#config.state), this);
+    this.#closers.push(() => admin.close());
+    cluster.stopped.addEventListener('abort', () => {
+      if (cluster.stopped.reason instanceof Error && this.#stopping === undefined)
+        void this.#stopBecause(cluster.stopped.reason);
+    });
+    this.#sweep();
+  }
+
+  /** Lets running transactions end, as long as the configuration allows. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopNow().then(() => this.#end());
+    return this.#stopping;
+  }
+
+  async #stopBecause(error: Error): Promise<void> {
+    this.#stopping = this.#stopNow().then(() => this.#end(error));
+    await this.#stopping;
+  }
+
+  async #stopNow(): Promise<void> {
+    const { stopMs } = this.#config.deadlines;
+    const until = systemClock.monotonicMs() + stopMs;
+    const stopped = this.#listener.stop({ graceMs: stopMs });
+    const goodbye = new LockstepError({
+      code: 'node.stopping',
+      message: 'the node is shutting down',
+      sqlState: '57P01',
+      hint: 'Connect again later.',
+    });
+    const dismiss = (): void => {
+      for (const conversation of this.#conversations) {
+        if (!conversation.busy || systemClock.monotonicMs() >= until) conversation.end(goodbye);
+      }
+      if (this.#conversations.size > 0) systemClock.after(50, dismiss);
+    };
+    dismiss();
+    await stopped;
+    for (const close of this.#closers.splice(0).reverse()) {
+      await close().catch((error: unknown) =>
+        this.#logger.warn({ error: messageOf(error) }, 'something did not close'),
+      );
+    }
+  }
+
+  async #serve(client: AuthenticatedClient): Promise<void> {
+    const { user, socket, rest, parameters, cancel } = client;
+    const { config } = { config: this.#config };
+    const settings = new Map(parameters);
+    const { statementMs, idleInTransactionMs } = config.deadlines;
+    if (statementMs > 0 && !settings.has('statement_timeout'))
+      settings.set('statement_timeout', String(statementMs));
+    if (idleInTransactionMs > 0 && !settings.has('idle_in_transaction_session_timeout')) {
+      settings.set('idle_in_transaction_session_timeout', String(idleInTransactionMs));
+    }
+    const conversation = new Conversation({
+      socket,
+      rest,
+      classifier: this.#classifier,
+      catalog: this.#built.catalog,
+      hooks: {
+        schemaChanged: () => this.#loadCatalog(),
+        maintain: (sql) => this.#maintain(sql),
+        knownBetter: this.#knownBetter,
+      },
+      limits: {
+        maxMessageBytes: config.limits.maxMessageBytes,
+        preparedStatements: config.limits.preparedStatementsPerSession,
+      },
+      logger: this.#logger,
+    });
+    const identity = { user: user.isClusterUser ? undefined : user.name, password: user.password, settings };
+    const session = new Session(this.#cluster, identity, this.#limits, {
+      autocommit: () => conversation.autocommit(),
+      unasked: (message) => conversation.unasked(message),
+      primaryLost: () => conversation.primaryLost(),
+      ended: (error) => conversation.end(error),
+    });
+    const gone = (): void => session.close();
+    socket.once('close', gone);
+    let parametersOfPrimary: ReadonlyMap<string, string>;
+    try {
+      parametersOfPrimary = ((await session.open()) as PostgresSessionLink).parameters;
+    } catch (error) {
+      session.close();
+      writeFatal(socket, asLoginError(error));
+      return;
+    }
+    socket.off('close', gone);
+    if (socket.destroyed) return session.close();
+    const unregister = this.#cancels.register(cancel.pid, cancel.key, session);
+    this.#conversations.add(conversation);
+    try {
+      await conversation.serve(session, parametersOfPrimary, cancel);
+    } finally {
+      this.#conversations.delete(conversation);
+      unregister();
+    }
+  }
+
+  /** What statements mean depends on the schema; what columns belong to, on each member's own numbers. */
+  async #loadCatalog(): Promise<void> {
+    const { catalog, members } = this.#built;
+    const primaryId = this.#cluster.primary.id;
+    await Promise.all(
+      members
+        .filter(({ member }) => this.#cluster.membership.entry(member.id)?.state === 'active')
+        .map(({ member }) =>
+          member
+            .use(async (connection) => {
+              this.#versions.set(member.id, connection.parameters.get('server_version') ?? '');
+              await catalog.loadTables(member.id, connection);
+              if (member.id === primaryId) await catalog.loadFunctions(connection);
+            })
+            .catch((error: unknown) => {
+              if (member.id === primaryId)
+                this.#logger.warn(
+                  { member: member.id, error: messageOf(error) },
+                  'the schema could not be read',
+                );
+            }),
+        ),
+    );
+  }
+
+  /** VACUUM and its kind, on the replicas. It changes no data, so nobody waits for it. */
+  #maintain(sql: Buffer): void {
+    for (const { member } of this.#built.members) {
+      if (
+        member.id === this.#cluster.primary.id ||
+        this.#cluster.membership.entry(member.id)?.state !== 'active'
+      )
+        continue;
+      member
+        .use((connection) => connection.query(sql))
+        .catch((error: unknown) => {
+          this.#logger.warn(
+            { member: member.id, error: messageOf(error) },
+            'maintenance failed on a replica',
+          );
+        });
+    }
+  }
+
+  /** Sequence positions that no transaction has carried, shortly after they moved. */
+  #sweep(): void {
+    let sweptAt = -1;
+    const session = new Session(
+      this.#cluster,
+      { user: undefined, password: undefined, settings: new Map([['application_name', 'lockstep']]) },
+      this.#limits,
+      {
+        autocommit: () => beginOptions({}, { readOnly: false, serializable: false }),
+        unasked: () => undefined,
+        primaryLost: () => undefined,
+        ended: () => undefined,
+      },
+    );
+    let cancel: () => void = () => undefined;
+    const again = (): void => {
+      cancel = systemClock.after(sweepEveryMs, () => {
+        const activity = this.#cluster.load(this.#cluster.primary.id).requests;
+        if (activity === sweptAt) {
+          again();
+          return;
+        }
+        session
+          .run({ request: sweepOfMoved, effect: 'write', bytes: 0 }, nobody)
+          .catch((error: unknown) =>
+            this.#logger.debug({ error: messageOf(error) }, 'sequences were not swept'),
+          )
+          .finally(() => {
+            sweptAt = this.#cluster.load(this.#cluster.primary.id).requests;
+            again();
+          });
+      });
+    };
+    again();
+    this.#closers.push(async () => {
+      cancel();
+      session.close();
+    });
+  }
+
+  // ——— the operator's commands
+
+  status(): Promise<ClusterStatus> {
+    const cluster = this.#cluster;
+    const { membership, order } = cluster;
+    const members = this.#built.members.map(({ member, config }) => {
+      const entry = membership.entry(member.id);
+      const active = entry?.state === 'active';
+      const primary = member.id === cluster.primary.id && active;
+      const load = cluster.load(member.id);
+      const appliedCsn = primary ? order.dispatched : (cluster.streamOf(member.id)?.appliedCsn ?? null);
+      return {
+        id: member.id,
+        url: config.url,
+        weight: config.weight,
+        active,
+        state: entry?.state ?? 'new',
+        role: primary ? ('primary' as const) : active ? ('replica' as const) : ('none' as const),
+        reason: active ? null : (entry?.reason ?? null),
+        since: entry?.since ?? '',
+        load: load.inFlight,
+        latencyMs: load.requests === 0 ? null : Math.round(load.latencyMs * 1000) / 1000,
+        appliedCsn,
+        lagCsn: appliedCsn === null || !active ? null : Math.max(0, order.dispatched - appliedCsn),
+        version: this.#versions.get(member.id) ?? null,
+      };
+    });
+    return Promise.resolve({
+      cluster: this.#config.cluster,
+      role: 'master',
+      term: cluster.term,
+      version: membership.version,
+      csn: order.dispatched,
+      primary: cluster.primary.id,
+      listen: [`postgres://${this.address}`],
+      uptimeMs: Math.round(systemClock.monotonicMs() - this.#startedMs),
+      clients: this.#listener.clients,
+      members,
+    });
+  }
+
+  async activateMember(id: string): Promise<CommandResult> {
+    const before = this.#cluster.membership.entry(id)?.state;
+    await this.#cluster.activate(id);
+    await this.#loadCatalog();
+    return {
+      changed: before !== 'active',
+      message: before === 'active' ? `Member ${id} is active already.` : `Member ${id} is active.`,
+    };
+  }
+
+  async deactivateMember(id: string, reason = 'an operator took it out'): Promise<CommandResult> {
+    const before = this.#cluster.membership.entry(id)?.state;
+    await this.#cluster.deactivate(id, reason);
+    return {
+      changed: before !== 'held',
+      message:
+        before === 'held'
+          ? `Member ${id} is held inactive already.`
+          : `Member ${id} is inactive and stays so until it is activated.`,
+    };
+  }
+
+  async switchPrimary(id: string): Promise<CommandResult> {
+    const before = this.#cluster.primary.id;
+    await this.#cluster.switchPrimary(id);
+    await this.#loadCatalog();
+    return {
+      changed: before !== id,
+      message:
+        before === id
+          ? `Member ${id} is the primary already.`
+          : `Member ${id} is the primary; ${before} was it before.`,
+    };
+  }
+}
+
+function rememberBetter(): KnownBetter {
+  const known = new Lru<string, Effect>(5000);
+  return {
+    get: (text) =>
+      known.size === 0 || text.length > knownBetterBytesMax ? undefined : known.get(text.toString('latin1')),
+    note: (text, effect) => {
+      if (text.length <= knownBetterBytesMax) known.set(text.toString('latin1'), effect);
+    },
+  };
+}
+
+/** What a member answered to a log-in is the client's to know, but not where the member is. */
+function asLoginError(error: unknown): LockstepError {
+  if (error instanceof LockstepError) return error;
+  return new LockstepError({ code: 'node.login', message: messageOf(error), sqlState: '08006' });
+}

@@ -25,7 +25,7 @@ export function openSpool(options: SpoolOptions): Spool {
   const lengths: number[] = [];
 
   const toFile = async (): Promise<void> => {
-    file ??= await open(path, 'wx', 0o600);
+    file ??= await open(path, 'wx+', 0o600);
     for (const part of parts) {
       lengths.push(part.length);
       await file.write(part);

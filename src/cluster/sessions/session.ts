@@ -327,6 +327,10 @@ export class Session implements PrimaryUser {
         return answer;
       } catch (error) {
         if (!(error instanceof MemberError)) throw error;
+        if (error.blame !== 'gone') {
+          transaction.failed = true;
+          throw noMember(error);
+        }
         if (held.passedOn || work.takesInput) {
           transaction.failed = true;
           throw answerCutShort(error);
@@ -433,6 +437,7 @@ export class Session implements PrimaryUser {
         return;
       } catch (failure) {
         if (!(failure instanceof MemberError)) throw failure;
+        if (failure.blame !== 'gone') return this.#giveUp(transaction, failure.message);
         cause = failure;
       }
     }

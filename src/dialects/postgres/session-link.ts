@@ -57,7 +57,7 @@ export interface SessionLinkSettings {
 
 /** One ReadyForQuery that is owed, and what to do with the messages before it. */
 type Phase =
-  | { readonly kind: 'prelude'; failed: boolean }
+  | { readonly kind: 'prelude'; error: ErrorFields | undefined }
   | {
       readonly kind: 'answer';
       readonly sink: AnswerSink;
@@ -161,7 +161,7 @@ export class PostgresSessionLink implements SessionLink {
     if (options.begin !== undefined) {
       const { sql, writes } = options.begin as BeginStatement;
       // Before BEGIN: made inside, the table would go with a rollback.
-      if (writes && !this.#captures) this.#prelude('SELECT lockstep.open_session()', out);
+      if (writes && !this.#captures) this.#prelude('BEGIN READ WRITE; SELECT lockstep.open_session(); COMMIT', out);
       this.#captures ||= writes;
       this.#prelude(sql, out);
     }
@@ -308,7 +308,7 @@ export class PostgresSessionLink implements SessionLink {
 
   #prelude(sql: string | Buffer, out: Buffer[]): void {
     out.push(frontend.query(sql));
-    this.#phases.push({ kind: 'prelude', failed: false });
+    this.#phases.push({ kind: 'prelude', error: undefined });
   }
 
   #begin(phase: Phase): void {
@@ -527,7 +527,7 @@ export class PostgresSessionLink implements SessionLink {
     this.#sqlState = fields.code;
     if (phase === undefined) return;
     if (phase.kind === 'prelude') {
-      phase.failed = true;
+      phase.error = fields;
       return;
     }
     if (phase.kind === 'own') return;
@@ -554,7 +554,7 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#failed && phase.kind !== 'prelude') this.#forgetUnconfirmed();
     if (phase.kind === 'prelude') {
       // A setting that this member refuses: what follows would run under the wrong settings.
-      if (phase.failed) this.#lose('a setting of the session could not be repeated here');
+      if (phase.error !== undefined) this.#lose(`it could not be prepared for this session: ${phase.error.message}`, phase.error);
       return;
     }
     if (phase.kind === 'own') {
@@ -648,10 +648,11 @@ export class PostgresSessionLink implements SessionLink {
 
   #lose(why: string, fields?: ErrorFields): void {
     if (this.#lost !== undefined) return;
+    const fatal = fields?.severityCode === 'FATAL' || fields?.severityCode === 'PANIC';
     const blame = fields === undefined ? 'gone' : blameOf(fields.code);
     const lost = new MemberError(
       this.memberId,
-      blame === 'client' ? 'gone' : blame,
+      fatal && blame === 'client' ? 'gone' : blame,
       `member ${this.memberId}: ${why}`,
       fields?.code,
     );

@@ -74,7 +74,7 @@ export class Classifier {
       return statements;
     }
     if (readable.length > EXACT_KEY_BYTES_MAX) return this.#judge(readable, catalog, standardStrings);
-    const key = (standardStrings ? '' : '\\') + readable.toString('latin1');
+    const key = (standardStrings ? 's' : '\\') + readable.toString('latin1');
     const known = this.#exact.get(key);
     if (known !== undefined) return known;
     const statements = this.#judge(readable, catalog, standardStrings);

@@ -109,6 +109,12 @@ function facts(statements: readonly Statement[]): readonly object[] {
 }
 
 describe('sql: cache', () => {
+  it('a text that begins with a backslash is not taken for the text behind it', () => {
+    const long = warm.classify(Buffer.from('\\\0'), someFunctions);
+    const short = warm.classify(Buffer.from('\0'), someFunctions, { standardConformingStrings: false });
+    expect([long[0]?.end, short[0]?.end]).toEqual([2, 1]);
+  });
+
   it('a warm answer is the cold answer, whatever the literals, blanks and comments', () => {
     let parsed = 0;
     fc.assert(

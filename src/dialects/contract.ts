@@ -156,8 +156,8 @@ export interface SessionLink {
   /** Passes on what the client sends while data is wanted. False: wait for `inputDrained`. */
   input(bytes: Buffer): boolean;
   inputDrained(): Promise<void>;
-  /** The message that ends the data. */
-  inputEnds(frame: Buffer): void;
+  /** The message that ends the data. False: it does not, and there will be another. */
+  inputEnds(frame: Buffer): boolean;
   /** Asks the member to stop what this link runs. Resolves when the request was delivered. */
   cancel(): Promise<void>;
   /** The client closed a prepared statement: its name may come back with another meaning. */

@@ -12,6 +12,7 @@ import { deferred } from '../../base/index.ts';
 import type { Deferred } from '../../base/index.ts';
 import {
   Backend,
+  Frontend,
   frontend,
   MessageFramer,
   readCommandTag,
@@ -157,6 +158,7 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#lost !== undefined) throw this.#lost;
     const { messages, protocol, rest } = request as PostgresRequest;
     const out: Buffer[] = [];
+    this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
     if (options.begin !== undefined) {
       const { sql, writes } = options.begin as BeginStatement;
@@ -168,7 +170,8 @@ export class PostgresSessionLink implements SessionLink {
     for (const message of messages) {
       if (message.kind === 'plain') out.push(message.frame);
       else if (message.kind === 'uses') {
-        this.#need(message.statement, out);
+        if (protocol === 'simple') this.#needAhead(message.statement, out);
+        else this.#need(message.statement, out);
         out.push(message.frame);
       } else {
         const { statement } = message;
@@ -261,10 +264,16 @@ export class PostgresSessionLink implements SessionLink {
     });
   }
 
-  /** CopyDone or CopyFail: with the extended protocol the Sync that went ahead was swallowed by the copy. */
-  inputEnds(frame: Buffer): void {
-    if (this.#lost !== undefined) return;
-    this.#connection.socket.write(this.#extended ? Buffer.concat([frame, frontend.sync]) : frame);
+  /**
+   * CopyDone or CopyFail: with the extended protocol the Sync that went ahead was swallowed by the copy. Sync: that ends
+   * nothing, unless the copy has failed already. Returns whether the data end here.
+   */
+  inputEnds(frame: Buffer): boolean {
+    const sync = frame[0] === Frontend.Sync;
+    if (sync && !(this.#failed && this.#extended)) return false;
+    if (this.#lost === undefined)
+      this.#connection.socket.write(this.#extended && !sync ? Buffer.concat([frame, frontend.sync]) : frame);
+    return true;
   }
 
   cancel(): Promise<void> {
@@ -280,11 +289,6 @@ export class PostgresSessionLink implements SessionLink {
   forget(name: string): void {
     if (!this.#prepared.delete(name) || name === '' || this.#lost !== undefined) return;
     this.#stale.push(name);
-  }
-
-  /** The statement is gone here already. */
-  forgetSilently(name: string): void {
-    this.#prepared.delete(name);
   }
 
   /** All prepared statements are gone here, ours among them. */
@@ -344,13 +348,31 @@ export class PostgresSessionLink implements SessionLink {
     out.push(statement.parse);
   }
 
+  /** Before a simple query, which has no place for it. A failure is the query's to tell. */
+  #needAhead(statement: PreparedStatement, out: Buffer[]): void {
+    const ahead: Buffer[] = [];
+    this.#need(statement, ahead);
+    if (ahead.length > 0) this.#ahead(ahead, out);
+  }
+
+  #closeStale(out: Buffer[]): void {
+    if (this.#stale.length === 0) return;
+    const ahead: Buffer[] = [];
+    for (const stale of this.#stale.splice(0)) this.#closeOwn(stale, ahead);
+    this.#ahead(ahead, out);
+  }
+
+  #ahead(messages: readonly Buffer[], out: Buffer[]): void {
+    out.push(...messages, frontend.sync);
+    this.#phases.push({ kind: 'own', done: deferred(), value: undefined });
+  }
+
   #closeOwn(name: string, out: Buffer[]): void {
     this.#ownCloses += 1;
     out.push(frontend.close('statement', name));
   }
 
   #ownParse(name: string, sql: string, out: Buffer[]): void {
-    for (const stale of this.#stale.splice(0)) this.#closeOwn(stale, out);
     if (this.#own.has(name)) return;
     this.#own.add(name);
     this.#parses.push({ statement: name, injected: true });
@@ -554,10 +576,12 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#failed && phase.kind !== 'prelude') this.#forgetUnconfirmed();
     if (phase.kind === 'prelude') {
       // A setting that this member refuses: what follows would run under the wrong settings.
-      if (phase.error !== undefined) this.#lose(`it could not be prepared for this session: ${phase.error.message}`, phase.error);
+      if (phase.error !== undefined)
+        this.#lose(`it could not be prepared for this session: ${phase.error.message}`, phase.error);
       return;
     }
     if (phase.kind === 'own') {
+      this.#failed = false;
       phase.done.resolve(phase.value);
       return;
     }

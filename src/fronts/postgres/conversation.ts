@@ -98,6 +98,10 @@ export class Conversation {
   /** After an error: everything up to the next Sync is passed over. */
   #skipping = false;
   #copying = false;
+  /** A copy has swallowed the Sync behind its Execute, as it does on a server: what ends the copy is followed by another. */
+  #syncSwallowed = false;
+  /** The Sync that ended a copy which had failed is still to be answered. */
+  #syncOwed = false;
   #stream: ByteQueue | undefined;
   #ended = false;
   #onEnd: (() => void) | undefined;
@@ -225,6 +229,11 @@ export class Conversation {
   #resume(): void {
     if (this.#ended || this.#stream !== undefined) return;
     this.#copying = false;
+    if (this.#syncOwed) {
+      this.#syncOwed = false;
+      this.#take(() => this.#sync());
+      return;
+    }
     this.#deliver(() => this.#framer.resume(this.#framerSink));
     if (!this.#framer.halted) this.#socket.resume();
   }
@@ -237,7 +246,7 @@ export class Conversation {
     }
     switch (type) {
       case Frontend.Query:
-        this.#take(() => this.#simple(readQuery(frame), frame));
+        if (!this.#skipping) this.#take(() => this.#simple(readQuery(frame), frame));
         return;
       case Frontend.Sync:
         this.#take(() => this.#sync());
@@ -278,6 +287,7 @@ export class Conversation {
 
   #startCopyIn(): void {
     this.#copying = true;
+    this.#syncSwallowed = true;
     this.#deliver(() => this.#framer.resume(this.#framerSink));
     if (!this.#framer.halted) this.#socket.resume();
   }
@@ -300,8 +310,12 @@ export class Conversation {
         this.#framer.halt();
         this.#session.inputLink?.inputEnds(frame);
         return;
-      case Frontend.Flush:
       case Frontend.Sync:
+        if (this.#session.inputLink?.inputEnds(frame) !== true) return;
+        this.#syncOwed = true;
+        this.#framer.halt();
+        return;
+      case Frontend.Flush:
         return;
       case Frontend.Terminate:
         this.#finish();
@@ -322,7 +336,7 @@ export class Conversation {
       this.#copyData(head);
       return;
     }
-    if (this.#skipping && type !== Frontend.Query) return;
+    if (this.#skipping) return;
     if (type !== Frontend.Query && type !== Frontend.Parse && type !== Frontend.Bind) {
       throw unexpectedMessage(`one of type ${String.fromCharCode(type)} with ${totalBytes} bytes`);
     }
@@ -364,6 +378,8 @@ export class Conversation {
   }
 
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
+    if (this.#batch.length > 0) await this.#runBatch('flush');
+    if (this.#skipping) return;
     const statement = classifyHead(head.subarray(HEADER_BYTES), totalBytes);
     if (statement.refusal !== undefined) throw refused(statement.refusal);
     const work: Work = {
@@ -424,8 +440,9 @@ export class Conversation {
   // ——— simple queries
 
   async #simple(text: Buffer, frame: Buffer): Promise<void> {
-    this.#dropBatch();
     try {
+      if (this.#batch.length > 0) await this.#runBatch('flush');
+      if (this.#skipping) return;
       const statements = this.#classify(text);
       const [only] = statements;
       if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
@@ -445,7 +462,7 @@ export class Conversation {
       return;
     }
     const answer = await this.#session.run(
-      this.#runner.workOf([statement], text, simpleRequest(frame)),
+      this.#runner.workOf([statement], text, this.#runner.requestFor(statement, frame)),
       this.#sink,
     );
     if (!answer.failed) this.#runner.noteEffects(statement, text, true);
@@ -468,11 +485,13 @@ export class Conversation {
   // ——— the extended protocol
 
   async #sync(): Promise<void> {
+    this.#syncSwallowed = false;
     try {
       if (!this.#skipping) await this.#runBatch('sync');
     } catch (error) {
       await this.#failed(error);
     }
+    if (this.#syncSwallowed) return;
     try {
       await this.#runner.endImplicit(!this.#skipping);
     } catch (error) {

@@ -47,6 +47,14 @@ export function ownSetting(name: string): LockstepError {
   });
 }
 
+export function needsTransaction(what: string): LockstepError {
+  return new LockstepError({
+    code: 'front.needs-transaction',
+    message: `${what} can only be used in transaction blocks`,
+    sqlState: '25P01',
+  });
+}
+
 export function functionCall(): LockstepError {
   return new LockstepError({
     code: 'front.function-call',

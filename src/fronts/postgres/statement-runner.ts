@@ -11,7 +11,7 @@ import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
 import type { OwnStatement } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { backend, frontend } from '../../wire/postgres/index.ts';
-import { ownSetting, refused, resetAllWhileWriting, volatileView } from './front-errors.ts';
+import { needsTransaction, ownSetting, refused, resetAllWhileWriting, volatileView } from './front-errors.ts';
 import { failingRequest, simpleRequest } from './requests.ts';
 import { afterSettingSequences, afterUnseenCode, aroundSchemaStatement } from './schema-work.ts';
 import type { StatementBook } from './statement-book.ts';
@@ -148,7 +148,7 @@ export class StatementRunner {
         return await this.#schema(statement, text);
       default: {
         const answer = await session.run(
-          this.workOf([statement], text, simpleRequest(frontend.query(text))),
+          this.workOf([statement], text, this.requestFor(statement, frontend.query(text))),
           this.#sink,
         );
         if (!answer.failed) this.noteEffects(statement, text, true);
@@ -157,18 +157,29 @@ export class StatementRunner {
     }
   }
 
-  /** What the session must know of statements that a member answers. */
+  /** A simple query. EXECUTE may name a statement that the client prepared by the protocol, on whichever member. */
+  requestFor(statement: Statement, frame: Buffer): Work['request'] {
+    const named = statement.tag === 'EXECUTE' ? this.#book.statement(statement.name ?? '') : undefined;
+    return named === undefined || named.local
+      ? simpleRequest(frame)
+      : { protocol: 'simple', messages: [{ kind: 'uses', frame, statement: named }] };
+  }
+
+  /** What the session must know of statements that a member answers. Throws where one is not possible now. */
   workOf(statements: readonly Statement[], text: Buffer, request: Work['request']): Work {
     let effect: Work['effect'] = 'read';
     let runsCode = false;
     let setsSequences = false;
     let takesInput = false;
     for (const statement of statements) {
+      if (this.#session.transaction === 'none' && statements.length === 1)
+        refuseOutsideTransaction(statement);
       effect = heavier(effect, statement.kind);
       if (statement.runsCode) runsCode = true;
       if (statement.restartIdentity || statement.because?.includes('setval')) setsSequences = true;
       if (statement.copy === 'in') takesInput = true;
     }
+    if (effect === 'primary-read' && asksForReadOnly(text)) return this.#tellReadOnly(request, text);
     const better = effect === 'write' ? undefined : this.#hooks.knownBetter.get(text);
     return {
       request,
@@ -178,6 +189,17 @@ export class StatementRunner {
       bytes: text.length,
       ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
       onUnsuitable: (as) => this.#hooks.knownBetter.note(text, as),
+    };
+  }
+
+  /** Our connections are read-only by default: asked about it, they answer inside a transaction as the client would begin it. */
+  #tellReadOnly(request: Work['request'], text: Buffer): Work {
+    const set = `SET LOCAL ${readOnlyDefault} = ${this.#readOnly ? 'on' : 'off'}`;
+    return {
+      request,
+      effect: 'write',
+      before: [simpleRequest(frontend.query(set))],
+      bytes: text.length,
     };
   }
 
@@ -229,8 +251,10 @@ export class StatementRunner {
 
   async #commitByClient(statement: Statement): Promise<boolean> {
     const session = this.#session;
+    const own = session.transaction === 'none' || this.#implicit;
+    if (own && statement.chain) throw needsTransaction('COMMIT AND CHAIN');
+    if (own) this.#warn('25P01', 'there is no transaction in progress');
     if (session.transaction === 'none') {
-      this.#warn('25P01', 'there is no transaction in progress');
       this.#complete('COMMIT');
       return true;
     }
@@ -262,7 +286,9 @@ export class StatementRunner {
   }
 
   async #rollbackByClient(statement: Statement): Promise<void> {
-    if (this.#session.transaction === 'none') this.#warn('25P01', 'there is no transaction in progress');
+    const own = this.#session.transaction === 'none' || this.#implicit;
+    if (own && statement.chain) throw needsTransaction('ROLLBACK AND CHAIN');
+    if (own) this.#warn('25P01', 'there is no transaction in progress');
     this.#implicit = false;
     await this.#rolledBack();
     if (statement.chain) this.#session.begin(beginOptions(this.#asked, this.#defaults));
@@ -282,14 +308,14 @@ export class StatementRunner {
     const { name = '', value, transaction } = statement;
     if (name.startsWith('lockstep.')) throw ownSetting(name);
     if (name === readOnlyDefault && statement.local !== true) {
-      this.#readOnly = statement.reset !== true && /^(on|true|yes|1|t|y)$/i.test(value ?? 'on');
+      this.#defaultReadOnly(statement.reset !== true && /^(on|true|yes|1|t|y)$/i.test(value ?? 'on'));
       this.#complete(statement.tag);
       return true;
     }
     const done = statement.local ? await this.#onPrimary(text) : await this.#setting(text);
     if (!done) return false;
     if (transaction !== undefined) {
-      this.#readOnly = transaction.readOnly ?? this.#readOnly;
+      this.#defaultReadOnly(transaction.readOnly ?? this.#readOnly);
       if (transaction.isolation !== undefined) this.#serializable = transaction.isolation === 'serializable';
       // The statement may have made the connection itself writable by default.
       if (transaction.readOnly !== undefined)
@@ -305,10 +331,16 @@ export class StatementRunner {
     if (name === 'default_transaction_isolation')
       this.#serializable = statement.reset !== true && value?.toLowerCase() === 'serializable';
     if (statement.resetAll) {
-      this.#readOnly = false;
+      this.#defaultReadOnly(false);
       this.#serializable = false;
     }
     return true;
+  }
+
+  #defaultReadOnly(readOnly: boolean): void {
+    if (readOnly === this.#readOnly) return;
+    this.#readOnly = readOnly;
+    this.#sink.write(backend.parameterStatus(readOnlyDefault, readOnly ? 'on' : 'off'));
   }
 
   /** A statement that every connection of the session must have seen: on the primary now, elsewhere when it is used. */
@@ -347,24 +379,26 @@ export class StatementRunner {
       this.#readOnly = false;
       this.#serializable = false;
     }
-    if (statement.discards === 'all' || statement.discards === 'temp') {
-      this.#hasTemporary = false;
-      for (const link of session.links())
-        (link as PostgresSessionLink).forgetTemporary(statement.discards === 'all');
-    }
+    if (statement.discards === 'all') for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
+    if (statement.discards === 'all' || statement.discards === 'temp') this.#hasTemporary = false;
     return true;
   }
 
   async #deallocate(statement: Statement, text: Buffer): Promise<boolean> {
     const session = this.#session;
+    const { name = '' } = statement;
+    // One that the client prepared by the protocol may be on some members, on all, or on none yet.
+    if (this.#book.statement(name) !== undefined && session.transaction !== 'failed') {
+      this.#book.removeStatement(name);
+      for (const link of session.links()) link.forget(name);
+      this.#complete(statement.tag);
+      return true;
+    }
     if (!(await this.#setting(text))) return false;
     if (statement.all) {
       this.#book.clear();
       session.forgetOthers();
       for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
-    } else {
-      this.#book.removeStatement(statement.name ?? '');
-      for (const link of session.links()) (link as PostgresSessionLink).forgetSilently(statement.name ?? '');
     }
     return true;
   }
@@ -419,6 +453,17 @@ export class StatementRunner {
   #warn(code: string, message: string): void {
     this.#sink.write(backend.noticeResponse({ severity: 'WARNING', severityCode: 'WARNING', code, message }));
   }
+}
+
+/** What would be over as soon as it is done is refused, as the server does it: here it would run in a transaction of ours. */
+function refuseOutsideTransaction(statement: Statement): void {
+  if (statement.kind === 'declare-cursor' && statement.hold !== true)
+    throw needsTransaction('DECLARE CURSOR');
+  if (statement.tag === 'LOCK') throw needsTransaction('LOCK TABLE');
+}
+
+function asksForReadOnly(text: Buffer): boolean {
+  return text.length < 1024 && /transaction_read_only/i.test(text.toString('latin1'));
 }
 
 function heavier(effect: Work['effect'], kind: Statement['kind']): Work['effect'] {

@@ -364,7 +364,9 @@ export class PostgresSessionLink implements SessionLink {
 
   #ahead(messages: readonly Buffer[], out: Buffer[]): void {
     out.push(...messages, frontend.sync);
-    this.#phases.push({ kind: 'own', done: deferred(), value: undefined });
+    const done = deferred<string | undefined>();
+    done.promise.catch(() => undefined);
+    this.#phases.push({ kind: 'own', done, value: undefined });
   }
 
   #closeOwn(name: string, out: Buffer[]): void {

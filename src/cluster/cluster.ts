@@ -7,7 +7,7 @@ import { invariant, LockstepError, messageOf, pause, withDeadline } from '../bas
 import type { Clock } from '../base/index.ts';
 import type { StateStore } from '../coordination/index.ts';
 import { MemberError } from '../dialects/contract.ts';
-import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
+import type { CommitRecord, Member, MemberReport, SessionLink } from '../dialects/contract.ts';
 import type { EngineEventBody } from '../telemetry/index.ts';
 import { ApplyStream } from './apply/apply-stream.ts';
 import { CommitOrder } from './commits/commit-order.ts';
@@ -55,14 +55,15 @@ export interface ClusterParts {
   readonly start: { readonly term: number; readonly lastCsn: number; readonly slot: number };
 }
 
-/** Sessions that the engine must reach when the primary moves. */
-export interface PrimaryUser {
+/** Sessions that the engine must reach when a member goes or the primary moves. */
+export interface MemberUser {
+  /** A transaction of it is open on the primary. */
   readonly inTransaction: boolean;
-  /** The member is no primary any more: whatever is open there is lost. */
-  abandonPrimary(memberId: string): void;
+  /** The member is left alone from now on: whatever is open or under way there is lost. */
+  abandon(memberId: string): void;
 }
 
-export type PrimaryVerdict = 'alive' | 'deposed';
+export type Verdict = 'alive' | 'deposed';
 
 const allSilentPauseMs = 250;
 
@@ -71,19 +72,22 @@ export class Cluster {
   readonly world: World;
   readonly membership: Membership;
   readonly order: CommitOrder;
+  /** In front of the primary: closed while it changes. */
   readonly gate = new Gate();
+  /** In front of the order: closed while a member joins. */
+  readonly commitGate = new Gate();
   readonly #members: ReadonlyMap<string, ClusterMember>;
   readonly #loads = new Map<string, MemberLoad>();
   readonly #streams = new Map<string, ApplyStream>();
   readonly #router: ReadRouter;
   readonly #ring: LogRing;
   readonly #prober: Prober;
-  readonly #users = new Set<PrimaryUser>();
-  readonly #troubles = new Map<string, Promise<PrimaryVerdict>>();
+  readonly #users = new Set<MemberUser>();
+  readonly #troubles = new Map<string, Promise<Verdict>>();
   readonly #stopped = new AbortController();
   #primaryId: string;
-  /** Grows with every change of the primary. */
-  #reign = 0;
+  /** Changes of the primary, one at a time. */
+  #changes: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ClusterParts) {
     const { settings, world, members, membership, start } = parts;
@@ -100,6 +104,9 @@ export class Cluster {
     this.order = new CommitOrder(
       {
         dispatch: (record) => this.#dispatch(record),
+        passed: (csn) => {
+          for (const stream of this.#streams.values()) stream.pass(csn);
+        },
         appliedEverywhere: () => this.#appliedEverywhere(),
         slotFor: () => this.#ring.slot,
       },
@@ -111,17 +118,13 @@ export class Cluster {
       clock: world.clock,
       settings: settings.probe,
       members: () => this.membership.active.map((id) => this.#member(id)),
-      onUnfit: (id, error) => void this.trouble(id, error),
+      onUnfit: (id, error) => this.report(id, error, 1),
       raise: world.raise,
     });
   }
 
   get primary(): Member {
     return this.#member(this.#primaryId);
-  }
-
-  get reign(): number {
-    return this.#reign;
   }
 
   get term(): number {
@@ -150,9 +153,7 @@ export class Cluster {
   async open(): Promise<void> {
     for (const id of this.membership.active) {
       if (id === this.#primaryId) continue;
-      await this.#openStream(id, this.order.dispatched).catch((error: unknown) =>
-        this.trouble(id, asMemberError(id, error)),
-      );
+      await this.#openStream(id).catch((error: unknown) => this.trouble(id, asMemberError(id, error)));
     }
     await this.#markMembers();
     this.#prober.start();
@@ -172,7 +173,7 @@ export class Cluster {
     for (const { member } of this.#members.values()) member.close();
   }
 
-  register(user: PrimaryUser): () => void {
+  register(user: MemberUser): () => void {
     this.#users.add(user);
     return () => this.#users.delete(user);
   }
@@ -182,11 +183,12 @@ export class Cluster {
     const readers: MemberLoad[] = [];
     for (const id of this.membership.active) {
       const load = this.load(id);
+      if (load.suspect) continue;
       if (id === this.#primaryId) {
         load.appliedCsn = Infinity;
       } else {
         const stream = this.#streams.get(id);
-        if (stream === undefined || stream.ended || load.suspect) continue;
+        if (stream === undefined || stream.ended) continue;
         load.appliedCsn = stream.appliedCsn;
       }
       readers.push(load);
@@ -202,52 +204,57 @@ export class Cluster {
 
   /**
    * What became of a commit whose link broke. Resolves with the fate when it is certain; 'committed' only after every
-   * active replica has it.
+   * active replica has it. Rejects only when the node stops.
    */
   async settleCommit(ticket: Ticket, link: SessionLink, error: MemberError): Promise<'committed' | 'dead'> {
-    for (;;) {
-      if (ticket.fate === 'committed' || ticket.fate === 'dead' || ticket.fate === 'empty')
-        return await ticket.outcome;
-      const verdict = await this.trouble(link.memberId, error);
-      if (verdict === 'deposed') continue;
-      try {
-        await this.#settleOnLivingPrimary(ticket, link);
-      } catch (failure) {
-        await this.trouble(link.memberId, asMemberError(link.memberId, failure));
-      }
+    for (let cause = error; !isDecided(ticket); ) {
+      const verdict = await this.trouble(link.memberId, cause);
+      if (isDecided(ticket)) break;
+      // Whoever deposes the primary decides every place that was open; one taken later was never sent anywhere.
+      if (verdict === 'deposed') this.order.dead(ticket, { tombstone: true });
+      else cause = (await this.#settleOnLivingPrimary(ticket, link)) ?? cause;
     }
+    return await ticket.outcome;
   }
 
-  async #settleOnLivingPrimary(ticket: Ticket, link: SessionLink): Promise<void> {
+  /** Undefined: decided. Otherwise what kept the primary from answering. */
+  async #settleOnLivingPrimary(ticket: Ticket, link: SessionLink): Promise<MemberError | undefined> {
     const member = this.#member(link.memberId);
-    const found = await member.settle(ticket.csn, link);
-    // The fate may have been decided while we asked.
-    if (found === 'absent') {
+    try {
+      const found = await member.settle(ticket.csn, link);
+      const known = found === 'absent' || ticket.fate !== 'open' ? null : await member.log.read(ticket.csn);
+      // It may have been decided while we asked.
+      if (isDecided(ticket)) return undefined;
+      if (found === 'committed') {
+        if (ticket.fate === 'open') this.order.received(ticket, known);
+        this.order.committed(ticket);
+        return undefined;
+      }
       // A transaction without changes leaves no record; it is not told apart from one that never happened, and need not be.
       this.order.dead(ticket, { tombstone: false });
-      this.world.raise({
-        type: 'commit-decided-dead',
-        csn: ticket.csn,
-        reason: `the connection to ${link.memberId} broke before it committed`,
-      });
-      return;
+      const reason = `the connection to ${link.memberId} broke before it committed`;
+      this.world.raise({ type: 'commit-decided-dead', csn: ticket.csn, reason });
+      return undefined;
+    } catch (failure) {
+      return asMemberError(link.memberId, failure);
     }
-    if (ticket.fate === 'open') this.order.received(ticket, await member.log.read(ticket.csn));
-    this.order.committed(ticket);
   }
 
   /**
    * Something is wrong with a member, says whoever noticed. One inquiry at a time for each member; resolves when it is
    * clear: 'alive' (go on with it) or 'deposed' (it is recorded inactive, and if it was the primary there is another).
+   * Rejects when the node stops, or must.
    */
-  trouble(id: string, error: MemberError): Promise<PrimaryVerdict> {
-    if (error.blame === 'fenced') this.#fenced(error);
+  trouble(id: string, error: MemberError, failedProbes = 0): Promise<Verdict> {
+    if (this.#stopped.signal.aborted) return Promise.reject(nodeStops());
+    if (error.blame === 'fenced') return Promise.reject(this.#fenced(error));
     const running = this.#troubles.get(id);
     if (running !== undefined) return running;
-    if (this.membership.entry(id)?.state !== 'active') return Promise.resolve('deposed');
+    if (this.membership.entry(id)?.state !== 'active' && id !== this.#primaryId)
+      return Promise.resolve('deposed');
     const load = this.load(id);
     load.suspect = true;
-    const inquiry = this.#inquire(id, error).finally(() => {
+    const inquiry = this.#inquire(id, error, failedProbes).finally(() => {
       this.#troubles.delete(id);
       load.suspect = false;
     });
@@ -255,34 +262,46 @@ export class Cluster {
     return inquiry;
   }
 
-  async #inquire(id: string, first: MemberError): Promise<PrimaryVerdict> {
-    const { clock } = this.world;
-    const { probe } = this.settings;
-    let error = first;
-    // An apply that failed is evidence in itself; a broken connection is only a reason to ask.
-    const evidence = first.blame === 'unfit';
-    for (let failures = 0; !this.#stopped.signal.aborted; ) {
-      if (this.membership.entry(id)?.state !== 'active') return 'deposed';
-      const answer = evidence ? error : await this.#prober.ask(id);
-      if (answer === undefined) {
+  /** As `trouble`, from where nobody waits for the verdict. */
+  report(id: string, error: MemberError, failedProbes = 0): void {
+    this.trouble(id, error, failedProbes).catch((failure: unknown) => {
+      if (!this.#stopped.signal.aborted)
+        this.world.raise({ type: 'internal-error', where: 'inquiry', error: messageOf(failure) });
+    });
+  }
+
+  async #inquire(id: string, first: MemberError, failedProbes: number): Promise<Verdict> {
+    // An order that cannot be carried out is evidence in itself; a broken connection is only a reason to ask.
+    if (first.blame === 'unfit') {
+      const out = (await this.#otherAnswers(id)) && (await this.#depose(id, first));
+      if (out) return 'deposed';
+      await this.#pauseAllSilent();
+      this.#streams.get(id)?.goOn();
+      return 'alive';
+    }
+    for (let failures = failedProbes; !this.#stopped.signal.aborted; ) {
+      if (this.membership.entry(id)?.state !== 'active') {
+        // Recorded, but its place as the primary could not be taken yet.
+        if (id !== this.#primaryId || (await this.#depose(id, first))) return 'deposed';
+        await this.#pauseAllSilent();
+        continue;
+      }
+      const error = await this.#prober.ask(id);
+      if (error === undefined) {
         this.#streams.get(id)?.goOn();
         return 'alive';
       }
-      error = answer;
       failures += 1;
-      const certain = evidence || isCertain(answer) || failures >= probe.threshold;
-      if (certain && (await this.#otherAnswers(id))) {
-        if (await this.#depose(id, error)) return 'deposed';
-      } else if (certain) {
-        // Nobody answers, or nobody else is there: that may be this machine's own network. Nobody is deactivated.
-        await pause(clock, allSilentPauseMs, this.#stopped.signal);
-        if (evidence && this.membership.active.length === 1) {
-          this.#streams.get(id)?.goOn();
-          return 'alive';
-        }
-      }
+      if (!isCertain(error) && failures < this.settings.probe.threshold) continue;
+      if ((await this.#otherAnswers(id)) && (await this.#depose(id, error))) return 'deposed';
+      // Nobody answers, or nobody else is there: that may be this machine's own network. Nobody is deactivated.
+      await this.#pauseAllSilent();
     }
-    return 'deposed';
+    throw nodeStops();
+  }
+
+  #pauseAllSilent(): Promise<void> {
+    return pause(this.world.clock, allSilentPauseMs, this.#stopped.signal);
   }
 
   /** Another active member can do the work right now. */
@@ -292,90 +311,89 @@ export class Cluster {
     return answers.some((answer) => answer === undefined);
   }
 
-  /** Records the member inactive and goes on without it. False: it could not be done, ask again. */
+  /** Records the member inactive and goes on without it. False: it could not be done. */
   async #depose(id: string, error: MemberError): Promise<boolean> {
     try {
-      if (id === this.#primaryId) await this.#replacePrimary({ reason: error.message, remove: true });
-      else await this.#removeReplica(id, error.message);
+      if (id === this.#primaryId) await this.#takeOver(id, error.message, 'failed');
+      else await this.#removeReplica(id, error.message, 'failed');
       return true;
     } catch (failure) {
-      this.world.raise({
-        type: 'member-unfit',
-        member: id,
-        reason: `could not be taken out: ${messageOf(failure)}`,
-      });
-      await pause(this.world.clock, allSilentPauseMs, this.#stopped.signal);
+      const reason = `could not be taken out: ${messageOf(failure)}`;
+      this.world.raise({ type: 'member-unfit', member: id, reason });
       return false;
     }
   }
 
-  async #removeReplica(
-    id: string,
-    reason: string,
-    event: 'failed' | 'operator-out' = 'failed',
-  ): Promise<void> {
+  async #removeReplica(id: string, reason: string, event: 'failed' | 'operator-out'): Promise<void> {
     const change = await this.membership.change(id, event, reason);
     if (change === undefined) return;
+    // It became the primary while this was recorded.
+    if (id === this.#primaryId) return await this.#takeOver(id, reason, event);
     this.#streams.get(id)?.end();
     this.#streams.delete(id);
     this.world.raise({ type: 'member-deactivated', member: id, reason });
     this.order.acknowledge();
+    for (const user of this.#users) user.abandon(id);
     void this.#markMembers();
   }
 
   /**
-   * Another member becomes the primary. `remove`: the old one is dead; otherwise it stays as a replica.
+   * The primary is lost, or taken out, and the replica that has applied most becomes the primary.
    *
    * 1. The gate closes; links to the old primary are abandoned, so that nothing more arrives from there.
-   * 2. With `remove`, its being inactive is recorded: from here on nothing may be acknowledged that only it has.
-   * 3. Places still open are decided from what is in hand, and every replica is brought to the end of the order.
-   * 4. The new primary is recorded, the gate opens, sessions open new links.
+   * 2. That it is inactive is recorded: from here on nothing may be acknowledged that only it has.
+   * 3. Places still open are decided from what is in hand, and the successor is brought to the end of the order.
+   * 4. The new primary reigns, the gate opens, sessions open new links.
    */
-  async #replacePrimary(options: {
-    reason: string;
-    remove: boolean;
-    to?: string;
-    held?: boolean;
-  }): Promise<void> {
-    const from = this.#primaryId;
-    this.gate.close();
-    try {
-      for (const user of this.#users) user.abandonPrimary(from);
-      const to = options.to ?? this.#successor(from);
-      if (options.remove) {
-        await this.membership.change(from, options.held ? 'operator-out' : 'failed', options.reason, {
-          primary: to,
-        });
-        this.world.raise({ type: 'member-deactivated', member: from, reason: options.reason });
+  #takeOver(from: string, reason: string, event: 'failed' | 'operator-out'): Promise<void> {
+    return this.#inTurn(async () => {
+      // While this waited for its turn the primary may have been moved: then it is a replica that is lost.
+      if (from !== this.#primaryId) return await this.#removeReplica(from, reason, event);
+      this.gate.close();
+      try {
+        for (const user of this.#users) user.abandon(from);
+        const change = await this.membership.change(from, event, reason, { primary: this.#successor(from) });
+        if (change !== undefined) this.world.raise({ type: 'member-deactivated', member: from, reason });
         for (const csn of this.order.primaryLost()) {
-          this.world.raise({
-            type: 'commit-decided-dead',
-            csn,
-            reason: `member ${from} was lost before its write set was received`,
-          });
+          const why = `member ${from} was lost before its write set was received`;
+          this.world.raise({ type: 'commit-decided-dead', csn, reason: why });
         }
+        let to: string;
+        do {
+          to = await this.#levelSuccessor(from);
+          if (this.membership.primary !== to) await this.membership.movePrimary(to);
+        } while (this.membership.entry(to)?.state !== 'active');
+        this.#reign(from, to, reason);
+      } finally {
+        this.gate.reopen();
       }
-      await this.#streams.get(to)?.drained();
+    });
+  }
+
+  /** Those who fail on the way are inquired into by their own streams' reports, and end; another takes their place. */
+  async #levelSuccessor(from: string): Promise<string> {
+    for (;;) {
+      const to = this.#successor(from);
       const stream = this.#streams.get(to);
-      if (stream === undefined || stream.appliedCsn < this.order.dispatched) {
-        // The successor failed in its turn; it is inquired into by its own stream's report.
-        const next = this.#successor(from);
-        invariant(next !== to, `member ${to} cannot take over and no other can`);
-        return await this.#replacePrimary({ ...options, to: next, remove: false });
-      }
-      if (!options.remove) await this.membership.movePrimary(to);
-      stream.end();
-      this.#streams.delete(to);
-      this.#primaryId = to;
-      this.#reign += 1;
-      if (this.membership.entry(from)?.state === 'active')
-        await this.#openStream(from, this.order.dispatched);
-      this.world.raise({ type: 'primary-switched', from, to, reason: options.reason });
-      this.order.acknowledge();
-      void this.#markMembers();
-    } finally {
-      this.gate.reopen();
+      await stream?.drained();
+      if (stream?.ended === false && stream.appliedCsn >= this.order.dispatched) return to;
+      if (this.#stopped.signal.aborted) throw nodeStops();
     }
+  }
+
+  #reign(from: string, to: string, reason: string): void {
+    this.#streams.get(to)?.end();
+    this.#streams.delete(to);
+    this.#primaryId = to;
+    this.world.raise({ type: 'primary-switched', from, to, reason });
+    this.order.acknowledge();
+    void this.#markMembers();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#changes.then(work);
+    this.#changes = turn.catch(() => undefined);
+    return turn;
   }
 
   /** The active replica that has applied most; among equals the one with the greatest weight. */
@@ -405,68 +423,79 @@ export class Cluster {
   async switchPrimary(id: string): Promise<void> {
     this.#known(id);
     if (id === this.#primaryId) return;
-    if (this.membership.entry(id)?.state !== 'active') {
-      throw new LockstepError({
-        code: 'cluster.not-active',
-        message: `member ${id} is not active and cannot become the primary`,
-        hint: `First: lockstep member activate ${id}`,
-      });
-    }
-    await this.#quiet();
-    await this.#replacePrimary({ reason: 'an operator moved it', remove: false, to: id });
+    if (this.membership.entry(id)?.state !== 'active') throw notActive(id);
+    await this.#withoutWriters(async (from) => {
+      // The primary may have failed meanwhile, and this one taken over.
+      if (id === from) return;
+      const stream = this.#streams.get(id);
+      if (stream === undefined || stream.ended) throw notActive(id);
+      await stream.drained();
+      if (stream.ended || stream.appliedCsn < this.order.dispatched) throw busy();
+      await this.membership.movePrimary(id);
+      this.#reign(from, id, 'an operator moved it');
+      await this.#openStream(from).catch((error: unknown) => this.report(from, asMemberError(from, error)));
+    });
   }
 
   async deactivate(id: string, reason: string): Promise<void> {
     this.#known(id);
-    if (id !== this.#primaryId || this.membership.active.length === 1) {
-      await this.#removeReplica(id, reason, 'operator-out');
-      return;
-    }
-    await this.#quiet();
-    await this.#replacePrimary({ reason, remove: true, held: true });
+    if (id === this.#primaryId && this.membership.active.length > 1) {
+      await this.#withoutWriters(() => Promise.resolve());
+      await this.#takeOver(id, reason, 'operator-out');
+    } else await this.#removeReplica(id, reason, 'operator-out');
   }
 
-  /** Brings a member back that is provably level: its log ends where the order ends, while nothing can be added. */
+  /**
+   * Brings a member back that is provably level: its log ends where the order ends, while nothing can be added.
+   * Transactions go on meanwhile; only their commits wait.
+   */
   async activate(id: string): Promise<void> {
     this.#known(id);
-    const entry = this.membership.entry(id);
-    if (entry?.state === 'active') return;
+    if (this.membership.entry(id)?.state === 'active') return;
     const member = this.#member(id);
-    await this.#quiet();
-    this.gate.close();
+    this.commitGate.close();
     try {
-      await this.#settled();
-      const report = await member.inspect();
-      const { marks } = report;
-      const refuse = (why: string): never => {
-        throw new LockstepError({
-          code: 'cluster.not-level',
-          message: `member ${id} is not provably level with the cluster: ${why}`,
-          hint: 'It has to be synchronised first.',
-        });
-      };
-      if (marks === undefined) refuse('it has never been part of the cluster');
-      else if (marks.clusterId !== this.settings.clusterId)
-        refuse(`it belongs to the cluster ${marks.clusterId}`);
-      else if (marks.memberId !== id) refuse(`it calls itself ${marks.memberId}`);
-      else if (marks.incomplete !== null)
-        refuse(`its last synchronisation did not finish (${marks.incomplete})`);
-      if (report.term > this.term) refuse(`it has seen term ${report.term}, this node has term ${this.term}`);
-      const ours = (await this.primary.inspect()).lastCsn;
-      if (report.lastCsn !== ours) refuse(`its log ends at CSN ${report.lastCsn}, the cluster's at ${ours}`);
-      await this.#sameLog(member, ours, refuse);
-      if (report.term < this.term) await member.raiseTerm(this.term);
+      await this.#settled(() => this.order.waiting > 0);
+      const endCsn = this.order.lastOpened;
+      const { term } = await this.#proveLevel(member);
+      if (term < this.term) await member.raiseTerm(this.term);
+      const stream = this.#makeStream(id);
+      await stream.open();
       await this.membership.change(id, 'operator-in', 'proven level');
-      await this.#openStream(id, this.order.dispatched);
-      this.world.raise({
-        type: 'member-activated',
-        member: id,
-        reason: 'its commit log ends where the cluster’s ends',
-      });
-      await this.#markMembers();
+      // A crash before the next line is harmless: a member that lacks commits is given them at the start.
+      if (this.order.lastOpened !== endCsn || this.order.waiting > 0) {
+        stream.end();
+        await this.membership.change(id, 'failed', 'commits came in while it was examined');
+        throw busy();
+      }
+      this.#streams.set(id, stream);
     } finally {
-      this.gate.reopen();
+      this.commitGate.reopen();
     }
+    const reason = 'its commit log ends where the cluster’s ends';
+    this.world.raise({ type: 'member-activated', member: id, reason });
+    await this.#markMembers();
+  }
+
+  async #proveLevel(member: Member): Promise<MemberReport> {
+    const refuse = (why: string): never => {
+      throw new LockstepError({
+        code: 'cluster.not-level',
+        message: `member ${member.id} is not provably level with the cluster: ${why}`,
+        hint: 'It has to be synchronised first.',
+      });
+    };
+    const report = await member.inspect();
+    const { marks, term, lastCsn } = report;
+    if (marks === undefined) return refuse('it has never been part of the cluster');
+    if (marks.clusterId !== this.settings.clusterId) refuse(`it belongs to the cluster ${marks.clusterId}`);
+    if (marks.memberId !== member.id) refuse(`it calls itself ${marks.memberId}`);
+    if (marks.incomplete !== null) refuse(`its last synchronisation did not finish (${marks.incomplete})`);
+    if (term > this.term) refuse(`it has seen term ${term}, this node has term ${this.term}`);
+    const ours = (await this.primary.inspect()).lastCsn;
+    if (lastCsn !== ours) refuse(`its log ends at CSN ${lastCsn}, the cluster's at ${ours}`);
+    await this.#sameLog(member, ours, refuse);
+    return report;
   }
 
   /** The last records must be the same ones: equal numbers from different terms are different commits. */
@@ -484,41 +513,47 @@ export class Cluster {
     if (theirs.length !== ours.length) refuse('its log lacks commits of the cluster');
   }
 
-  /** Waits until no transaction is open on the primary, but not for ever. */
-  async #quiet(): Promise<void> {
+  /**
+   * Runs work that moves the primary, while nothing is open there: transactions get `switchMs` to end, and what is open
+   * then is abandoned and run again afterwards.
+   */
+  async #withoutWriters(work: (primary: string) => Promise<void>): Promise<void> {
     const { clock } = this.world;
-    const until = clock.monotonicMs() + this.settings.switchMs;
     this.gate.close();
     try {
+      const until = clock.monotonicMs() + this.settings.switchMs;
       while (clock.monotonicMs() < until && [...this.#users].some((user) => user.inTransaction))
-        await pause(clock, 5);
+        await pause(clock, 5, this.#stopped.signal);
+      for (const user of this.#users) user.abandon(this.#primaryId);
+      await this.#settled(() => this.order.undecided);
+      // Nothing can be added: nobody has a link to the primary, and nobody gets one.
+      await this.#inTurn(() => work(this.#primaryId));
     } finally {
       this.gate.reopen();
     }
   }
 
-  /** Every place given out is decided and applied everywhere. The gate is closed, so none is added. */
-  async #settled(): Promise<void> {
+  /** Waits until something is over, but not for ever. */
+  async #settled(goesOn: () => boolean): Promise<void> {
     const { clock } = this.world;
     const until = clock.monotonicMs() + this.settings.commitMs;
-    while (this.order.waiting > 0) {
-      if (clock.monotonicMs() > until) {
-        throw new LockstepError({
-          code: 'cluster.busy',
-          message: 'commits under way did not end in time',
-          retryable: true,
-          hint: 'Try again.',
-        });
-      }
-      await pause(clock, 2);
+    while (goesOn()) {
+      if (clock.monotonicMs() > until || this.#stopped.signal.aborted) throw busy();
+      await pause(clock, 1);
     }
   }
 
-  async #openStream(id: string, startCsn: number): Promise<void> {
-    const stream: ApplyStream = new ApplyStream(this.#member(id), {
+  async #openStream(id: string): Promise<void> {
+    const stream = this.#makeStream(id);
+    this.#streams.set(id, stream);
+    await stream.open();
+  }
+
+  #makeStream(id: string): ApplyStream {
+    return new ApplyStream(this.#member(id), {
       clock: this.world.clock,
       term: this.term,
-      startCsn,
+      startCsn: this.order.dispatched,
       batchMax: this.settings.applyBatch,
       batchBytesMax: 4 << 20,
       deadlineMs: this.settings.commitMs,
@@ -526,15 +561,10 @@ export class Cluster {
       onFailed: (error) => {
         this.world.raise({ type: 'member-unfit', member: id, reason: error.message });
         // A broken connection is a reason to ask; an order that cannot be carried out is evidence.
-        const evidence =
-          error.blame === 'gone' || error.blame === 'fenced'
-            ? error
-            : new MemberError(id, 'unfit', error.message, error.sqlState);
-        void this.trouble(id, evidence);
+        const asked = error.blame === 'gone' || error.blame === 'fenced';
+        this.report(id, asked ? error : new MemberError(id, 'unfit', error.message, error.sqlState));
       },
     });
-    this.#streams.set(id, stream);
-    await stream.open();
   }
 
   #dispatch(record: CommitRecord): void {
@@ -571,10 +601,11 @@ export class Cluster {
     );
   }
 
-  #fenced(error: MemberError): never {
+  /** Another node serves the cluster: this one ends. */
+  #fenced(error: MemberError): MemberError {
     this.world.raise({ type: 'internal-error', where: 'term', error: error.message });
     this.#stopped.abort(error);
-    throw error;
+    return error;
   }
 
   #known(id: string): void {
@@ -588,15 +619,42 @@ export class Cluster {
   }
 }
 
-/** No second opinion is needed: nobody listens there, or it says itself that it is going down. */
+/** No second opinion is needed: nobody listens there, or it says itself that it cannot be used. One broken connection proves nothing. */
 function isCertain(error: MemberError): boolean {
-  return (
-    error.blame === 'unfit' ||
-    error.sqlState !== undefined ||
-    /ECONNREFUSED|closed|ECONNRESET|EPIPE/.test(error.message)
-  );
+  return error.blame === 'unfit' || error.sqlState === '57P03' || /ECONNREFUSED/.test(error.message);
+}
+
+function isDecided(ticket: Ticket): boolean {
+  return ticket.fate === 'committed' || ticket.fate === 'dead' || ticket.fate === 'empty';
 }
 
 function asMemberError(id: string, error: unknown): MemberError {
   return error instanceof MemberError ? error : new MemberError(id, 'gone', messageOf(error));
+}
+
+function notActive(id: string): LockstepError {
+  return new LockstepError({
+    code: 'cluster.not-active',
+    message: `member ${id} is not active and cannot become the primary`,
+    hint: `First: lockstep member activate ${id}`,
+  });
+}
+
+function busy(): LockstepError {
+  return new LockstepError({
+    code: 'cluster.busy',
+    message: 'commits under way did not end in time',
+    retryable: true,
+    hint: 'Try again.',
+  });
+}
+
+function nodeStops(): LockstepError {
+  return new LockstepError({
+    code: 'cluster.stopping',
+    message: 'the node stops before it is clear what became of this',
+    outcome: 'unknown',
+    sqlState: '57P01',
+    hint: 'Connect again later, and look.',
+  });
 }

@@ -1,11 +1,11 @@
 /**
  * One replica's way through the one order: takes records in CSN order, applies as many as are waiting in one
- * transaction, and knows how far the replica is. A broken connection is opened again once per failure and the replica
- * itself says where it stands. A replica that stays away or is late is reported and the stream stands still, its records
- * kept, until the engine either ends it or tells it to go on.
+ * transaction, and knows how far the replica is. A broken connection is opened again and the replica itself says where
+ * it stands. A replica that stays away or is late is reported and the stream stands still, its records kept, until the
+ * engine either ends it or tells it to go on.
  */
 
-import { messageOf, withDeadline } from '../../base/index.ts';
+import { messageOf, pause, withDeadline } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { ApplyLink, CommitRecord, Member } from '../../dialects/contract.ts';
@@ -24,14 +24,25 @@ export interface ApplyStreamOptions {
 
 interface Due {
   readonly record: CommitRecord;
-  readonly sinceMs: number;
+  sinceMs: number;
+  /** Behind the record come places that need nothing. */
+  upTo: number;
 }
+
+/** Connections that break one after the other, without the replica having done anything in between. */
+const brokenMax = 2;
+/** Between two tries of what the replica could not do just then. */
+const retryPauseMs = 20;
 
 export class ApplyStream {
   readonly member: Member;
   readonly #options: ApplyStreamOptions;
   #queue: Due[] = [];
+  /** The last one that is not yet applied. */
+  #tail: Due | undefined;
   #link: ApplyLink | undefined;
+  /** Counts the tries, so that one that was given up does nothing more when its turn comes after all. */
+  #attempt = 0;
   #running = false;
   #stalled = false;
   #ended = false;
@@ -64,20 +75,36 @@ export class ApplyStream {
     return this.#ended;
   }
 
+  /** What is pushed meanwhile waits. Where it fails, the first record tries again. */
   async open(): Promise<void> {
-    this.#link = await this.member.openApply(this.#options.term);
+    this.#running = true;
+    try {
+      await this.#connect();
+    } finally {
+      void this.#run();
+    }
   }
 
   push(record: CommitRecord): void {
     if (this.#ended) return;
-    this.#queue.push({ record, sinceMs: this.#options.clock.monotonicMs() });
+    const due = { record, sinceMs: this.#options.clock.monotonicMs(), upTo: record.csn };
+    this.#queue.push(due);
+    this.#tail = due;
     if (!this.#running && !this.#stalled) void this.#run();
   }
 
-  /** After a failure that was not this member's: what is waiting is tried again. */
+  /** A place in the order that needs nothing to be done here. */
+  pass(csn: number): void {
+    if (this.#tail !== undefined) this.#tail.upTo = csn;
+    else this.#reached(csn);
+  }
+
+  /** After a failure that was not this member's: what is waiting is tried again, with all its time. */
   goOn(): void {
     if (!this.#stalled || this.#ended) return;
     this.#stalled = false;
+    const now = this.#options.clock.monotonicMs();
+    for (const due of this.#queue) due.sinceMs = now;
     void this.#run();
   }
 
@@ -124,47 +151,70 @@ export class ApplyStream {
   }
 
   async #apply(batch: readonly Due[]): Promise<void> {
-    let due = batch;
-    for (let attempt = 0; due.length > 0 && !this.#ended; attempt++) {
-      const last = due[due.length - 1] as Due;
-      this.#visibleCsn = last.record.csn;
+    const { clock } = this.#options;
+    const last = batch[batch.length - 1] as Due;
+    const until = this.#deadlineOf(batch);
+    this.#visibleCsn = last.record.csn;
+    for (let broken = 0; !this.#ended; ) {
       try {
-        const link = this.#link ?? (await this.#reopen());
-        due = due.filter(({ record }) => record.csn > this.#appliedCsn);
-        if (due.length > 0) {
-          const records = due.map(({ record }) => record);
-          await this.#inTime(link.apply(records), due, records);
-        }
-        this.#appliedCsn = Math.max(this.#appliedCsn, last.record.csn);
-        if (!this.#ended) this.#options.onApplied();
+        await this.#inTime(this.#applyOnce(batch, ++this.#attempt), batch, until);
+        if (this.#tail === last) this.#tail = undefined;
+        if (!this.#ended) this.#reached(last.upTo);
         return;
       } catch (error) {
         this.#link?.close();
         this.#link = undefined;
-        const again = error instanceof MemberError && (error.blame === 'gone' || error.blame === 'retry');
-        if (!again || attempt >= 2 || this.#ended) throw error;
+        if (!(error instanceof MemberError) || this.#ended) throw error;
+        // What the replica could not do just now (a deadlock, all its connections taken) it may do as long as there is time.
+        if (error.blame === 'retry') await pause(clock, retryPauseMs);
+        else if (error.blame !== 'gone' || ++broken > brokenMax) throw error;
       }
     }
   }
 
-  /** A new connection; what the lost one did is asked, never guessed. */
-  async #reopen(): Promise<ApplyLink> {
+  async #applyOnce(batch: readonly Due[], attempt: number): Promise<void> {
+    const link = this.#link ?? (await this.#connect());
+    if (attempt !== this.#attempt || this.#ended) return;
+    const due = batch.map(({ record }) => record).filter(({ csn }) => csn > this.#appliedCsn);
+    if (due.length > 0) await link.apply(due);
+  }
+
+  /** A connection; how far the replica has come is asked, never guessed: an earlier one may have done more than we heard of. */
+  async #connect(): Promise<ApplyLink> {
     const link = await this.member.openApply(this.#options.term);
-    this.#appliedCsn = Math.max(this.#appliedCsn, await link.lastCsn());
-    this.#link = link;
+    try {
+      this.#appliedCsn = Math.max(this.#appliedCsn, await link.lastCsn());
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+    if (this.#ended || this.#link !== undefined) link.close();
+    else this.#link = link;
     return link;
   }
 
-  #inTime(work: Promise<void>, due: readonly Due[], records: readonly CommitRecord[]): Promise<void> {
-    const { clock, deadlineMs } = this.#options;
+  #reached(csn: number): void {
+    this.#appliedCsn = Math.max(this.#appliedCsn, csn);
+    this.#visibleCsn = Math.max(this.#visibleCsn, csn);
+    this.#options.onApplied();
+  }
+
+  #deadlineOf(batch: readonly Due[]): { readonly atMs: number; readonly allowedMs: number } {
+    const bytes = batch.reduce((sum, { record }) => sum + (record.writeSet?.bytes ?? 0), 0);
     // Large work takes its time: a second for each 4 MB on top.
-    const bytes = records.reduce((sum, record) => sum + (record.writeSet?.bytes ?? 0), 0);
-    const allowed = deadlineMs + (bytes / (4 << 20)) * 1000;
-    const since = due[0]?.sinceMs ?? clock.monotonicMs();
-    const left = Math.max(1, since + allowed - clock.monotonicMs());
-    const csn = records[0]?.csn ?? 0;
-    return withDeadline(clock, left, work, () => {
-      const why = `member ${this.member.id} has not applied CSN ${csn} within ${Math.round(allowed)} ms`;
+    const allowedMs = this.#options.deadlineMs + (bytes / (4 << 20)) * 1000;
+    return { atMs: (batch[0] as Due).sinceMs + allowedMs, allowedMs };
+  }
+
+  #inTime(
+    work: Promise<void>,
+    batch: readonly Due[],
+    until: { readonly atMs: number; readonly allowedMs: number },
+  ): Promise<void> {
+    const { clock } = this.#options;
+    const leftMs = Math.max(1, until.atMs - clock.monotonicMs());
+    return withDeadline(clock, leftMs, work, () => {
+      const why = `member ${this.member.id} has not applied CSN ${batch[0]?.record.csn} within ${Math.round(until.allowedMs)} ms`;
       return new MemberError(this.member.id, 'unfit', why);
     });
   }

@@ -39,6 +39,8 @@ interface Entry extends Ticket {
 export interface CommitOrderHooks {
   /** A record whose turn has come, for every replica. */
   dispatch(record: CommitRecord): void;
+  /** A place that leaves nothing for a replica to do. */
+  passed(csn: number): void;
   /** The lowest CSN that every active replica has applied; Infinity without replicas. */
   appliedEverywhere(): number;
   /** Where in the ring of the commit log this record belongs. */
@@ -74,6 +76,11 @@ export class CommitOrder {
 
   get waiting(): number {
     return this.#waiting.size + this.#dispatched.length;
+  }
+
+  /** Somebody may still commit, or have committed, on the primary without our knowing. */
+  get undecided(): boolean {
+    return this.#waiting.size > 0;
   }
 
   open(options: { mayBeRefused: boolean }): Ticket {
@@ -182,7 +189,7 @@ export class CommitOrder {
           slot: entry.slot,
           writeSet: entry.writeSet,
         });
-      }
+      } else this.#hooks.passed(entry.csn);
     }
     if (moved) this.acknowledge();
   }

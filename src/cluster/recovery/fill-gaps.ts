@@ -15,7 +15,7 @@ interface Logged {
 }
 
 /** How far below the lowest end of a log a commit can be missing: more than can ever be in flight at once. */
-const windowCsns = 20_000;
+export const windowCsns = 20_000;
 
 /** Returns the CSN at which all of them then end. */
 export async function fillGaps(
@@ -26,13 +26,9 @@ export async function fillGaps(
   const ends = await Promise.all(members.map(async (member) => (await member.inspect()).lastCsn));
   const after = Math.max(0, Math.min(...ends) - windowCsns);
   const logs = await Promise.all(members.map((member) => member.log.list(after)));
-  // A segment that only some have dropped is not a gap: what is compared begins where every log has begun.
-  const floor = Math.max(after, ...logs.map((log) => (log[0]?.csn ?? 1) - 1));
-  const lowest = Math.min(floor, ...ends);
   const all = new Map<number, { record: Logged; from: Member }>();
   for (const [index, log] of logs.entries()) {
     for (const record of log) {
-      if (record.csn <= lowest) continue;
       const known = all.get(record.csn);
       if (known === undefined) all.set(record.csn, { record, from: members[index] as Member });
       else if (known.record.term !== record.term || known.record.dead !== record.dead)
@@ -41,8 +37,11 @@ export async function fillGaps(
   }
   const order = [...all.keys()].sort((a, b) => a - b);
   for (const [index, member] of members.entries()) {
-    const has = new Set((logs[index] as readonly Logged[]).map((record) => record.csn));
-    const missing = order.filter((csn) => !has.has(csn));
+    const log = logs[index] as readonly Logged[];
+    const has = new Set(log.map((record) => record.csn));
+    // What is below a member's own log it has without a record: from a segment that was dropped, or from its base.
+    const floor = log[0]?.csn ?? ends[index] ?? 0;
+    const missing = order.filter((csn) => csn > floor && !has.has(csn));
     if (missing.length > 0) await give(member, missing, all, term, raise);
   }
   return Math.max(0, ...ends);

@@ -11,7 +11,7 @@ import { Cluster } from '../cluster.ts';
 import type { ClusterMember, ClusterSettings, World } from '../cluster.ts';
 import { entryOf, Membership } from '../membership/membership.ts';
 import type { MemberEntry } from '../membership/membership.ts';
-import { fillGaps } from './fill-gaps.ts';
+import { fillGaps, windowCsns } from './fill-gaps.ts';
 
 export interface StartOptions {
   readonly settings: ClusterSettings;
@@ -195,6 +195,9 @@ function onTheWordOf(id: string, found: readonly Found[], others: string): Verdi
 /** Every member that was active has every acknowledged commit, so any one of them is enough. */
 function fromState(found: readonly Found[]): Verdict {
   const distrusted = new Map<string, string>();
+  const furthest = Math.max(
+    ...found.map(({ entry, report }) => (entry.state === 'active' ? (report?.lastCsn ?? 0) : 0)),
+  );
   const trusted = found.filter(({ member, entry, report, error }) => {
     if (entry.state !== 'active') return false;
     const reason =
@@ -202,9 +205,11 @@ function fromState(found: readonly Found[]): Verdict {
         ? `it did not answer at the start: ${error}`
         : report.marks === undefined
           ? 'its control schema is gone'
-          : report.marks.incomplete === null
-            ? undefined
-            : `a synchronisation did not finish: ${report.marks.incomplete}`;
+          : report.marks.incomplete !== null
+            ? `a synchronisation did not finish: ${report.marks.incomplete}`
+            : report.lastCsn < furthest - windowCsns
+              ? `its log ends at CSN ${report.lastCsn}, another's at ${furthest}: it was put back to an older state`
+              : undefined;
     if (reason !== undefined) distrusted.set(member.id, reason);
     return reason === undefined;
   });

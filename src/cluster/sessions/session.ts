@@ -3,11 +3,11 @@
  * when a member is lost in between. It knows the effect of a request, never its meaning.
  */
 
-import { invariant } from '../../base/index.ts';
+import { invariant, withDeadline } from '../../base/index.ts';
 import type { LockstepError } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
-import type { Cluster, PrimaryUser } from '../cluster.ts';
+import type { Cluster, MemberUser } from '../cluster.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import {
   answerCutShort,
@@ -78,7 +78,10 @@ interface Transaction {
   failed: boolean;
 }
 
-export class Session implements PrimaryUser {
+/** Members that one read may lose, one after the other. */
+const readFailuresMax = 5;
+
+export class Session implements MemberUser {
   readonly settings = new SessionSettings();
   readonly #cluster: Cluster;
   readonly #identity: SessionIdentity;
@@ -87,12 +90,13 @@ export class Session implements PrimaryUser {
   readonly #links = new Map<string, SessionLink>();
   readonly #unregister: () => void;
   #transaction: Transaction | undefined;
-  #busyWriting = false;
   #running: SessionLink | undefined;
   #last: SessionLink | undefined;
   #committing = false;
   #seenCsn = 0;
   #pinned: string | undefined;
+  /** The state that pinned it was lost while a commit was carried through: the client is told after its answer. */
+  #orphaned: string | undefined;
   #closed = false;
 
   constructor(cluster: Cluster, identity: SessionIdentity, limits: SessionLimits, hooks: SessionHooks) {
@@ -115,7 +119,7 @@ export class Session implements PrimaryUser {
   }
 
   get inTransaction(): boolean {
-    return this.#busyWriting || this.#transaction?.link !== undefined;
+    return this.#transaction?.link !== undefined;
   }
 
   get pinned(): string | undefined {
@@ -185,6 +189,7 @@ export class Session implements PrimaryUser {
 
   /** Runs one request. Errors of the statement go to the sink; a rejection means that there is no answer from a member. */
   async run(work: Work, sink: AnswerSink): Promise<Answer> {
+    if (this.#orphaned !== undefined) throw this.#endOrphaned(this.#orphaned);
     const transaction = this.#transaction;
     if (transaction !== undefined) return await this.#runInTransaction(transaction, work, sink);
     if (work.bare) return await this.#runBare(work, sink);
@@ -197,23 +202,31 @@ export class Session implements PrimaryUser {
     const transaction = this.#transaction;
     if (transaction === undefined) return 'committed';
     try {
-      if (this.transaction === 'failed') {
-        await transaction.link?.rollback().catch(() => undefined);
-        return 'rolled-back';
-      }
-      if (transaction.link === undefined) return 'committed';
-      if (transaction.options.readOnly) {
-        await transaction.link.endReadOnly().catch(() => undefined);
-        return 'committed';
-      }
       for (;;) {
-        const outcome = await this.#commitWrites(transaction, sink);
+        const outcome = await this.#end(transaction, sink);
         if (outcome !== 'dead') return outcome;
         await this.#repeat(transaction, 'its commit did not reach the other members');
       }
     } finally {
       this.#transaction = undefined;
     }
+  }
+
+  /** 'dead': nothing of it took effect, and it may be run again. */
+  async #end(
+    transaction: Transaction,
+    sink: AnswerSink,
+  ): Promise<'committed' | 'rolled-back' | 'refused' | 'dead'> {
+    if (this.transaction === 'failed') {
+      await transaction.link?.rollback().catch(() => undefined);
+      return 'rolled-back';
+    }
+    if (transaction.link === undefined) return 'committed';
+    if (transaction.options.readOnly) {
+      await transaction.link.endReadOnly().catch(() => undefined);
+      return 'committed';
+    }
+    return await this.#commitWrites(transaction, transaction.link, sink);
   }
 
   async rollback(): Promise<void> {
@@ -235,18 +248,32 @@ export class Session implements PrimaryUser {
     this.#links.clear();
   }
 
-  abandonPrimary(memberId: string): void {
+  abandon(memberId: string): void {
     const link = this.#links.get(memberId);
     if (link === undefined) return;
     this.#links.delete(memberId);
     link.close();
-    if (this.#pinned !== undefined) this.#hooks.ended(sessionStateLost(this.#pinned));
+    if (memberId === this.#cluster.primary.id) this.#stateLost();
+  }
+
+  /** What pinned the session to the primary is gone. */
+  #stateLost(): void {
+    if (this.#pinned === undefined) return;
+    // A commit under way is carried through, so its client must not be told that it was rolled back.
+    if (this.#committing) this.#orphaned = this.#pinned;
+    else this.#hooks.ended(sessionStateLost(this.#pinned));
+  }
+
+  #endOrphaned(what: string): LockstepError {
+    const error = sessionStateLost(what);
+    this.#hooks.ended(error);
+    return error;
   }
 
   async #read(work: Work, sink: AnswerSink): Promise<Answer> {
     const tried = new Set<string>();
     const primaryOnly = work.effect === 'primary-read' || this.#pinned !== undefined;
-    for (;;) {
+    for (let failures = 0; ; failures++) {
       const reader = primaryOnly ? undefined : this.#cluster.chooseReader(this.#seenCsn, tried);
       const member = reader === undefined ? undefined : this.#cluster.member(reader.id);
       const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
@@ -269,7 +296,9 @@ export class Session implements PrimaryUser {
       } catch (error) {
         if (!(error instanceof MemberError)) throw error;
         if (held.passedOn) throw answerCutShort(error);
-        if (link === undefined && member === undefined) throw noMember(error);
+        // A read that breaks whatever answers it is not tried until nobody is left.
+        if ((link === undefined && member === undefined) || failures >= readFailuresMax)
+          throw noMember(error);
         tried.add(error.memberId);
         if (error.blame === 'gone')
           await this.#noteTrouble(error, link?.memberId === this.#cluster.primary.id);
@@ -279,9 +308,8 @@ export class Session implements PrimaryUser {
 
   /** A read need not wait for the verdict on a replica, but has nowhere else to go without a primary. */
   async #noteTrouble(error: MemberError, primary: boolean): Promise<void> {
-    const verdict = this.#cluster.trouble(error.memberId, error);
-    if (primary) await verdict;
-    else verdict.catch(() => undefined);
+    if (primary) await this.#cluster.trouble(error.memberId, error);
+    else this.#cluster.report(error.memberId, error);
   }
 
   /** As it is, on the primary: statements that no transaction may contain. */
@@ -296,23 +324,26 @@ export class Session implements PrimaryUser {
 
   /** A transaction of one request: answered only when it is on every active member. */
   async #autocommit(work: Work, sink: AnswerSink): Promise<Answer> {
-    const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
-    this.begin(this.#hooks.autocommit());
-    const transaction = this.#transaction as Transaction;
-    this.#busyWriting = true;
-    try {
-      const answer = await this.#runInTransaction(transaction, work, held);
-      if (answer.failed) {
-        await this.rollback();
-        held.release();
-        return answer;
+    for (;;) {
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
+      this.begin(this.#hooks.autocommit());
+      const transaction = this.#transaction as Transaction;
+      try {
+        const answer = await this.#runInTransaction(transaction, work, held);
+        if (answer.failed) {
+          await this.rollback();
+          held.release();
+          return answer;
+        }
+        const outcome = await this.#end(transaction, new AfterHeld(held, sink));
+        if (outcome === 'committed') held.release();
+        if (outcome !== 'dead') return outcome === 'committed' ? answer : { ...answer, failed: true };
+        // Nobody has seen the answer, so the statement runs again as if for the first time, whatever it answers now.
+        if (held.passedOn) throw cannotReplay('some of its answer had been given');
+        if (transaction.unrepeatable !== undefined) throw cannotReplay(transaction.unrepeatable);
+      } finally {
+        this.#transaction = undefined;
       }
-      const outcome = await this.commit(new AfterHeld(held, sink));
-      if (outcome === 'committed') held.release();
-      return outcome === 'committed' ? answer : { ...answer, failed: true };
-    } finally {
-      this.#transaction = undefined;
-      this.#busyWriting = false;
     }
   }
 
@@ -407,7 +438,13 @@ export class Session implements PrimaryUser {
     const until = clock.monotonicMs() + this.#limits.replayMs;
     let cause = error;
     for (;;) {
-      if (cause !== undefined) await this.#noteTrouble(cause, !transaction.options.readOnly);
+      if (cause !== undefined) {
+        const leftMs = Math.max(1, until - clock.monotonicMs());
+        await withDeadline(clock, leftMs, this.#noteTrouble(cause, !transaction.options.readOnly), () => {
+          transaction.failed = true;
+          return cannotReplay(`no other could take it over in time (${why})`);
+        });
+      }
       if (this.#closed) throw cannotReplay('the client is gone');
       transaction.link = undefined;
       if (transaction.unrepeatable !== undefined) return this.#giveUp(transaction, transaction.unrepeatable);
@@ -448,21 +485,24 @@ export class Session implements PrimaryUser {
     throw cannotReplay(why);
   }
 
-  async #commitWrites(transaction: Transaction, sink: AnswerSink): Promise<'committed' | 'refused' | 'dead'> {
-    const link = transaction.link as SessionLink;
-    const { order } = this.#cluster;
+  async #commitWrites(
+    transaction: Transaction,
+    link: SessionLink,
+    sink: AnswerSink,
+  ): Promise<'committed' | 'refused' | 'dead'> {
+    const { order, commitGate } = this.#cluster;
     let bytes = transaction.bytes;
-    if (link.lost !== undefined) {
-      await this.#noteTrouble(link.lost, true);
-      return 'dead';
-    }
     try {
+      if (!commitGate.open) await commitGate.passed();
+      if (link.lost !== undefined) throw link.lost;
       if (transaction.unknownSize) bytes = Math.max(bytes, await link.pendingBytes());
     } catch (error) {
       if (!(error instanceof MemberError)) throw error;
       await this.#noteTrouble(error, true);
       return 'dead';
     }
+    // No place is taken while the gate is closed.
+    if (!commitGate.open) return await this.#commitWrites(transaction, link, sink);
     const large = bytes > this.#limits.largeBytes || transaction.rows > this.#limits.largeRows;
     this.#committing = true;
     // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
@@ -563,9 +603,10 @@ export class Session implements PrimaryUser {
     if (this.#closed || !current) return;
     const byTimeout = error.sqlState === '25P03' || error.sqlState === '57P05';
     if (byTimeout) this.#hooks.ended(error);
-    else if (this.#pinned !== undefined && link.memberId === this.#cluster.primary.id)
-      this.#hooks.ended(sessionStateLost(this.#pinned));
-    else if (link.memberId === this.#cluster.primary.id) this.#hooks.primaryLost();
+    else if (link.memberId === this.#cluster.primary.id) {
+      this.#stateLost();
+      this.#hooks.primaryLost();
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import type { ApplyLink, CommitRecord } from '../contract.ts';
 import { binaryArray } from './binary-array.ts';
 import { pinnedSettings, sqlStates } from './control-schema.ts';
 import type { InternalConnection } from './internal-connection.ts';
+import { lastLoggedCsn } from './last-logged-csn.ts';
 import { RowPlan } from './row-plan.ts';
 import type { RowChange, TablePlan } from './row-plan.ts';
 import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
@@ -70,7 +71,7 @@ export class PostgresApplyLink implements ApplyLink {
 
   async lastCsn(): Promise<number> {
     const rows = await this.#connection.rows(
-      'SELECT greatest((SELECT max(csn) FROM lockstep.log), (SELECT base_csn FROM lockstep.member))',
+      `SELECT greatest((${lastLoggedCsn}), (SELECT base_csn FROM lockstep.member))`,
     );
     return Number(rows[0]?.[0] ?? 0);
   }

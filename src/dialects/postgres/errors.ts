@@ -8,6 +8,7 @@ const exact: Readonly<Record<string, Blame>> = {
   [sqlStates.diverged]: 'unfit',
   '25006': 'unfit', // read_only_sql_transaction, on a connection that was opened for writing
   '40001': 'retry',
+  '53300': 'retry', // too_many_connections: it is full, not unfit
   '40P01': 'retry',
   '55P03': 'retry', // lock_not_available
   '57014': 'retry', // query_canceled

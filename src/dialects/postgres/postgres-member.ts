@@ -1,6 +1,6 @@
 /** One PostgreSQL database as a member of a cluster. */
 
-import { LockstepError } from '../../base/index.ts';
+import { LockstepError, systemClock, withDeadline } from '../../base/index.ts';
 import { quoteLiteral } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
@@ -19,6 +19,7 @@ import type { PostgresCatalog } from './catalog.ts';
 import { connect } from './connect.ts';
 import type { Address, Login } from './connect.ts';
 import { controlFormat, createControlSchema, logSegments, pinnedSettings } from './control-schema.ts';
+import { lastLoggedCsn } from './last-logged-csn.ts';
 import { InternalConnection } from './internal-connection.ts';
 import { PostgresSessionLink } from './session-link.ts';
 import { MemoryWriteSet } from './write-set.ts';
@@ -51,8 +52,14 @@ const ownSettings: readonly (readonly [string, string])[] = [
   ['default_transaction_deferrable', 'off'],
 ];
 
-/** A member's answers about itself must come even when its connections are all taken up by slow work. */
-const settlePollMs = 5;
+/** While it is waited for a backend to end. */
+const endedPollMs = 5;
+
+/** What takes longer than this, of the engine's own small questions, is not going to be answered. */
+const questionMs = 30_000;
+
+/** Every segment by name, so that the index is used, which begins with the segment. */
+const everySlot = `slot = ANY ('{${Array.from({ length: logSegments }, (_, slot) => slot).join(',')}}')`;
 
 export class PostgresMember implements Member {
   readonly id: string;
@@ -60,7 +67,10 @@ export class PostgresMember implements Member {
   readonly log: MemberLog;
   readonly #shared: PostgresShared;
   #probe: InternalConnection | undefined;
-  #probing: Promise<void> | undefined;
+  /** The server process of the last apply link. */
+  #applyPid: number | undefined;
+  /** The probe under way. */
+  #probing: object | undefined;
   #closed = false;
 
   constructor(options: PostgresMemberOptions, shared: PostgresShared) {
@@ -97,14 +107,27 @@ export class PostgresMember implements Member {
     }
   }
 
+  /** As `use`, for what is quickly answered: then a member that has gone silent must not be waited for. */
+  async #ask<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
+    return await this.use((connection) =>
+      withDeadline(systemClock, questionMs, work(connection), () => {
+        return new MemberError(
+          this.id,
+          'gone',
+          `member ${this.id} has not answered a question of Lockstep's own within ${questionMs} ms`,
+        );
+      }),
+    );
+  }
+
   inspect(): Promise<MemberReport> {
-    return this.use(async (connection) => {
+    return this.#ask(async (connection) => {
       const serverVersion = connection.parameters.get('server_version') ?? '';
       const [there] = await connection.rows(`SELECT to_regclass('lockstep.member') IS NOT NULL`);
       if (there?.[0] !== 't') return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
       const [row] = await connection.rows(
         `SELECT m.format, m.cluster_id, m.member_id, m.version, array_to_json(m.active), m.base_csn, m.incomplete, (SELECT last_value FROM lockstep.term),
-           greatest(m.base_csn, (SELECT max(csn) FROM lockstep.log)) FROM lockstep.member m`,
+           greatest(m.base_csn, (${lastLoggedCsn})) FROM lockstep.member m`,
       );
       if (row === undefined) return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
       const [format, clusterId, memberId, version, active, baseCsn, incomplete, term, lastCsn] = row;
@@ -128,26 +151,29 @@ export class PostgresMember implements Member {
   }
 
   /** A write of its own, and a look at whether this still is who it was. */
-  probe(): Promise<void> {
+  async probe(): Promise<void> {
     // One that has not been answered is given up with its connection: its successor must not wait behind it.
     if (this.#probing !== undefined) this.#dropProbe();
-    const probing = this.#probeOnce();
+    const probing = {};
     this.#probing = probing;
-    const done = (): void => {
+    try {
+      await this.#probeOnce(probing);
+    } catch (error) {
+      if (this.#probing === probing) this.#dropProbe();
+      throw error;
+    } finally {
       if (this.#probing === probing) this.#probing = undefined;
-    };
-    probing.then(done, () => {
-      done();
-      if (this.#probing === undefined) this.#dropProbe();
-    });
-    return probing;
+    }
   }
 
-  async #probeOnce(): Promise<void> {
-    const connection =
-      this.#probe?.lost === undefined && this.#probe !== undefined ? this.#probe : await this.openInternal();
+  async #probeOnce(probing: object): Promise<void> {
+    if (this.#probe?.lost !== undefined) this.#probe = undefined;
+    const connection = this.#probe ?? (await this.openInternal());
+    if (this.#probing !== probing || this.#closed) {
+      connection.close();
+      throw new MemberError(this.id, 'gone', `member ${this.id}: a later probe has taken over`);
+    }
     this.#probe = connection;
-    if (this.#closed) connection.close();
     const { tags, rows } = await connection.query(
       'UPDATE lockstep.heartbeat SET beat = beat + 1; SELECT member_id, incomplete, pg_is_in_recovery() FROM lockstep.member',
     );
@@ -193,11 +219,11 @@ export class PostgresMember implements Member {
   }
 
   async raiseTerm(term: number): Promise<void> {
-    await this.use((connection) => connection.query(`SELECT lockstep.raise_term(${term})`));
+    await this.#ask((connection) => connection.query(`SELECT lockstep.raise_term(${term})`));
   }
 
   async mark(marks: { version: number; active: readonly string[] }): Promise<void> {
-    await this.use((connection) =>
+    await this.#ask((connection) =>
       connection.query(
         `UPDATE lockstep.member SET version = ${marks.version}, active = ${arrayLiteral(marks.active)} WHERE version <= ${marks.version}`,
       ),
@@ -213,6 +239,7 @@ export class PostgresMember implements Member {
       // Keys are looked up one by one: a plan made for an empty table must not stay when it has grown.
       ['plan_cache_mode', 'force_generic_plan'],
       ['enable_seqscan', 'off'],
+      ['jit', 'off'],
       ['lockstep.session', 'on'],
       ['lockstep.ddl', 'on'],
     ] as const;
@@ -220,6 +247,10 @@ export class PostgresMember implements Member {
       this.options.address,
       this.#login(settings.map(([name, value]) => [name, value])),
     );
+    // The one before may still be at work on what its other end has given up.
+    const before = this.#applyPid;
+    this.#applyPid = connection.pid;
+    if (before !== undefined) await endBackend(connection, before);
     // Row images travel in the encoding of the database, which all members share: nothing is converted on the way.
     const [encoding] = await connection.rows('SHOW server_encoding');
     await connection.query(`SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`);
@@ -232,7 +263,12 @@ export class PostgresMember implements Member {
       user: identity.user ?? user,
       password: identity.user === undefined ? password : identity.password,
       database,
-      settings: [...identity.settings, ['lockstep.session', 'on'], ['default_transaction_read_only', 'on']],
+      settings: [
+        ...identity.settings,
+        ['lockstep.session', 'on'],
+        ['lockstep.changes', '+'],
+        ['default_transaction_read_only', 'on'],
+      ],
     };
     const connection = await connect(address, login);
     const { catalog, spool, primaryId } = this.#shared;
@@ -247,21 +283,17 @@ export class PostgresMember implements Member {
 
   /** Ends whoever could still commit, waits until that is done, and looks into the log. */
   settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'> {
-    return this.use(async (connection) => {
-      const pid = (link as PostgresSessionLink).pid;
-      await connection.query(`SELECT pg_terminate_backend(${pid})`);
-      for (;;) {
-        const [alive] = await connection.rows(`SELECT count(*) FROM pg_stat_activity WHERE pid = ${pid}`);
-        if (alive?.[0] === '0') break;
-        await connection.query(`SELECT pg_sleep(${settlePollMs / 1000})`);
-      }
-      const [found] = await connection.rows(`SELECT count(*) FROM lockstep.log WHERE csn = ${csn}`);
-      return found?.[0] === '0' ? 'absent' : 'committed';
+    return this.#ask(async (connection) => {
+      await endBackend(connection, (link as PostgresSessionLink).pid);
+      const found = await connection.rows(
+        `SELECT FROM lockstep.log WHERE ${everySlot} AND csn = ${csn} LIMIT 1`,
+      );
+      return found.length === 0 ? 'absent' : 'committed';
     });
   }
 
   async dropSegment(slot: number): Promise<void> {
-    await this.use((connection) =>
+    await this.#ask((connection) =>
       connection.query(`SET lock_timeout = 1000; TRUNCATE lockstep.log_${slot % logSegments}`),
     );
   }
@@ -274,9 +306,9 @@ export class PostgresMember implements Member {
   async #listLog(
     afterCsn: number,
   ): Promise<readonly { csn: number; term: number; slot: number; dead: boolean }[]> {
-    const rows = await this.use((connection) =>
+    const rows = await this.#ask((connection) =>
       connection.rows(
-        `SELECT csn, term, slot, payload IS NULL FROM lockstep.log WHERE csn > ${afterCsn} AND part = 1 ORDER BY csn`,
+        `SELECT csn, term, slot, payload IS NULL FROM lockstep.log WHERE ${everySlot} AND csn > ${afterCsn} AND part = 1 ORDER BY csn`,
       ),
     );
     return rows.map(([csn, term, slot, dead]) => ({
@@ -289,7 +321,9 @@ export class PostgresMember implements Member {
 
   async #readLog(csn: number): Promise<WriteSet | null> {
     const parts = await this.use((connection) =>
-      connection.rows(`SELECT encode(payload, 'base64') FROM lockstep.log WHERE csn = ${csn} ORDER BY part`),
+      connection.rows(
+        `SELECT encode(payload, 'base64') FROM lockstep.log WHERE ${everySlot} AND csn = ${csn} ORDER BY part`,
+      ),
     );
     const bytes = parts.flatMap(([part]) =>
       part === null || part === undefined ? [] : [Buffer.from(part, 'base64')],
@@ -300,6 +334,20 @@ export class PostgresMember implements Member {
   #login(settings: Login['settings']): Login {
     const { user, password, database } = this.options;
     return { user, password, database, settings };
+  }
+}
+
+/** Ends a server process and waits until its transaction is over, one way or the other. */
+async function endBackend(connection: InternalConnection, pid: number): Promise<void> {
+  await connection.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ${pid} AND pid <> pg_backend_pid() AND datname = current_database()`,
+  );
+  for (;;) {
+    const alive = await connection.rows(
+      `SELECT FROM pg_stat_activity WHERE pid = ${pid} AND pid <> pg_backend_pid() AND datname = current_database()`,
+    );
+    if (alive.length === 0) return;
+    await connection.query(`SELECT pg_sleep(${endedPollMs / 1000})`);
   }
 }
 

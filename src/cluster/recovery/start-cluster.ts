@@ -38,12 +38,16 @@ interface Verdict {
   readonly baseCsn: number;
 }
 
+/** Of the record with which a first start begins. One that has served has a higher one. */
+const firstVersion = 1;
+
 export async function startCluster(options: StartOptions): Promise<Cluster> {
   const { settings, world, members } = options;
-  const state = await world.store.load();
-  if (state !== undefined) checkAgainstConfiguration(state, options);
-  const found = await Promise.all(members.map((member) => look(member, state, world)));
-  refuseForeign(found, settings.clusterId, state);
+  const loaded = await world.store.load();
+  if (loaded !== undefined) checkAgainstConfiguration(loaded, options);
+  const found = await Promise.all(members.map((member) => look(member, loaded, world)));
+  refuseForeign(found, settings.clusterId, loaded);
+  const state = neverServed(loaded, found) ? undefined : loaded;
 
   const verdict = await judge(found, state, options);
   const term = Math.max(state?.term ?? 0, ...found.map(({ report }) => report?.term ?? 0)) + 1;
@@ -81,6 +85,7 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     });
     await member.raiseTerm(term);
   }
+  if (membership.version === firstVersion) await membership.begin(term);
   const lastCsn = await fillGaps(
     verdict.trusted.map(({ member }) => member),
     term,
@@ -91,6 +96,11 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
   world.raise({ type: 'term-started', term, primary });
   const slot = await lastSlot(verdict.trusted, lastCsn);
   return new Cluster({ settings, world, members, membership, start: { term, lastCsn, slot } });
+}
+
+/** A first start that died between its record and the first member's: it is made again, with all its proof. */
+function neverServed(state: NodeState | undefined, found: readonly Found[]): boolean {
+  return state?.version === firstVersion && found.every(({ report }) => report?.marks === undefined);
 }
 
 /** The segment that the last record went to. */

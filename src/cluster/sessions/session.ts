@@ -593,6 +593,11 @@ export class Session implements MemberUser {
       link.close();
       throw new MemberError(member.id, 'client', 'the session was closed');
     }
+    // Taken out while the connection was made: nobody has told this link to go, and what it shows may be old.
+    if (this.#cluster.membership.entry(member.id)?.state !== 'active') {
+      link.close();
+      throw new MemberError(member.id, 'gone', `member ${member.id} is not active any more`);
+    }
     this.#links.set(member.id, link);
     return link;
   }

@@ -1,0 +1,17 @@
+import { resolve } from 'node:path';
+import { help, parseOptions } from './options.ts';
+import { run } from './run.ts';
+
+const program = resolve(import.meta.dirname, '../../bin/lockstep.js');
+
+// With a listener of our own, a signal ends the process by `exit`, and everything that was started ends with it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
+try {
+  const options = parseOptions(process.argv.slice(2), program);
+  if (options === 'help') console.log(help);
+  else await run(options);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -290,7 +290,6 @@ export class Session implements MemberUser {
             ? await this.#autocommit({ ...work, effect }, sink)
             : await this.#read({ ...work, effect }, sink);
         }
-        this.#seenCsn = Math.max(this.#seenCsn, this.#cluster.visibleCsn(link.memberId));
         held.release();
         return answer;
       } catch (error) {
@@ -553,11 +552,14 @@ export class Session implements MemberUser {
     this.#running = link;
     this.#last = link;
     try {
-      return await link.run(request, sink, {
+      const answer = await link.run(request, sink, {
         settings: this.settings.missingOn(link),
         begin,
         mayBeUnsuitable,
       });
+      // Also inside a transaction, and whether or not that commits: what was shown must not be taken back by the next read.
+      this.#seenCsn = Math.max(this.#seenCsn, this.#cluster.visibleCsn(link.memberId));
+      return answer;
     } finally {
       this.#running = undefined;
       load.ended(clock.monotonicMs() - since);

@@ -1,0 +1,117 @@
+/** Servers that neither answer nor go. */
+
+import { expect, test } from 'vitest';
+import { connect } from '../support/connect.ts';
+import { waitFor, withServers } from '../support/index.ts';
+import { findFaults } from './check-members.ts';
+import { FreshCluster } from './fresh-cluster.ts';
+import { Load } from './load.ts';
+import { judge, play } from './scenario.ts';
+
+const fixture = withServers(3);
+const silent = /has not answered a probe within 300 ms/;
+
+test('hang: a replica is frozen, and after the deadline nobody waits for it', async () => {
+  await play('SIGSTOP of a replica', fixture.servers, {
+    fault: async (cluster) => {
+      await cluster.member('db2').server.pause();
+      return { db2: silent };
+    },
+  });
+});
+
+test('hang: the primary is frozen, and after the deadline another takes over', async () => {
+  await play('SIGSTOP of the primary', fixture.servers, {
+    fault: async (cluster) => {
+      await cluster.member('db1').server.pause();
+      return { db1: silent };
+    },
+  });
+});
+
+test('hang: what a frozen primary commits when it wakes harms nobody', async () => {
+  await play('SIGSTOP of the primary, and SIGCONT', fixture.servers, {
+    fault: async (cluster, load) => {
+      const { server } = cluster.member('db1');
+      await server.pause();
+      await cluster.untilInactive('db1');
+      await load.more(50);
+      server.resume();
+      // It answers again, and its connections end.
+      await waitFor(
+        async () => {
+          const left = await cluster
+            .member('db1')
+            .ask(
+              `select from pg_stat_activity where application_name <> '' and datname = current_database()`,
+            );
+          return left.length === 0;
+        },
+        { what: 'the frozen sessions to end' },
+      );
+      await load.more(50);
+      await expect(cluster.node.activateMember('db1')).rejects.toMatchObject({ code: 'cluster.not-level' });
+      return { db1: silent };
+    },
+  });
+});
+
+test.each([
+  ['replica', 'db3'],
+  ['primary', 'db1'],
+])('hang: a %s accepts and never answers', async (role, id) => {
+  await play(`silent network to the ${role}`, fixture.servers, {
+    proxied: [0, 1, 2],
+    fault: async (cluster) => {
+      cluster.member(id).proxy?.set({ silent: 'both' });
+      return { [id]: silent };
+    },
+  });
+});
+
+test('hang: the machine of the primary is gone without a word', async () => {
+  await play('vanished primary', fixture.servers, {
+    proxied: [0, 1, 2],
+    fault: async (cluster) => {
+      const { proxy } = cluster.member('db1');
+      await proxy?.refuse();
+      proxy?.vanish();
+      return { db1: /ECONNREFUSED|has not answered/ };
+    },
+  });
+});
+
+test('hang: a read on a frozen replica is answered by another', async () => {
+  const cluster = await FreshCluster.start(fixture.servers, { weights: [0, 1, 1] });
+  try {
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connect(cluster.url)));
+    const ask = () => Promise.all(clients.map((client) => client.query('select count(*) from accounts')));
+    await ask();
+    await cluster.member('db2').server.pause();
+    const answers = await ask();
+    expect(answers.map(({ rows }) => rows)).toEqual(clients.map(() => [{ count: '100' }]));
+    expect(await cluster.untilInactive('db2')).toMatch(silent);
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test('hang: a node that has lost its network deactivates nobody, and goes on when it is back', async () => {
+  const cluster = await FreshCluster.start(fixture.servers.slice(0, 2), { proxied: [0, 1] });
+  try {
+    const load = await new Load(cluster.url, { clients: 8 }).start();
+    await load.more(100);
+    for (const { proxy } of cluster.members) proxy?.set({ silent: 'both' });
+    // Long enough for every deadline of a probe to pass.
+    const until = Date.now() + 1500;
+    await waitFor(() => Date.now() > until, { what: 'the deadlines to pass' });
+    for (const { proxy } of cluster.members) await proxy?.heal();
+    await load.more(100);
+    await load.stop();
+    expect(load.errors).toEqual([]);
+    await judge(cluster, load, []);
+    expect(await findFaults(load, cluster.members)).toEqual([]);
+  } finally {
+    await cluster.stop();
+  }
+});

@@ -67,6 +67,9 @@ export type Verdict = 'alive' | 'deposed';
 
 const allSilentPauseMs = 250;
 
+/** How long a replica's next transaction waits for commits that are just being made on the primary. */
+const gatherMs = 2;
+
 export class Cluster {
   readonly settings: ClusterSettings;
   readonly world: World;
@@ -549,6 +552,12 @@ export class Cluster {
     await stream.open();
   }
 
+  /** Until the commits under way now are decided, but never long: an idle cluster does not wait at all. */
+  #gather(): Promise<void> | undefined {
+    const decided = this.order.decided();
+    return decided === undefined ? undefined : Promise.race([decided, pause(this.world.clock, gatherMs)]);
+  }
+
   #makeStream(id: string): ApplyStream {
     return new ApplyStream(this.#member(id), {
       clock: this.world.clock,
@@ -556,6 +565,7 @@ export class Cluster {
       startCsn: this.order.dispatched,
       batchMax: this.settings.applyBatch,
       batchBytesMax: 4 << 20,
+      gather: () => this.#gather(),
       deadlineMs: this.settings.commitMs,
       onApplied: () => this.order.acknowledge(),
       onFailed: (error) => {

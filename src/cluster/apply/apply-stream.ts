@@ -18,6 +18,8 @@ export interface ApplyStreamOptions {
   readonly batchBytesMax: number;
   /** Time from the moment a record is due to the moment it is applied. */
   readonly deadlineMs: number;
+  /** Commits under way on the primary are worth a moment's wait: one transaction for many costs the replica little more. */
+  gather?(): Promise<void> | undefined;
   onApplied(): void;
   onFailed(error: MemberError): void;
 }
@@ -125,6 +127,7 @@ export class ApplyStream {
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#queue.length > 0 && !this.#ended) {
+      await this.#options.gather?.();
       const batch = this.#nextBatch();
       try {
         await this.#apply(batch);

@@ -53,6 +53,7 @@ export class CommitOrder {
   readonly #waiting = new Map<number, Entry>();
   /** Dispatched and not yet applied everywhere, ascending. */
   #dispatched: Entry[] = [];
+  #watchers: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #term: number;
   #last: number;
   #head: number;
@@ -72,6 +73,13 @@ export class CommitOrder {
   /** Every place up to here is decided and handed to the replicas. */
   get dispatched(): number {
     return this.#head;
+  }
+
+  /** Resolves when every place given out so far is decided; undefined when that is so already. */
+  decided(): Promise<void> | undefined {
+    if (this.#head >= this.#last) return undefined;
+    const upTo = this.#last;
+    return new Promise((resolve) => this.#watchers.push({ upTo, resolve }));
   }
 
   get waiting(): number {
@@ -191,7 +199,13 @@ export class CommitOrder {
         });
       } else this.#hooks.passed(entry.csn);
     }
-    if (moved) this.acknowledge();
+    if (!moved) return;
+    if (this.#watchers.length > 0) {
+      const ready = this.#watchers.filter(({ upTo }) => upTo <= this.#head);
+      this.#watchers = this.#watchers.filter(({ upTo }) => upTo > this.#head);
+      for (const { resolve } of ready) resolve();
+    }
+    this.acknowledge();
   }
 }
 

@@ -114,7 +114,14 @@ export class Membership {
         since: this.#options.clock.wallTime().toISOString(),
       };
       const members = this.#members.map((member) => (member.id === id ? after : member));
-      await this.#record(members, this.#version + 1, options.primary ?? this.#primary);
+      try {
+        await this.#record(members, this.#version + 1, options.primary ?? this.#primary);
+      } catch (error) {
+        if (step !== 'active') throw error;
+        // Either record may be on the disk now. A member that the next start may trust must miss nothing from here on.
+        this.#members = members;
+        this.#version += 1;
+      }
       return { before, after, version: this.#version };
     });
   }

@@ -19,6 +19,7 @@ export const sqlStates = {
   aroundLockstep: 'LS002',
   hiddenDdl: 'LS003',
   diverged: 'LS004',
+  recordLost: 'LS005',
 } as const;
 
 const tables = `
@@ -57,46 +58,6 @@ CREATE TABLE lockstep.heartbeat (singleton boolean PRIMARY KEY DEFAULT true CHEC
 INSERT INTO lockstep.heartbeat VALUES (true, 0);
 `;
 
-/** The changes of the open transaction. A temporary table: no WAL, undone by savepoints, exempt from predicate locks. */
-const sessionTable = `
-CREATE FUNCTION lockstep.open_session() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog SET client_min_messages = error AS $f$
-BEGIN
-  CREATE TEMPORARY TABLE IF NOT EXISTS lockstep_changes (
-    seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 64),
-    op "char" NOT NULL, sch text NOT NULL, tab text NOT NULL, old text, new text
-  );
-END $f$;
-
-CREATE FUNCTION lockstep.recycle_session() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-BEGIN
-  TRUNCATE pg_temp.lockstep_changes;
-END $f$;
-`;
-
-const guard = `
-  IF pg_catalog.current_setting('lockstep.session', true)::pg_catalog.bool IS NOT TRUE THEN
-    PERFORM lockstep.refuse_foreign_write();
-    RETURN NULL;
-  END IF;`;
-
-/** One trigger function, in two dresses: tables whose text form depends on settings pay for pinning them, others do not. */
-function captureFunction(name: string, pinned: string): string {
-  return `
-CREATE FUNCTION lockstep.${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER ${pinned} AS $f$
-BEGIN${guard}
-  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-    INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old, new)
-    VALUES ('U', TG_TABLE_SCHEMA, TG_TABLE_NAME, OLD::pg_catalog.text, NEW::pg_catalog.text);
-  ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-    INSERT INTO pg_temp.lockstep_changes (op, sch, tab, new) VALUES ('I', TG_TABLE_SCHEMA, TG_TABLE_NAME, NEW::pg_catalog.text);
-  ELSE
-    INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old) VALUES ('D', TG_TABLE_SCHEMA, TG_TABLE_NAME, OLD::pg_catalog.text);
-  END IF;
-  RETURN NULL;
-END $f$;`;
-}
-
 /** Settings under which a row's text form means the same everywhere. The applying session uses the very same ones. */
 export const pinnedSettings = {
   DateStyle: 'ISO, MDY',
@@ -107,40 +68,114 @@ export const pinnedSettings = {
   search_path: 'pg_catalog',
 } as const;
 
+/** Built-in types whose text form no setting changes, and arrays of them. */
+const plainTypes =
+  '{16,17,18,19,20,21,23,25,26,114,1042,1043,1700,2950,3802,650,869,829,774,1560,1562,1000,1002,1005,1007,1014,1015,1016,1009,1028,1231,199,2951,3807}';
+/** Dates, times, intervals, floats, and arrays of them. */
+const checkedTypes = '{700,701,1082,1083,1114,1184,1186,1266,1021,1022,1115,1182,1183,1185,1187,1270}';
+
 const pinnedClauses = Object.entries(pinnedSettings)
   .map(([name, value]) =>
     name === 'search_path' ? `SET search_path = ${value}` : `SET ${name} = '${value}'`,
   )
   .join(' ');
 
+/**
+ * The changes of the open transaction are collected in a setting that ends with it, undone by savepoints like everything
+ * local to a transaction: one expression a row, and no table is touched. Its first character says who is speaking: `+` a
+ * session of ours, `*` one that has spilled what grew too long into a temporary table, anything else a stranger.
+ */
+const changes = `pg_catalog.current_setting('lockstep.changes', true)`;
+const spillBytes = 8192;
+
+const append = (piece: string): string => `
+  c := pg_catalog.set_config('lockstep.changes', pg_catalog.concat(${changes}, ${piece}), true);
+  IF pg_catalog.octet_length(c) OPERATOR(pg_catalog.>) ${spillBytes} OR pg_catalog.ascii(c) OPERATOR(pg_catalog.>) 43 THEN
+    PERFORM lockstep.overflow(c);
+  END IF;`;
+
+/** Tables of plain types pay nothing for settings; those of dates and floats a glance at them; the rest have them pinned. */
+function captureFunction(name: string, pinned: string): string {
+  return `
+CREATE FUNCTION lockstep.${name}() RETURNS trigger LANGUAGE plpgsql ${pinned} AS $f$
+DECLARE c text;
+BEGIN${append('TG_OP, TG_ARGV[0], OLD, NEW')}
+  RETURN NULL;
+END $f$;`;
+}
+
+const framed = (schema: string, name: string): string =>
+  `octet_length(${schema}) || ',' || octet_length(${name}) || ':' || ${schema} || ${name}`;
+
 const capture = `
-CREATE FUNCTION lockstep.refuse_foreign_write() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+-- A stranger's write, or more changes than a setting should hold.
+CREATE FUNCTION lockstep.overflow(c text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog SET client_min_messages = error AS $f$
 BEGIN
-  IF coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
-  RAISE EXCEPTION 'this database is a member of a Lockstep cluster: a write must go through Lockstep'
-    USING ERRCODE = '${sqlStates.aroundLockstep}',
-          HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
+  IF ascii(c) > 43 THEN
+    PERFORM set_config('lockstep.changes', '', true);
+    IF coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
+    RAISE EXCEPTION 'this database is a member of a Lockstep cluster: a write must go through Lockstep'
+      USING ERRCODE = '${sqlStates.aroundLockstep}',
+            HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
+  END IF;
+  PERFORM lockstep.spill();
+END $f$;
+
+CREATE FUNCTION lockstep.spill() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog SET client_min_messages = error AS $f$
+DECLARE c text := current_setting('lockstep.changes', true);
+BEGIN
+  IF ascii(c) = 43 THEN
+    CREATE TEMPORARY TABLE lockstep_spill (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 64), chunk text NOT NULL) ON COMMIT DROP;
+  END IF;
+  INSERT INTO pg_temp.lockstep_spill (chunk) VALUES (substr(c, 2));
+  PERFORM set_config('lockstep.changes', '*', true);
+END $f$;
+
+CREATE FUNCTION lockstep.append(piece text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+DECLARE c text;
+BEGIN${append('piece')}
 END $f$;
 ${captureFunction('capture_plain', '')}
+CREATE FUNCTION lockstep.capture_checked() RETURNS trigger LANGUAGE plpgsql AS $f$
+DECLARE c text; dates text; intervals text; digits text;
+BEGIN
+  IF pg_catalog.left(pg_catalog.current_setting('DateStyle'), 3) OPERATOR(pg_catalog.=) 'ISO'
+     AND pg_catalog.current_setting('IntervalStyle') OPERATOR(pg_catalog.=) 'postgres'
+     AND pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 OPERATOR(pg_catalog.>) 0 THEN${append('TG_OP, TG_ARGV[0], OLD, NEW')}
+    RETURN NULL;
+  END IF;
+  dates := pg_catalog.current_setting('DateStyle');
+  intervals := pg_catalog.current_setting('IntervalStyle');
+  digits := pg_catalog.current_setting('extra_float_digits');
+  c := pg_catalog.set_config('DateStyle', 'ISO, MDY', true);
+  c := pg_catalog.set_config('IntervalStyle', 'postgres', true);
+  c := pg_catalog.set_config('extra_float_digits', '1', true);${append('TG_OP, TG_ARGV[0], OLD, NEW')}
+  c := pg_catalog.set_config('DateStyle', dates, true);
+  c := pg_catalog.set_config('IntervalStyle', intervals, true);
+  c := pg_catalog.set_config('extra_float_digits', digits, true);
+  RETURN NULL;
+END $f$;
 ${captureFunction('capture_pinned', pinnedClauses)}
 
-CREATE FUNCTION lockstep.capture_truncate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-BEGIN${guard}
-  INSERT INTO pg_temp.lockstep_changes (op, sch, tab) VALUES ('T', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+CREATE FUNCTION lockstep.capture_truncate() RETURNS trigger LANGUAGE plpgsql AS $f$
+DECLARE c text;
+BEGIN${append('TG_OP, TG_ARGV[0]')}
   RETURN NULL;
 END $f$;
 
 -- After each INSERT statement on a table whose defaults draw from sequences: the position reached travels with the rows.
 CREATE FUNCTION lockstep.capture_sequences() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-DECLARE i integer; s oid; v bigint;
+DECLARE i integer; s oid; v bigint; c text := current_setting('lockstep.changes', true);
 BEGIN
-  IF current_setting('lockstep.session', true)::bool IS NOT TRUE THEN RETURN NULL; END IF;
+  IF c IS NULL OR ascii(c) NOT IN (42, 43) THEN RETURN NULL; END IF;
   FOR i IN 0 .. TG_NARGS - 1 LOOP
     s := TG_ARGV[i]::oid;
     v := pg_sequence_last_value(s);
     IF v IS NOT NULL THEN
-      INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old, new)
-      SELECT 'Q', n.nspname, c.relname, 'up', v::text || ',t' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = s;
+      PERFORM lockstep.append((SELECT 'Q' || ${framed('n.nspname', 'c.relname')} || 'up,' || v || ',t;'
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = s));
     END IF;
   END LOOP;
   RETURN NULL;
@@ -155,8 +190,7 @@ BEGIN
            WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname <> 'lockstep' LOOP
     IF NOT p_exact AND pg_sequence_last_value(q.oid) IS NULL THEN CONTINUE; END IF;
     EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.nspname, q.relname) INTO v, called;
-    INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old, new)
-    VALUES ('Q', q.nspname, q.relname, CASE WHEN p_exact THEN 'exact' ELSE 'up' END, v::text || CASE WHEN called THEN ',t' ELSE ',f' END);
+    PERFORM lockstep.append('Q' || ${framed('q.nspname', 'q.relname')} || CASE WHEN p_exact THEN 'exact,' ELSE 'up,' END || v || CASE WHEN called THEN ',t;' ELSE ',f;' END);
   END LOOP;
 END $f$;
 
@@ -172,17 +206,18 @@ BEGIN
     IF (v, called) IS NOT DISTINCT FROM (q.value, q.called) OR (q.value IS NULL AND NOT called) THEN CONTINUE; END IF;
     INSERT INTO lockstep.sequence_shipped VALUES (q.nspname, q.relname, v, called)
       ON CONFLICT (sch, seq) DO UPDATE SET value = excluded.value, called = excluded.called;
-    INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old, new)
-    VALUES ('Q', q.nspname, q.relname, CASE WHEN NOT called OR (q.up AND v < q.value) OR (NOT q.up AND v > q.value) THEN 'exact' ELSE 'up' END,
-            v::text || CASE WHEN called THEN ',t' ELSE ',f' END);
+    PERFORM lockstep.append('Q' || ${framed('q.nspname', 'q.relname')}
+      || CASE WHEN NOT called OR (q.up AND v < q.value) OR (NOT q.up AND v > q.value) THEN 'exact,' ELSE 'up,' END
+      || v || CASE WHEN called THEN ',t;' ELSE ',f;' END);
   END LOOP;
 END $f$;
 
 CREATE FUNCTION lockstep.record_statement(role_name text, path text, settings text, statement text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
 BEGIN
   PERFORM set_config('lockstep.ddl', 'on', true);
-  INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old, new) VALUES ('S', role_name, path, settings, statement);
+  PERFORM lockstep.append('S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
+    || ':' || role_name || path || settings || statement);
 END $f$;
 
 -- The structure of a table made from a query, as a statement; its rows follow as rows.
@@ -198,50 +233,76 @@ BEGIN
        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     CASE WHEN c.reloptions IS NULL THEN '' ELSE ' WITH (' || array_to_string(c.reloptions, ', ') || ')' END)
   INTO statement FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
-  INSERT INTO pg_temp.lockstep_changes (op, sch, tab, old, new) VALUES ('S', role_name, path, settings, statement);
+  PERFORM lockstep.record_statement(role_name, path, settings, statement);
 END $f$;
 
 -- Every row of a table, after a statement that computed them in a way no other member would repeat.
 CREATE FUNCTION lockstep.record_rows(relation regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${pinnedClauses} AS $f$
-DECLARE r record;
+DECLARE r record; prefix text;
 BEGIN
   FOR r IN SELECT n.nspname, c.relname FROM pg_partition_tree(relation) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE c.relkind = 'r'
            UNION SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relkind = 'r'
   LOOP
-    -- 'E' empties the table without the rules of TRUNCATE about foreign keys.
-    INSERT INTO pg_temp.lockstep_changes (op, sch, tab) VALUES ('E', r.nspname, r.relname);
-    EXECUTE format('INSERT INTO pg_temp.lockstep_changes (op, sch, tab, new) SELECT ''I'', %L, %L, t::text FROM ONLY %I.%I t', r.nspname, r.relname, r.nspname, r.relname);
+    prefix := ${framed('r.nspname', 'r.relname')};
+    -- EMPTY empties the table without the rules of TRUNCATE about foreign keys.
+    PERFORM lockstep.append('EMPTY' || prefix);
+    PERFORM lockstep.spill();
+    EXECUTE format('INSERT INTO pg_temp.lockstep_spill (chunk) SELECT concat(''INSERT'', %L::text, t) FROM ONLY %I.%I t', prefix, r.nspname, r.relname);
   END LOOP;
 END $f$;
 `;
 
+/** Expressions that plpgsql evaluates without starting an executor. */
+const termIsOver = `pg_advisory_xact_lock_shared(${termLock}) IS NULL OR pg_sequence_last_value('lockstep.term'::regclass) IS DISTINCT FROM p_term`;
+
+function finishFunction(slot: number): string {
+  return `
+CREATE FUNCTION lockstep.finish_${slot}(p_csn bigint, p_term bigint) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+DECLARE c text := current_setting('lockstep.changes', true); w bytea;
+BEGIN
+  IF c = '+' THEN RETURN NULL; END IF;
+  IF ${termIsOver} THEN PERFORM lockstep.refuse_term(p_term); END IF;
+  IF ascii(c) IS DISTINCT FROM 43 THEN c := lockstep.spilled(); ELSE c := substr(c, 2); END IF;
+  w := convert_to(c, getdatabaseencoding());
+  INSERT INTO lockstep.log_${slot} (slot, csn, part, term, payload) VALUES (${slot}, p_csn, 1, p_term, w);
+  RETURN w;
+END $f$;`;
+}
+
 const commit = `
+CREATE FUNCTION lockstep.refuse_term(p_term bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  RAISE EXCEPTION 'term % is over: another Lockstep node has taken over', p_term USING ERRCODE = '${sqlStates.staleTerm}';
+END $f$;
+
+-- The lock comes first: whoever raises the term holds it until no commit of the old one is under way.
 CREATE FUNCTION lockstep.fence(p_term bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(${termLock});
-  IF (SELECT last_value FROM lockstep.term) <> p_term THEN
-    RAISE EXCEPTION 'term % is over: another Lockstep node has taken over', p_term USING ERRCODE = '${sqlStates.staleTerm}';
-  END IF;
+  IF ${termIsOver} THEN PERFORM lockstep.refuse_term(p_term); END IF;
 END $f$;
 
 -- The last statement before COMMIT: checks the term, writes the commit record, hands out the write set (NULL: nothing was written).
-CREATE FUNCTION lockstep.finish(p_csn bigint, p_term bigint, p_slot smallint) RETURNS bytea
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-DECLARE w bytea;
+-- One for each segment of the log: choosing the partition costs more than all else here.
+${Array.from({ length: logSegments }, (_, slot) => finishFunction(slot)).join('\n')}
+
+-- What a session of ours has collected; a setting that somebody has tampered with ends the transaction.
+CREATE FUNCTION lockstep.collected() RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+DECLARE c text := coalesce(current_setting('lockstep.changes', true), '');
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(${termLock});
-  IF (SELECT last_value FROM lockstep.term) <> p_term THEN
-    RAISE EXCEPTION 'term % is over: another Lockstep node has taken over', p_term USING ERRCODE = '${sqlStates.staleTerm}';
+  IF ascii(c) NOT IN (42, 43) THEN
+    RAISE EXCEPTION 'the record of this transaction''s changes was lost' USING ERRCODE = '${sqlStates.recordLost}',
+      HINT = 'Nothing took effect. RESET ALL inside a transaction that writes, and settings named lockstep.*, are Lockstep''s own matter.';
   END IF;
-  WITH d AS (DELETE FROM pg_temp.lockstep_changes RETURNING seq, op, sch, tab, old, new)
-  SELECT convert_to(string_agg(op::text || octet_length(sch) || ',' || octet_length(tab) || ',' || coalesce(octet_length(old), -1) || ','
-           || coalesce(octet_length(new), -1) || ':' || sch || tab || coalesce(old, '') || coalesce(new, ''), '' ORDER BY seq), getdatabaseencoding())
-    INTO w FROM d;
-  IF w IS NOT NULL THEN
-    INSERT INTO lockstep.log (slot, csn, part, term, payload) VALUES (p_slot, p_csn, 1, p_term, w);
-  END IF;
-  RETURN w;
+  RETURN c;
+END $f$;
+
+CREATE FUNCTION lockstep.spilled() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+DECLARE c text := lockstep.collected();
+BEGIN
+  PERFORM lockstep.spill();
+  SELECT string_agg(chunk, '' ORDER BY seq) INTO c FROM pg_temp.lockstep_spill;
+  RETURN c;
 END $f$;
 
 -- The same for large transactions: in parts of about a megabyte, a row each.
@@ -249,22 +310,19 @@ CREATE FUNCTION lockstep.finish_large(p_csn bigint, p_term bigint, p_slot smalli
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
 BEGIN
   PERFORM lockstep.fence(p_term);
+  IF lockstep.collected() = '+' THEN RETURN; END IF;
+  PERFORM lockstep.spill();
   RETURN QUERY
-    WITH c AS (SELECT seq, op, sch, tab, old, new,
-                 sum(coalesce(octet_length(old), 0) + coalesce(octet_length(new), 0) + 64) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) / 1048576 AS part
-               FROM pg_temp.lockstep_changes)
+    WITH c AS (SELECT seq, chunk, sum(octet_length(chunk)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) / 1048576 AS part FROM pg_temp.lockstep_spill)
     INSERT INTO lockstep.log (slot, csn, part, term, payload)
-    SELECT p_slot, p_csn, row_number() OVER (ORDER BY part), p_term,
-           convert_to(string_agg(op::text || octet_length(sch) || ',' || octet_length(tab) || ',' || coalesce(octet_length(old), -1) || ','
-             || coalesce(octet_length(new), -1) || ':' || sch || tab || coalesce(old, '') || coalesce(new, ''), '' ORDER BY seq), getdatabaseencoding())
+    SELECT p_slot, p_csn, row_number() OVER (ORDER BY part), p_term, convert_to(string_agg(chunk, '' ORDER BY seq), getdatabaseencoding())
       FROM c GROUP BY part ORDER BY part
     RETURNING payload;
-  DELETE FROM pg_temp.lockstep_changes;
 END $f$;
 
 -- How much the open transaction has captured, in bytes, near enough to choose between the two.
 CREATE FUNCTION lockstep.pending_bytes() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-  SELECT coalesce(pg_table_size(to_regclass('pg_temp.lockstep_changes')), 0)
+  SELECT coalesce(pg_table_size(to_regclass('pg_temp.lockstep_spill')), 0) + octet_length(current_setting('lockstep.changes', true))
 $f$;
 
 CREATE FUNCTION lockstep.advance_sequence(sch text, seq text, target bigint, called boolean, exact boolean) RETURNS void
@@ -301,9 +359,10 @@ BEGIN
   FOR t IN
     WITH users AS (
       SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name,
-        CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-               AND a.atttypid <> ALL ('{16,17,18,19,20,21,23,25,26,114,1042,1043,1700,2950,3802,650,869,829}'::oid[]))
-             THEN 'capture_pinned' ELSE 'capture_plain' END AS capture,
+        ${framed('n.nspname', 'c.relname')} AS prefix,
+        (SELECT CASE max(CASE WHEN ty.typtype = 'e' OR ty.oid = ANY ('${plainTypes}'::oid[]) THEN 0 WHEN ty.oid = ANY ('${checkedTypes}'::oid[]) THEN 1 ELSE 2 END)
+                  WHEN 1 THEN 'capture_checked' WHEN 2 THEN 'capture_pinned' ELSE 'capture_plain' END
+           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS capture,
         (SELECT string_agg(DISTINCT s, ',') FROM (
            SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
              AND d.refclassid = 'pg_class'::regclass JOIN pg_class sc ON sc.oid = d.refobjid AND sc.relkind = 'S' WHERE ad.adrelid = c.oid
@@ -313,30 +372,24 @@ BEGIN
       WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
         AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'lockstep', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp\\_%'
     )
-    SELECT u.*, tc.tgenabled AS capture_state, pc.proname AS capture_now, tt.tgenabled AS truncate_state, ts.tgenabled AS sequence_state,
+    SELECT u.*, ts.tgenabled AS sequence_state,
       (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '') AS sequences_now
     FROM users u
     LEFT JOIN pg_trigger tc ON tc.tgrelid = u.oid AND tc.tgname = '!lockstep_capture' LEFT JOIN pg_proc pc ON pc.oid = tc.tgfoid
     LEFT JOIN pg_trigger tt ON tt.tgrelid = u.oid AND tt.tgname = '!lockstep_truncate'
     LEFT JOIN pg_trigger ts ON ts.tgrelid = u.oid AND ts.tgname = '!lockstep_sequences'
-    WHERE (u.relkind = 'r' AND (tc.tgenabled IS DISTINCT FROM 'O' OR pc.proname IS DISTINCT FROM u.capture OR tt.tgenabled IS DISTINCT FROM 'O'))
+    WHERE (u.relkind = 'r' AND (tc.tgenabled IS DISTINCT FROM 'O' OR pc.proname IS DISTINCT FROM u.capture OR tt.tgenabled IS DISTINCT FROM 'O'
+             OR tc.tgargs <> convert_to(u.prefix, getdatabaseencoding()) || '\\x00'::bytea))
        OR (u.sequences IS NOT NULL AND ts.tgenabled IS DISTINCT FROM 'O')
        OR (SELECT string_agg(x, ',' ORDER BY x) FROM unnest(string_to_array(u.sequences, ',')) x)
           IS DISTINCT FROM (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '')
   LOOP
     made := made + 1;
     IF t.relkind = 'r' THEN
-      IF t.capture_now IS DISTINCT FROM t.capture THEN
-        EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_capture" ON %s', t.name);
-        EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I()', t.name, t.capture);
-      ELSIF t.capture_state <> 'O' THEN
-        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER "!lockstep_capture"', t.name);
-      END IF;
-      IF t.truncate_state IS NULL THEN
-        EXECUTE format('CREATE TRIGGER "!lockstep_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_truncate()', t.name);
-      ELSIF t.truncate_state <> 'O' THEN
-        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER "!lockstep_truncate"', t.name);
-      END IF;
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_capture" ON %s', t.name);
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_truncate" ON %s', t.name);
+      EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I(%L)', t.name, t.capture, t.prefix);
+      EXECUTE format('CREATE TRIGGER "!lockstep_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_truncate(%L)', t.name, t.prefix);
     END IF;
     IF t.sequence_state IS NOT NULL THEN
       EXECUTE format('DROP TRIGGER "!lockstep_sequences" ON %s', t.name);
@@ -391,9 +444,7 @@ REVOKE ALL ON FUNCTION lockstep.raise_term(bigint), lockstep.advance_sequence(te
  * `superuser`: event triggers, which find schema statements hidden in functions, can be made by superusers only.
  */
 export function createControlSchema(options: { superuser: boolean }): string {
-  return [tables, sessionTable, capture, commit, attach, rights, options.superuser ? eventTriggers : ''].join(
-    '\n',
-  );
+  return [tables, capture, commit, attach, rights, options.superuser ? eventTriggers : ''].join('\n');
 }
 
 /** Removes every trace. Triggers go with the functions that they call. */

@@ -5,7 +5,6 @@ export { InternalConnection } from './internal-connection.ts';
 export { PostgresMember } from './postgres-member.ts';
 export type { PostgresMemberOptions, PostgresShared } from './postgres-member.ts';
 export type {
-  BeginStatement,
   OwnStatement,
   PostgresRequest,
   PreparedStatement,

@@ -29,9 +29,3 @@ export interface PostgresRequest {
 export interface OwnStatement {
   readonly sql: string | Buffer;
 }
-
-/** How a transaction begins. */
-export interface BeginStatement extends OwnStatement {
-  /** It may write: its changes will be captured. */
-  readonly writes: boolean;
-}

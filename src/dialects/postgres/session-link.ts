@@ -37,7 +37,7 @@ import type { Spool } from '../spool.ts';
 import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf } from './errors.ts';
-import type { BeginStatement, OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
+import type { OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
 import { MemoryWriteSet } from './write-set.ts';
 
 /** OIDs from here on are given out by each server for itself. */
@@ -91,8 +91,6 @@ export class PostgresSessionLink implements SessionLink {
   #lost: MemberError | undefined;
   #canceling: Promise<void> | undefined;
   #extended = false;
-  /** The table for captured changes is there. */
-  #captures = false;
 
   // The answer under way.
   #failed = false;
@@ -161,11 +159,7 @@ export class PostgresSessionLink implements SessionLink {
     this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
     if (options.begin !== undefined) {
-      const { sql, writes } = options.begin as BeginStatement;
-      // Before BEGIN: made inside, the table would go with a rollback.
-      if (writes && !this.#captures) this.#prelude('BEGIN READ WRITE; SELECT lockstep.open_session(); COMMIT', out);
-      this.#captures ||= writes;
-      this.#prelude(sql, out);
+      this.#prelude((options.begin as OwnStatement).sql, out);
     }
     for (const message of messages) {
       if (message.kind === 'plain') out.push(message.frame);
@@ -203,13 +197,14 @@ export class PostgresSessionLink implements SessionLink {
       this.#ownParse('lockstep_constraints', 'SET CONSTRAINTS ALL IMMEDIATE', out);
       out.push(frontend.bind({ statement: 'lockstep_constraints', values: [] }), frontend.execute());
     }
-    this.#ownParse('lockstep_finish', 'SELECT lockstep.finish($1, $2, $3)', out);
+    const finish = `lockstep_finish_${options.slot}`;
+    this.#ownParse(finish, `SELECT lockstep.finish_${options.slot}($1, $2)`, out);
     this.#ownParse('lockstep_commit', 'COMMIT', out);
     // The write set leaves the server before the commit happens: Flush stands between the two.
     out.push(
       frontend.bind({
-        statement: 'lockstep_finish',
-        values: [String(options.csn), String(options.term), String(options.slot)],
+        statement: finish,
+        values: [String(options.csn), String(options.term)],
         resultFormats: [1],
       }),
       frontend.execute(),
@@ -296,12 +291,6 @@ export class PostgresSessionLink implements SessionLink {
     this.#prepared.clear();
     this.#own.clear();
     this.#stale.length = 0;
-  }
-
-  /** Temporary tables are gone here, ours among them. */
-  forgetTemporary(everything: boolean): void {
-    this.#captures = false;
-    if (everything) this.forgetAll();
   }
 
   close(): void {

@@ -3,11 +3,15 @@
 import type { Socket } from 'node:net';
 import type { AnswerSink } from '../../dialects/contract.ts';
 
+const joinedBytesMax = 16 * 1024;
+
 export class ClientSink implements AnswerSink {
   readonly passedOn = true;
   readonly #socket: Socket;
   readonly #onInputWanted: () => void;
-  #corked = false;
+  /** Pieces of this turn; small ones are joined, because one write costs less than a gathered one. */
+  #pieces: Buffer[] = [];
+  #bytes = 0;
 
   constructor(socket: Socket, onInputWanted: () => void) {
     this.#socket = socket;
@@ -17,15 +21,29 @@ export class ClientSink implements AnswerSink {
   write(bytes: Buffer): boolean {
     const socket = this.#socket;
     if (socket.destroyed) return true;
-    if (!this.#corked) {
-      this.#corked = true;
+    if (this.#pieces.length === 0) process.nextTick(() => this.#flush());
+    this.#pieces.push(bytes);
+    this.#bytes += bytes.length;
+    if (this.#bytes > joinedBytesMax) this.#flush();
+    return !socket.writableNeedDrain;
+  }
+
+  #flush(): void {
+    const pieces = this.#pieces;
+    const [only] = pieces;
+    if (only === undefined) return;
+    this.#pieces = [];
+    const small = this.#bytes <= joinedBytesMax;
+    this.#bytes = 0;
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    if (pieces.length === 1) socket.write(only);
+    else if (small) socket.write(Buffer.concat(pieces));
+    else {
       socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        socket.uncork();
-      });
+      for (const piece of pieces) socket.write(piece);
+      socket.uncork();
     }
-    return socket.write(bytes);
   }
 
   drained(): Promise<void> {

@@ -379,7 +379,8 @@ export class StatementRunner {
       this.#readOnly = false;
       this.#serializable = false;
     }
-    if (statement.discards === 'all') for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
+    if (statement.discards === 'all')
+      for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
     if (statement.discards === 'all' || statement.discards === 'temp') this.#hasTemporary = false;
     return true;
   }

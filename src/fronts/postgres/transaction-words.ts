@@ -1,7 +1,7 @@
 /** How transactions begin, in SQL: always with the access mode spelt out, because connections are read-only by default. */
 
 import type { BeginOptions } from '../../cluster/index.ts';
-import type { BeginStatement } from '../../dialects/postgres/index.ts';
+import type { OwnStatement } from '../../dialects/postgres/index.ts';
 import type { TransactionOptions } from '../../sql/index.ts';
 
 export interface SessionDefaults {
@@ -20,6 +20,6 @@ export function beginOptions(asked: TransactionOptions, defaults: SessionDefault
   if (asked.deferrable !== undefined) words.push(asked.deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE');
   // Under SERIALIZABLE even a read-only transaction can conflict with others, all of which are on the primary.
   const elsewhere = readOnly && !serializable;
-  const begin: BeginStatement = { sql: words.join(' '), writes: !elsewhere };
+  const begin: OwnStatement = { sql: words.join(' ') };
   return { begin, readOnly: elsewhere, mayBeRefused: serializable };
 }

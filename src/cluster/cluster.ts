@@ -337,6 +337,7 @@ export class Cluster {
     this.world.raise({ type: 'member-deactivated', member: id, reason });
     this.order.acknowledge();
     for (const user of this.#users) user.abandon(id);
+    this.#member(id).close();
     void this.#markMembers();
   }
 
@@ -388,6 +389,7 @@ export class Cluster {
     this.#streams.get(to)?.end();
     this.#streams.delete(to);
     this.#primaryId = to;
+    if (this.membership.entry(from)?.state !== 'active') this.#member(from).close();
     this.world.raise({ type: 'primary-switched', from, to, reason });
     this.order.acknowledge();
     void this.#markMembers();

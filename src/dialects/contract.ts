@@ -175,7 +175,7 @@ export interface SessionListener {
 export interface Member {
   readonly id: string;
   inspect(): Promise<MemberReport>;
-  /** Proves on a connection of its own that the member is itself and can commit. */
+  /** Proves on a connection of its own, kept for the next time, that the member is itself and can commit. */
   probe(): Promise<void>;
   /** Makes what a member of a cluster needs inside itself; on one that has it, puts right what is missing. */
   enroll(as: {
@@ -194,6 +194,7 @@ export interface Member {
   readonly log: MemberLog;
   /** Empties a segment of the commit log. */
   dropSegment(slot: number): Promise<void>;
+  /** Lets go of the connection that is kept for probes, and of a probe under way. */
   close(): void;
 }
 

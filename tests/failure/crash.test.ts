@@ -8,7 +8,7 @@ import { judge, play } from './scenario.ts';
 import { Load } from './load.ts';
 
 const fixture = withServers(3);
-const gone = /ECONNREFUSED|closed|shut|starting up|terminat/;
+const gone = /ECONNREFUSED|ECONNRESET|closed|shut|starting up|terminat/;
 
 test.each([8, 32])('crash: a replica is killed under %i clients, and nobody notices', async (clients) => {
   await play(`kill -9 of a replica, ${clients} clients`, fixture.servers, {

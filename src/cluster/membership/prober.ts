@@ -82,6 +82,7 @@ export class Prober {
       });
       return undefined;
     } catch (error) {
+      member.close();
       // All its connections are taken: it answers, and those who have one go on.
       if (error instanceof MemberError && error.blame === 'retry') return undefined;
       return error instanceof MemberError ? error : new MemberError(member.id, 'gone', messageOf(error));

@@ -71,7 +71,6 @@ export class PostgresMember implements Member {
   #applyPid: number | undefined;
   /** The probe under way. */
   #probing: object | undefined;
-  #closed = false;
 
   constructor(options: PostgresMemberOptions, shared: PostgresShared) {
     this.id = options.id;
@@ -169,9 +168,9 @@ export class PostgresMember implements Member {
   async #probeOnce(probing: object): Promise<void> {
     if (this.#probe?.lost !== undefined) this.#probe = undefined;
     const connection = this.#probe ?? (await this.openInternal());
-    if (this.#probing !== probing || this.#closed) {
+    if (this.#probing !== probing) {
       connection.close();
-      throw new MemberError(this.id, 'gone', `member ${this.id}: a later probe has taken over`);
+      throw new MemberError(this.id, 'gone', `member ${this.id}: the probe was given up`);
     }
     this.#probe = connection;
     const { tags, rows } = await connection.query(
@@ -299,7 +298,6 @@ export class PostgresMember implements Member {
   }
 
   close(): void {
-    this.#closed = true;
     this.#dropProbe();
   }
 

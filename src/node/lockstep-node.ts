@@ -184,9 +184,10 @@ export class LockstepNode implements Operations {
     return this.#stopping;
   }
 
-  async #stopBecause(error: Error): Promise<void> {
-    this.#stopping = this.#stopNow().then(() => this.#end(error));
+  async #stopBecause(reason: Error): Promise<void> {
+    this.#stopping ??= this.#stopNow();
     await this.#stopping;
+    this.#end(reason);
   }
 
   async #stopNow(): Promise<void> {

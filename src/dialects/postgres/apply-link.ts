@@ -22,6 +22,9 @@ import type { Change } from './write-set.ts';
 /** A write set above this is applied part by part, so that it never lies in memory whole. */
 const inOneGoBytes = 4 << 20;
 
+/** How long a reader may hold up a schema statement on a replica. */
+const readersPatienceMs = 500;
+
 interface PreparedTable {
   readonly statements: TableStatements;
   readonly names: { readonly insert: string; readonly update: string; readonly remove: string };
@@ -39,14 +42,22 @@ export class PostgresApplyLink implements ApplyLink {
   readonly #memberId: string;
   readonly #connection: InternalConnection;
   readonly #term: number;
+  readonly #clearWay: () => Promise<unknown>;
   readonly #prepared = new Set<string>();
   #tables = new Map<string, PreparedTable>();
   #tableCount = 0;
 
-  constructor(memberId: string, connection: InternalConnection, term: number) {
+  /** `clearWay` ends the sessions that hold up this connection. */
+  constructor(
+    memberId: string,
+    connection: InternalConnection,
+    term: number,
+    clearWay: () => Promise<unknown>,
+  ) {
     this.#memberId = memberId;
     this.#connection = connection;
     this.#term = term;
+    this.#clearWay = clearWay;
   }
 
   async apply(records: readonly CommitRecord[]): Promise<void> {
@@ -159,7 +170,9 @@ export class PostgresApplyLink implements ApplyLink {
         while (changes[i]?.op === 'T') tables.push(changes[i++] as Change);
         i -= 1;
         await this.#send(pipeline);
-        await this.#connection.query(`TRUNCATE ONLY ${tables.map(nameOf).join(', ONLY ')}`);
+        await this.#exclusively(
+          this.#connection.query(`TRUNCATE ONLY ${tables.map(nameOf).join(', ONLY ')}`),
+        );
       } else if (change.op === 'E') {
         await this.#send(pipeline);
         await this.#connection.query(`DELETE FROM ONLY ${nameOf(change)}`);
@@ -188,7 +201,7 @@ export class PostgresApplyLink implements ApplyLink {
       `SAVEPOINT lockstep_statement; SET LOCAL ROLE ${quoteIdent(change.schema.toString('utf8'))}; SELECT ${context.join(', ')}`,
     );
     try {
-      await this.#connection.pipeline([frontend.query(statement)]);
+      await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
     } catch (error) {
       // Roles belong to the whole server: the one to be made may be there already, made through another database.
       const known =
@@ -199,9 +212,23 @@ export class PostgresApplyLink implements ApplyLink {
       await this.#connection.query('ROLLBACK TO lockstep_statement');
     }
     await this.#connection.query(
-      `RESET ROLE; SELECT ${restore.join(', ')}; SELECT lockstep.attach(); RELEASE lockstep_statement`,
+      `RESET ROLE; SELECT ${restore.join(', ')}; SELECT lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL`,
     );
+    this.#prepared.clear();
     this.#tables = new Map();
+  }
+
+  /**
+   * What locks a whole table may have to wait for readers of this replica. They get a moment; then they are ended, because
+   * the order goes on, and are answered elsewhere.
+   */
+  async #exclusively<T>(work: Promise<T>): Promise<T> {
+    const timer = setInterval(() => void this.#clearWay().catch(() => undefined), readersPatienceMs);
+    try {
+      return await work;
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   #begin(): Pipeline {

@@ -253,7 +253,11 @@ export class PostgresMember implements Member {
     // Row images travel in the encoding of the database, which all members share: nothing is converted on the way.
     const [encoding] = await connection.rows('SHOW server_encoding');
     await connection.query(`SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`);
-    return new PostgresApplyLink(this.id, connection, term);
+    return new PostgresApplyLink(this.id, connection, term, () =>
+      this.use((other) =>
+        other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
+      ),
+    );
   }
 
   async openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink> {

@@ -14,7 +14,6 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly scale: number;
-  /** Parts that come after the rounds. */
   readonly parts: ReadonlySet<Part>;
   /** The program under test; another checkout's can be given. */
   readonly program: string;
@@ -26,7 +25,8 @@ export interface BenchOptions {
   readonly fromResults: string | undefined;
 }
 
-export const parts = ['throughput', 'equality', 'memory', 'pauses', 'profile'] as const;
+/** `throughput` ends with the comparison of the members. */
+export const parts = ['throughput', 'memory', 'pauses', 'profile'] as const;
 export type Part = (typeof parts)[number];
 
 export const help = `npm run bench -- [options]
@@ -41,7 +41,8 @@ and the page is written only with --write.
   --seconds 4         length of one measurement
   --warm-up 1         seconds before the first round of a cell, not counted
   --scale 10          of pgbench's tables
-  --parts a,b         of ${parts.join(', ')}; default with other options: throughput, equality
+  --parts a,b         of ${parts.join(', ')}; default with other options: throughput
+  --full              everything, as without options, but for what the other options change
   --quick             8 clients, 3 rounds of 2 seconds, unless said otherwise
   --profile           --parts profile
   --program <path>    the lockstep.js under test
@@ -62,6 +63,7 @@ export function parseOptions(words: readonly string[], program: string): BenchOp
       'warm-up': { type: 'string', default: '1' },
       scale: { type: 'string', default: '10' },
       parts: { type: 'string' },
+      full: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       program: { type: 'string', default: program },
@@ -73,8 +75,8 @@ export function parseOptions(words: readonly string[], program: string): BenchOp
   });
   if (values.help) return 'help';
   const { quick } = values;
-  const everything = words.length === 0;
-  const usualParts = values.profile ? 'profile' : everything ? parts.join() : 'throughput,equality';
+  const everything = words.length === 0 || values.full;
+  const usualParts = values.profile ? 'profile' : everything ? parts.join() : 'throughput';
   return {
     systems: choose('--systems', values.systems, systemNames),
     workloads: choose('--workloads', values.workloads, workloadNames),

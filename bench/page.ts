@@ -35,6 +35,7 @@ export function page(results: Results, notes: string): string {
       'Medians, of this machine in that hour; only the ratios above travel.',
       results.cells.length > 0 && rateTable(results.cells, systemsOf(results.cells)),
     ),
+    section('Not measured', '', results.failures.map((text) => `- ${text.split('\n')[0] ?? ''}`).join('\n')),
     notes.trim(),
     methodSection(results),
   ];

@@ -26,4 +26,6 @@ export interface Results {
   readonly memory: readonly MemoryResult[];
   readonly profiles: readonly ProfileResult[];
   readonly pauses: readonly PauseResult[];
+  /** Parts that could not be finished, with the reason. */
+  readonly failures: readonly string[];
 }

@@ -5,7 +5,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { checkEquality } from './equality.ts';
 import { measureMemory } from './memory.ts';
-import type { BenchOptions } from './options.ts';
+import type { BenchOptions, Part } from './options.ts';
 import { page } from './page.ts';
 import { measurePauses } from './pauses.ts';
 import { toolVersion } from './pgbench.ts';
@@ -45,16 +45,28 @@ async function measureAll(dir: string, options: BenchOptions): Promise<Results> 
     return missing === undefined;
   });
   const { parts } = options;
+  const failures: string[] = [];
+  /** One part that fails does not cost the others their results. */
+  const part = async <T>(name: Part, otherwise: T, play: () => Promise<T>): Promise<T> => {
+    if (!parts.has(name)) return otherwise;
+    try {
+      return await play();
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      console.error(failures.at(-1));
+      return otherwise;
+    }
+  };
   const figures = await onStage({ dir, options }, {}, async (stage) => ({
     PostgreSQL: stage.version,
-    ...(parts.has('throughput') || parts.has('equality') ? await playRounds(stage, names, options) : nothing),
-    memory: parts.has('memory') ? await measureMemory(stage, names, options) : [],
-    pauses: parts.has('pauses') ? await measurePauses(stage, names, options) : [],
+    ...(await part('throughput', nothing, () => playRounds(stage, names, options))),
+    memory: await part('memory', [], () => measureMemory(stage, names, options)),
+    pauses: await part('pauses', [], () => measurePauses(stage, names, options)),
   }));
   // Apart from the rest: to look at the servers costs them something.
-  const profiles = parts.has('profile')
-    ? await onStage({ dir, options }, profileSettings, (stage) => profileNode(stage, names, options))
-    : [];
+  const profiles = await part('profile', [], () =>
+    onStage({ dir, options }, profileSettings, (stage) => profileNode(stage, names, options)),
+  );
   const { PostgreSQL, versions, ...found } = figures;
   return {
     at: started.toISOString(),
@@ -77,10 +89,11 @@ async function measureAll(dir: string, options: BenchOptions): Promise<Results> 
     scale: options.scale,
     ...found,
     profiles,
+    failures,
   };
 }
 
-const nothing = { cells: [], equality: [], versions: {} };
+const nothing: Pick<Results, 'cells' | 'equality' | 'versions'> = { cells: [], equality: [], versions: {} };
 
 async function onStage<T>(
   { dir, options }: { readonly dir: string; readonly options: BenchOptions },
@@ -106,14 +119,14 @@ async function playRounds(
   const systems = await startSystems(stage, names, options);
   try {
     const cells: CellResult[] = [];
-    for (const name of options.parts.has('throughput') ? options.workloads : []) {
+    for (const name of options.workloads) {
       for (const clients of options.clients) {
         const cell = await measureCell(stage, systems, { ...options, workload: workloads[name], clients });
         cells.push(cell);
         console.log(cellLine(cell));
       }
     }
-    const equality = options.parts.has('equality') ? await checkEquality(stage, systems) : [];
+    const equality = await checkEquality(stage, systems);
     const versions = Object.fromEntries(
       systems.flatMap(({ name, version }) =>
         name.startsWith('pg') ? [[name.replace(/[-\d].*/, ''), version]] : [],

@@ -124,7 +124,7 @@ async function readStatements(
   transactions: number,
 ): Promise<readonly StatementTime[]> {
   const sql = `select regexp_replace(left(query, 160), '\\s+', ' ', 'g'), calls, total_plan_time + total_exec_time
-    from pg_stat_statements join pg_database d on d.oid = dbid where datname = '${database}'
+    from pg_stat_statements join pg_database d on d.oid = dbid where datname = '${database}' and calls > 0
     order by 3 desc limit 15`;
   const rows = (await server?.query(sql, undefined, 'postgres')) ?? [];
   return rows.map(([text, calls, totalMs]) => ({

@@ -33,7 +33,7 @@ async function untilWaiting(server: PostgresServer, event: 'SyncRep' | 'advisory
 interface Instant {
   readonly title: string;
   /** Brings the client's COMMIT to the instant, and does the harm. */
-  harm(cluster: FreshCluster, commit: () => void): Promise<void>;
+  harm(cluster: FreshCluster, commit: () => unknown): Promise<void>;
   readonly inactive: readonly string[];
 }
 

@@ -28,7 +28,7 @@ export interface TestMember {
   readonly server: PostgresServer;
   readonly proxy: FaultProxy | undefined;
   /** Asks the server itself, around Lockstep. */
-  ask(sql: string): Promise<readonly (readonly (string | null)[])[]>;
+  readonly ask: (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
 }
 
 const quickProbe = { intervalMs: 200, timeoutMs: 300, threshold: 2 };
@@ -160,7 +160,7 @@ export class FreshCluster {
   async stop(): Promise<void> {
     await endOpenClients();
     await this.stopNode();
-    await Promise.all(this.members.map(({ proxy }) => proxy?.close()));
+    await Promise.all(this.members.map(async ({ proxy }) => await proxy?.close()));
     await rm(this.dir, { recursive: true, force: true });
   }
 

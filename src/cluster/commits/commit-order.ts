@@ -8,7 +8,9 @@
  *     └──── refused, lost ──┴──▶ dead
  *
  * `received` survives the loss of the primary: the cluster then decides "committed", because the old primary may have
- * let others see it. `open` does not: nobody can finish it, so it is decided "dead".
+ * let others see it. `open` does not: nobody can finish it, so it is decided "dead", and with it whatever has a higher
+ * place: that may have seen it. So what the primary shows is given to a reader only when every place that was open by
+ * then is `sure`: decided, or certain to be committed.
  */
 
 import { deferred, invariant } from '../../base/index.ts';
@@ -54,6 +56,9 @@ export class CommitOrder {
   /** Dispatched and not yet applied everywhere, ascending. */
   #dispatched: Entry[] = [];
   #watchers: { readonly upTo: number; readonly resolve: () => void }[] = [];
+  #readers: { readonly upTo: number; readonly resolve: (kept: boolean) => void }[] = [];
+  /** Every place up to here is sure. */
+  #sure: number;
   #term: number;
   #last: number;
   #head: number;
@@ -63,6 +68,7 @@ export class CommitOrder {
     this.#term = start.term;
     this.#last = start.lastCsn;
     this.#head = start.lastCsn;
+    this.#sure = start.lastCsn;
   }
 
   /** The highest place given out: whatever the primary shows to a reader now is not above it. */
@@ -80,6 +86,16 @@ export class CommitOrder {
     if (this.#head >= this.#last) return undefined;
     const upTo = this.#last;
     return new Promise((resolve) => this.#watchers.push({ upTo, resolve }));
+  }
+
+  /**
+   * Resolves when nothing that the primary may have shown by now can be lost with it any more; to false when some of it
+   * was lost. Undefined when there is nothing to wait for.
+   */
+  sure(): Promise<boolean> | undefined {
+    if (this.#sure >= this.#last) return undefined;
+    const upTo = this.#last;
+    return new Promise((resolve) => this.#readers.push({ upTo, resolve }));
   }
 
   get waiting(): number {
@@ -119,6 +135,7 @@ export class CommitOrder {
     }
     entry.fate = 'received';
     entry.writeSet = writeSet;
+    this.#ensure();
   }
 
   committed(ticket: Ticket): void {
@@ -142,8 +159,8 @@ export class CommitOrder {
   primaryLost(): readonly number[] {
     const died: number[] = [];
     for (const entry of this.#waiting.values()) {
-      if (isFinal(entry.fate)) continue;
-      if (entry.fate === 'received' && (!entry.mayBeRefused || entry.writeSet === null)) {
+      if (entry.fate === 'dead' || entry.fate === 'empty') continue;
+      if (died.length === 0 && isSure(entry)) {
         this.#decide(entry, entry.writeSet === null ? 'empty' : 'committed');
       } else {
         died.push(entry.csn);
@@ -151,6 +168,9 @@ export class CommitOrder {
         this.#decide(entry, 'dead');
       }
     }
+    const lost = died[0] ?? Infinity;
+    for (const { resolve } of this.#readers.filter(({ upTo }) => upTo >= lost)) resolve(false);
+    this.#readers = this.#readers.filter(({ upTo }) => upTo < lost);
     this.#pump();
     return died;
   }
@@ -181,7 +201,21 @@ export class CommitOrder {
     entry.settled.resolve(fate === 'dead' ? 'dead' : 'committed');
   }
 
+  #ensure(): void {
+    const before = this.#sure;
+    for (;;) {
+      const entry = this.#waiting.get(this.#sure + 1);
+      if (this.#sure >= this.#last || (entry !== undefined && !isSure(entry))) break;
+      this.#sure += 1;
+    }
+    if (this.#sure === before || this.#readers.length === 0) return;
+    const ready = this.#readers.filter(({ upTo }) => upTo <= this.#sure);
+    this.#readers = this.#readers.filter(({ upTo }) => upTo > this.#sure);
+    for (const { resolve } of ready) resolve(true);
+  }
+
   #pump(): void {
+    this.#ensure();
     let moved = false;
     for (;;) {
       const entry = this.#waiting.get(this.#head + 1);
@@ -207,6 +241,11 @@ export class CommitOrder {
     }
     this.acknowledge();
   }
+}
+
+/** Also without the primary it will be committed, provided that every lower place is sure. */
+function isSure({ fate, mayBeRefused, writeSet }: Entry): boolean {
+  return isFinal(fate) || (fate === 'received' && (!mayBeRefused || writeSet === null));
 }
 
 function isFinal(fate: Fate): boolean {

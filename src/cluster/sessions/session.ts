@@ -71,6 +71,7 @@ interface Transaction {
   readonly log: { readonly work: Work; readonly digest: number }[];
   bytes: number;
   rows: number;
+  wrote: boolean;
   unknownSize: boolean;
   /** Why it cannot be run again. */
   unrepeatable: string | undefined;
@@ -167,6 +168,7 @@ export class Session implements MemberUser {
       log: [],
       bytes: 0,
       rows: 0,
+      wrote: false,
       unknownSize: false,
       unrepeatable: undefined,
       failed: false,
@@ -290,6 +292,7 @@ export class Session implements MemberUser {
             ? await this.#autocommit({ ...work, effect }, sink)
             : await this.#read({ ...work, effect }, sink);
         }
+        await this.#untilSure(link);
         held.release();
         return answer;
       } catch (error) {
@@ -352,6 +355,9 @@ export class Session implements MemberUser {
       const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
       try {
         const answer = await this.#step(transaction, work, held);
+        transaction.wrote ||= work.effect === 'write';
+        // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
+        if (!transaction.wrote && transaction.link !== undefined) await this.#untilSure(transaction.link);
         held.release();
         this.#record(transaction, work, answer);
         return answer;
@@ -368,6 +374,17 @@ export class Session implements MemberUser {
         await this.#repeat(transaction, error.message, error);
       }
     }
+  }
+
+  /** For a moment, what the primary shows may still be lost with it. Rejects when that has happened, and the answer is void. */
+  async #untilSure(link: SessionLink): Promise<void> {
+    const { order, primary, settings, world } = this.#cluster;
+    const sure = link.memberId === primary.id ? order.sure() : undefined;
+    if (sure === undefined) return;
+    const late = new Error('a commit takes longer than a reader can wait');
+    const kept = await withDeadline(world.clock, settings.commitMs, sure, () => late).catch(() => true);
+    if (!kept)
+      throw new MemberError(link.memberId, 'gone', `member ${link.memberId} was lost with what it had shown`);
   }
 
   /** One request of a transaction, with what belongs around it. Begins the transaction if it has not begun. */

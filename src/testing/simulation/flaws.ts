@@ -1,0 +1,17 @@
+/** Ways in which a simulated part can be wrong, so that the checkers can be shown to notice. */
+
+export const flaws = {
+  'applies-out-of-order': 'a replica applies the records of a batch in reverse',
+  'confirms-before-applying': 'a replica confirms a batch and applies it later',
+  'loses-a-write-set': 'a replica records a commit without its changes',
+  'applies-in-halves': 'a replica makes a batch visible row by row',
+  'answers-from-the-past': 'a replica answers reads as it was some time ago',
+  'commits-before-handing-out': 'the primary commits first and hands the write set out afterwards',
+  'ignores-the-term': 'members let an older node commit',
+  'forgets-the-state': 'the disk confirms a state that it has not kept',
+  'settles-by-guess': 'asked about a commit under way, a member says that it is absent and lets it happen',
+  'shows-uncommitted-rows': 'reads see what transactions have not committed',
+  'forgets-to-answer': 'the primary now and then never answers a commit',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type Flaw = keyof typeof flaws;

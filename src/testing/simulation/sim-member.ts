@@ -1,0 +1,137 @@
+/** A simulated server as one node's engine meets it: the contract of a dialect, over connections that can fail. */
+
+import { withDeadline } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type {
+  ApplyLink,
+  Member,
+  MemberLog,
+  MemberReport,
+  SessionIdentity,
+  SessionLink,
+  SessionListener,
+} from '../../dialects/contract.ts';
+import { Connection } from './connection.ts';
+import type { Machine } from './machine.ts';
+import { SimApplyLink } from './sim-apply-link.ts';
+import type { Backend, SimServer } from './sim-server.ts';
+import { SimSessionLink } from './sim-session-link.ts';
+import { SimWriteSet } from './sim-write-set.ts';
+import type { WriteSetLedger } from './write-set-ledger.ts';
+import type { World } from './world.ts';
+
+const callMs = 500;
+
+export class SimMember implements Member {
+  readonly id: string;
+  readonly log: MemberLog;
+  readonly #world: World;
+  readonly #machine: Machine;
+  readonly #server: SimServer;
+  readonly #ledger: WriteSetLedger;
+
+  constructor(world: World, machine: Machine, server: SimServer, ledger: WriteSetLedger) {
+    this.id = server.id;
+    this.#world = world;
+    this.#machine = machine;
+    this.#server = server;
+    this.#ledger = ledger;
+    this.log = {
+      list: (afterCsn) =>
+        this.#ask(() =>
+          [...server.log.values()]
+            .filter(({ csn }) => csn > afterCsn)
+            .sort((one, other) => one.csn - other.csn)
+            .map(({ csn, term, slot, payload }) => ({ csn, term, slot, dead: payload === null })),
+        ),
+      read: async (csn) => {
+        const payload = await this.#ask(() => server.log.get(csn)?.payload ?? null);
+        return payload === null ? null : new SimWriteSet(payload, ledger.handOut());
+      },
+    };
+  }
+
+  inspect(): Promise<MemberReport> {
+    const server = this.#server;
+    return this.#ask(() => {
+      server.beforeInspection?.();
+      return { serverVersion: '1', marks: server.marks, term: server.term, lastCsn: server.lastCsn };
+    });
+  }
+
+  async probe(): Promise<void> {
+    const incomplete = await this.#ask(() => this.#server.marks?.incomplete ?? null);
+    if (incomplete !== null)
+      throw new MemberError(this.id, 'unfit', `member ${this.id} is incomplete: ${incomplete}`);
+  }
+
+  enroll(as: {
+    clusterId: string;
+    version: number;
+    active: readonly string[];
+    baseCsn: number;
+  }): Promise<void> {
+    return this.#ask(() => {
+      this.#server.marks ??= { ...as, memberId: this.id, incomplete: null };
+    });
+  }
+
+  raiseTerm(term: number): Promise<void> {
+    return this.#use((backend) => this.#server.raiseTerm(backend, term));
+  }
+
+  mark({ version, active }: { version: number; active: readonly string[] }): Promise<void> {
+    return this.#ask(() => {
+      const { marks } = this.#server;
+      if (marks !== undefined && marks.version <= version) this.#server.marks = { ...marks, version, active };
+    });
+  }
+
+  async openApply(term: number): Promise<ApplyLink> {
+    const connection = await Connection.open(this.#world, this.#machine, this.#server);
+    return new SimApplyLink(this.#world, connection, term);
+  }
+
+  async openSession(_identity: SessionIdentity, listener: SessionListener): Promise<SessionLink> {
+    const connection = await Connection.open(this.#world, this.#machine, this.#server, (error) =>
+      listener.lost(error),
+    );
+    return new SimSessionLink(this.#world, connection, () => this.#ledger.handOut());
+  }
+
+  settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'> {
+    const server = this.#server;
+    return this.#ask(() => {
+      if (!this.#world.flawed('settles-by-guess')) server.end((link as SimSessionLink).connection.backend);
+      return server.log.has(csn) ? 'committed' : 'absent';
+    });
+  }
+
+  dropSegment(slot: number): Promise<void> {
+    return this.#ask(() => {
+      for (const record of this.#server.log.values())
+        if (record.slot === slot) this.#server.log.delete(record.csn);
+    });
+  }
+
+  close(): void {}
+
+  #ask<T>(look: () => T): Promise<T> {
+    return this.#use(async (backend) => {
+      await this.#server.work(backend, 0.2);
+      return look();
+    });
+  }
+
+  /** On a connection of its own, within the deadline that every call of a member has. */
+  async #use<T>(work: (backend: Backend) => Promise<T>): Promise<T> {
+    const connection = await Connection.open(this.#world, this.#machine, this.#server);
+    try {
+      return await withDeadline(this.#machine.clock, callMs, connection.call(work), () => {
+        return new MemberError(this.id, 'gone', `member ${this.id} has not answered within ${callMs} ms`);
+      });
+    } finally {
+      connection.close();
+    }
+  }
+}

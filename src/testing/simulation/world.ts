@@ -1,0 +1,63 @@
+/** What all simulated parts share: time, chance, the story, and the place where broken promises are reported. */
+
+import { pause } from '../../base/index.ts';
+import type { Flaw } from './flaws.ts';
+import type { Profile } from './profile.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { SimClock } from './sim-clock.ts';
+import { Story } from './story.ts';
+
+export interface Violation {
+  readonly what: string;
+  readonly line: number;
+}
+
+export class World {
+  readonly clock: SimClock;
+  readonly story: Story;
+  /** For latencies and chance on the way. */
+  readonly random: SeededRandom;
+  readonly profile: Profile;
+  readonly flaw: Flaw | undefined;
+  readonly violations: Violation[] = [];
+  /** Called at every message on the network: where faults strike. */
+  onStep: (step: number) => void = () => undefined;
+  #steps = 0;
+  #moment = 0;
+
+  constructor(random: SeededRandom, profile: Profile, flaw: Flaw | undefined) {
+    this.clock = new SimClock(random.fork());
+    this.story = new Story(this.clock);
+    this.random = random.fork();
+    this.profile = profile;
+    this.flaw = flaw;
+  }
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  step(): void {
+    this.#steps += 1;
+    this.onStep(this.#steps);
+  }
+
+  /** Grows with every call: orders what happens within one instant. */
+  moment(): number {
+    return ++this.#moment;
+  }
+
+  pause(ms: number): Promise<void> {
+    return pause(this.clock, ms);
+  }
+
+  flawed(flaw: Flaw): boolean {
+    return this.flaw === flaw;
+  }
+
+  /** `line`: where in the story it went wrong, when that was long before it was noticed. */
+  violated(guarantee: string, what: string, line?: number): void {
+    this.story.tell('CHECKER', `${guarantee}: ${what}`);
+    this.violations.push({ what: `${guarantee}: ${what}`, line: line ?? this.story.length });
+  }
+}

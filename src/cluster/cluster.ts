@@ -70,6 +70,9 @@ const allSilentPauseMs = 250;
 /** How long a replica's next transaction waits for commits that are just being made on the primary. */
 const gatherMs = 2;
 
+/** With fewer than this under way, waiting would cost their clients more than it saves the replicas. */
+const gatherPlacesMin = 2;
+
 export class Cluster {
   readonly settings: ClusterSettings;
   readonly world: World;
@@ -556,7 +559,7 @@ export class Cluster {
 
   /** Until the commits under way now are decided, but never long: an idle cluster does not wait at all. */
   #gather(): Promise<void> | undefined {
-    const decided = this.order.decided();
+    const decided = this.order.decided(gatherPlacesMin);
     return decided === undefined ? undefined : Promise.race([decided, pause(this.world.clock, gatherMs)]);
   }
 

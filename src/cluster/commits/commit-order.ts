@@ -81,9 +81,9 @@ export class CommitOrder {
     return this.#head;
   }
 
-  /** Resolves when every place given out so far is decided; undefined when that is so already. */
-  decided(): Promise<void> | undefined {
-    if (this.#head >= this.#last) return undefined;
+  /** Resolves when every place given out so far is decided; undefined when fewer than `atLeast` are not. */
+  decided(atLeast: number): Promise<void> | undefined {
+    if (this.#waiting.size < atLeast) return undefined;
     const upTo = this.#last;
     return new Promise((resolve) => this.#watchers.push({ upTo, resolve }));
   }

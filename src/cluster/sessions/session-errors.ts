@@ -25,6 +25,17 @@ export function answerCutShort(error: MemberError): LockstepError {
   });
 }
 
+export function answerUnsure(waitedMs: number): LockstepError {
+  return new LockstepError({
+    code: 'session.answer-unsure',
+    message: `a commit under way, which this answer may show, has not become certain within ${waitedMs} ms`,
+    hint: 'Nothing took effect. Run it again.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '40001',
+  });
+}
+
 export function sessionStateLost(what: string): LockstepError {
   return new LockstepError({
     code: 'session.state-lost',

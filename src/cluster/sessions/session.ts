@@ -3,14 +3,14 @@
  * when a member is lost in between. It knows the effect of a request, never its meaning.
  */
 
-import { invariant, withDeadline } from '../../base/index.ts';
-import type { LockstepError } from '../../base/index.ts';
+import { invariant, LockstepError, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster, MemberUser } from '../cluster.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import {
   answerCutShort,
+  answerUnsure,
   cannotReplay,
   noMember,
   sessionStateLost,
@@ -357,7 +357,12 @@ export class Session implements MemberUser {
         const answer = await this.#step(transaction, work, held);
         transaction.wrote ||= work.effect === 'write';
         // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
-        if (!transaction.wrote && transaction.link !== undefined) await this.#untilSure(transaction.link);
+        if (!transaction.wrote && transaction.link !== undefined) {
+          await this.#untilSure(transaction.link).catch((error: unknown) => {
+            transaction.failed = error instanceof LockstepError;
+            throw error;
+          });
+        }
         held.release();
         this.#record(transaction, work, answer);
         return answer;
@@ -381,8 +386,8 @@ export class Session implements MemberUser {
     const { order, primary, settings, world } = this.#cluster;
     const sure = link.memberId === primary.id ? order.sure() : undefined;
     if (sure === undefined) return;
-    const late = new Error('a commit takes longer than a reader can wait');
-    const kept = await withDeadline(world.clock, settings.commitMs, sure, () => late).catch(() => true);
+    const { commitMs } = settings;
+    const kept = await withDeadline(world.clock, commitMs, sure, () => answerUnsure(commitMs));
     if (!kept)
       throw new MemberError(link.memberId, 'gone', `member ${link.memberId} was lost with what it had shown`);
   }

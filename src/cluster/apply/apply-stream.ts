@@ -167,6 +167,8 @@ export class ApplyStream {
       } catch (error) {
         this.#link?.close();
         this.#link = undefined;
+        // Given up in the middle of connecting, it must not go on when the connection comes after all.
+        this.#attempt += 1;
         if (!(error instanceof MemberError) || this.#ended) throw error;
         // What the replica could not do just now (a deadlock, all its connections taken) it may do as long as there is time.
         if (error.blame === 'retry') await pause(clock, retryPauseMs);

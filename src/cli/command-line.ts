@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { CliIo, CommonOptions } from './cli-io.ts';
 import type { DemoCommandOptions } from './commands/demo.ts';
+import type { ServeCommandOptions } from './commands/serve.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 
@@ -20,9 +21,14 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
     .showHelpAfterError('(lockstep --help shows what there is)')
     .addHelpText('after', () => `\nExit status:\n${exitHelp()}`);
 
-  withCommon(root.command('serve').description('Runs a node, until Ctrl-C or SIGTERM.')).action(
-    run(async (options: CommonOptions) => (await import('./commands/serve.ts')).serve(io, options)),
-  );
+  withCommon(root.command('serve').description('Runs a node, until Ctrl-C or SIGTERM.'))
+    .option(
+      '--trust <id>',
+      'take the word that this member has everything, when no other can be proven to; the others are left out',
+    )
+    .action(
+      run(async (options: ServeCommandOptions) => (await import('./commands/serve.ts')).serve(io, options)),
+    );
 
   withJson(root.command('demo').description('Runs three real databases and a node in front of them.'))
     .option('--dir <directory>', 'where the demo keeps its data', '.demo')
@@ -64,6 +70,14 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
     .action(
       run(async (id: string, options: CommonOptions & { readonly reason?: string }) =>
         (await import('./commands/ask-node.ts')).deactivate(io, id, options),
+      ),
+    );
+
+  withCommon(member.command('remove').argument('<id>', 'the member'))
+    .description('Makes the node forget a member that is inactive or gone. Stop the node first.')
+    .action(
+      run(async (id: string, options: CommonOptions) =>
+        (await import('./commands/remove-member.ts')).remove(io, id, options),
       ),
     );
 

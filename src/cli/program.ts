@@ -9,6 +9,8 @@ export interface Program {
   check(config: Config): Promise<CheckReport>;
   /** Removes every trace of Lockstep from the members. Refuses while a node runs. */
   detach(config: Config): Promise<DetachReport>;
+  /** Takes a member out of what the node remembers, and resolves with a sentence. Refuses while a node runs. */
+  removeMember(config: Config, id: string): Promise<string>;
   demo(options: DemoOptions): Promise<RunningDemo>;
 }
 
@@ -16,6 +18,8 @@ export interface ServeOptions {
   readonly logger: Logger;
   /** Ends a start that is still under way. */
   readonly signal: AbortSignal;
+  /** The operator's word that this member has every acknowledged commit; for this start only. */
+  readonly trust?: string | undefined;
 }
 
 export interface RunningNode {

@@ -6,7 +6,7 @@ import { loadConfig } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { comparePreflight, detachMember, preflightMember } from '../dialects/postgres/index.ts';
 import type { PreflightReport } from '../dialects/postgres/index.ts';
-import { buildMembers, LockstepNode } from '../node/index.ts';
+import { buildMembers, LockstepNode, removeMember } from '../node/index.ts';
 import { startDemoMembers } from '../testing/index.ts';
 import type { Finding, Program } from './program.ts';
 
@@ -56,6 +56,8 @@ export const program: Program = {
       await store.close();
     }
   },
+
+  removeMember,
 
   async demo({ directory, port, onProgress, ...options }) {
     await mkdir(directory, { recursive: true, mode: 0o700 });

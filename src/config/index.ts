@@ -1,4 +1,4 @@
-export { isLoopback } from './address.ts';
+export { isLoopback, parseMemberUrl } from './address.ts';
 export type { ListenAddress } from './address.ts';
 export type { Config, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
 export { checkConfig, checkConfigText, configPath, loadConfig } from './load-config.ts';

@@ -414,9 +414,29 @@ describe('cli: serve', () => {
     expect(cli.stderr).toContain('code: cli.port-in-use');
   });
 
-  test('cli: a build without an engine says so', async () => {
+  test('cli: a start that is refused has status 4 and the cure', async () => {
     const cli = new FakeCli(wiring);
     expect(await cli.run('serve', '--config', file)).toBe(4);
-    expect(cli.stderr).toContain('code: cli.not-wired');
+    expect(cli.stderr).toContain('code: cluster.first-start-unreachable');
+    expect(cli.stderr).toContain('hint: Start it, or name the member');
+  });
+
+  test('cli: the word of the operator reaches the node, for one start', async () => {
+    const words: unknown[] = [];
+    const cli = new FakeCli({
+      serve: (_, { trust }) => {
+        words.push(trust);
+        return Promise.reject(new LockstepError({ code: 'cluster.anything', message: 'enough' }));
+      },
+    });
+    await cli.run('serve', '--trust', 'db2', '--config', file);
+    await cli.run('serve', '--config', file);
+    expect(words).toEqual(['db2', undefined]);
+  });
+
+  test('cli: member remove says what became of the member', async () => {
+    const cli = new FakeCli({ removeMember: (_, id) => Promise.resolve(`Member ${id} is gone.`) });
+    expect(await cli.run('member', 'remove', 'db2', '--config', file)).toBe(0);
+    expect(cli.stdout).toBe('Member db2 is gone.\n');
   });
 });

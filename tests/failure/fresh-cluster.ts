@@ -23,6 +23,13 @@ export interface FreshOptions {
   readonly schema?: string;
 }
 
+export interface StartOptions {
+  readonly trust?: string;
+  /** Other members than there are. */
+  readonly members?: readonly object[];
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
 export interface TestMember {
   readonly id: string;
   readonly server: PostgresServer;
@@ -130,8 +137,10 @@ export class FreshCluster {
     return `postgres://127.0.0.1:${member.proxy?.port ?? member.server.port}/${this.database}`;
   }
 
-  async startNode(more: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    this.#started = await startNode(this.#servers, this.nodeOptions(more));
+  async startNode(start: StartOptions = {}): Promise<void> {
+    const { trust, members, config } = start;
+    const options = { ...this.nodeOptions(config, members), ...(trust === undefined ? {} : { trust }) };
+    this.#started = await startNode(this.#servers, options);
   }
 
   /** `port`: where clients expect it again. */

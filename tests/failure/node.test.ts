@@ -1,7 +1,8 @@
 /** The node itself is killed, or loses every member at once. */
 
 import { afterAll, expect, test } from 'vitest';
-import { withServers } from '../support/index.ts';
+import { connect } from '../support/connect.ts';
+import { waitFor, withServers } from '../support/index.ts';
 import { findFaults } from './check-members.ts';
 import { FreshCluster } from './fresh-cluster.ts';
 import { Load } from './load.ts';
@@ -35,6 +36,41 @@ test('node: killed five times under load and started again, it loses nothing, an
   // In this process, so that its status can be asked.
   await cluster.startNode();
   await judge(cluster, load, []);
+  await cluster.stop();
+});
+
+test('node: killed between the primary and the replicas, it gives them what they lack before it lets anybody in', async () => {
+  cluster = await FreshCluster.prepare(fixture.servers);
+  await cluster.startNodeProcess();
+  const client = await connect(cluster.url);
+  await client.query('update counters set value = 1 where client = 1');
+  const replicas = [cluster.member('db2'), cluster.member('db3')];
+  // A row lock keeps the replicas from applying it, and the client from its answer.
+  const blockers = await Promise.all(replicas.map(({ server }) => connect(server.urlOf(cluster.database))));
+  for (const blocker of blockers)
+    await blocker.query('begin; select from counters where client = 1 for update');
+  const answer = client
+    .query('update counters set value = 2 where client = 1')
+    .catch((error: unknown) => error);
+  const value = 'select value from counters where client = 1';
+  await waitFor(async () => (await cluster.member('db1').ask(value))[0]?.[0] === '2', {
+    what: 'the primary to commit',
+  });
+  await cluster.killNode();
+  expect(await answer).toBeInstanceOf(Error);
+  for (const { ask } of replicas)
+    await ask(
+      `select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    );
+  for (const blocker of blockers) await blocker.end();
+  expect(await Promise.all(replicas.map(({ ask }) => ask(value)))).toEqual([[['1']], [['1']]]);
+  await cluster.startNode();
+  expect(await Promise.all(cluster.members.map(({ ask }) => ask(value)))).toEqual([
+    [['2']],
+    [['2']],
+    [['2']],
+  ]);
+  expect(await findFaults(new Load(cluster.url, { clients: 0 }), cluster.members)).toEqual([]);
   await cluster.stop();
 });
 

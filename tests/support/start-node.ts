@@ -22,6 +22,8 @@ export interface NodeTestOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Where state and configuration are kept; with it, a node continues where another left off. */
   readonly dir?: string;
+  /** The operator's word that this member has everything. */
+  readonly trust?: string;
 }
 
 export interface StartedNode {
@@ -86,6 +88,7 @@ export async function startNode(
     config,
     logger: silentLogger,
     signal: new AbortController().signal,
+    trust: options.trust,
   });
   const port = Number(node.address.split(':').at(-1));
   return {

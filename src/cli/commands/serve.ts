@@ -3,7 +3,11 @@ import type { ExitCode } from '../exit-codes.ts';
 import { runUntilStopped } from '../run-until-stopped.ts';
 import { load } from './load.ts';
 
-export async function serve(io: CliIo, options: CommonOptions): Promise<ExitCode> {
+export interface ServeCommandOptions extends CommonOptions {
+  readonly trust?: string;
+}
+
+export async function serve(io: CliIo, options: ServeCommandOptions): Promise<ExitCode> {
   const config = await load(io, options);
   const { createLogger } = await import('../../telemetry/index.ts');
   const format = options.json === true ? 'json' : config.logging.format;
@@ -11,7 +15,7 @@ export async function serve(io: CliIo, options: CommonOptions): Promise<ExitCode
   const program = await io.loadProgram();
   return await runUntilStopped(
     io,
-    (signal) => program.serve(config, { logger, signal }),
+    (signal) => program.serve(config, { logger, signal, trust: options.trust }),
     ({ address }) => {
       const { cluster } = config;
       // One line, so that a supervisor can wait for it and read on.

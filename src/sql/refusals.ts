@@ -4,6 +4,8 @@ import type { Draft, Refusal } from './statement.ts';
 const NOT_SUPPORTED = '0A000';
 const INSUFFICIENT_PRIVILEGE = '42501';
 const PROGRAM_LIMIT = '54000';
+/** What a server says whose max_prepared_transactions is 0. */
+const NOT_IN_PREREQUISITE_STATE = '55000';
 
 export const refusals = {
   indexConcurrently: refusal(
@@ -37,6 +39,7 @@ export const refusals = {
   twoPhase: refusal(
     'prepared transactions (PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED) are not supported',
     'Use COMMIT.',
+    NOT_IN_PREREQUISITE_STATE,
   ),
   largeObject: refusal(
     'large objects are not supported: their changes cannot be captured',

@@ -42,7 +42,7 @@ import {
 import { extendedRequest, simpleRequest } from './requests.ts';
 import { isLocal, StatementBook } from './statement-book.ts';
 import type { BookedStatement } from './statement-book.ts';
-import { StatementRunner } from './statement-runner.ts';
+import { endsTransaction, StatementRunner } from './statement-runner.ts';
 import type { RunnerHooks } from './statement-runner.ts';
 import { writeFatal } from './write-fatal.ts';
 
@@ -569,7 +569,7 @@ export class Conversation {
     const statements = this.#classify(query);
     const [statement] = statements;
     if (statements.length !== 1 || statement === undefined) throw severalStatements();
-    if (statement.refusal !== undefined) throw refused(statement.refusal);
+    if (statement.refusal !== undefined && !endsTransaction(statement)) throw refused(statement.refusal);
     // Copied: they outlive the chunk that they came in.
     const kept = Buffer.from(frame);
     const booked: BookedStatement = {

@@ -8,7 +8,7 @@ import { nobody } from '../../cluster/index.ts';
 import type { Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
-import type { OwnStatement } from '../../dialects/postgres/index.ts';
+import type { OwnStatement, PostgresRequest } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { backend, frontend } from '../../wire/postgres/index.ts';
 import { needsTransaction, ownSetting, refused, resetAllWhileWriting, volatileView } from './front-errors.ts';
@@ -97,6 +97,10 @@ export class StatementRunner {
       case 'unparsable':
       case 'too-large':
         invariant(statement.refusal, 'what is refused has a reason');
+        if (endsTransaction(statement)) {
+          this.#implicit = false;
+          await this.#rolledBack();
+        }
         throw refused(statement.refusal);
       case 'begin':
         this.#begin(statement);
@@ -176,6 +180,7 @@ export class StatementRunner {
         refuseOutsideTransaction(statement);
       effect = heavier(effect, statement.kind);
       if (statement.runsCode) runsCode = true;
+      if (statement.setsConfig) refuseOwnSettings(text, request);
       if (statement.restartIdentity || statement.because?.includes('setval')) setsSequences = true;
       if (statement.copy === 'in') takesInput = true;
     }
@@ -307,6 +312,8 @@ export class StatementRunner {
   async #set(statement: Statement, text: Buffer): Promise<boolean> {
     const { name = '', value, transaction } = statement;
     if (name.startsWith('lockstep.')) throw ownSetting(name);
+    // It would undo what the open transaction has collected for the other members.
+    if (statement.resetAll && this.#session.begun) throw resetAllWhileWriting();
     if (name === readOnlyDefault && statement.local !== true) {
       this.#defaultReadOnly(statement.reset !== true && /^(on|true|yes|1|t|y)$/i.test(value ?? 'on'));
       this.#complete(statement.tag);
@@ -456,6 +463,11 @@ export class StatementRunner {
   }
 }
 
+/** On a server too, a PREPARE TRANSACTION that fails leaves no transaction behind; drivers rely on it. */
+export function endsTransaction(statement: Statement): boolean {
+  return statement.kind === 'refused' && statement.tag === 'PREPARE TRANSACTION';
+}
+
 /** What would be over as soon as it is done is refused, as the server does it: here it would run in a transaction of ours. */
 function refuseOutsideTransaction(statement: Statement): void {
   if (statement.kind === 'declare-cursor' && statement.hold !== true)
@@ -470,4 +482,13 @@ function asksForReadOnly(text: Buffer): boolean {
 function heavier(effect: Work['effect'], kind: Statement['kind']): Work['effect'] {
   if (kind === 'read' || kind === 'empty' || effect === 'write') return effect;
   return kind === 'primary-read' ? 'primary-read' : 'write';
+}
+
+/** set_config() with a name of ours, in the text or among the parameters. */
+function refuseOwnSettings(text: Buffer, request: Work['request']): void {
+  const { messages } = request as PostgresRequest;
+  for (const bytes of [text, ...messages.map((message) => message.frame)]) {
+    const found = /lockstep\.\w+|session_replication_role/i.exec(bytes.toString('latin1'));
+    if (found !== null) throw ownSetting(found[0]);
+  }
 }

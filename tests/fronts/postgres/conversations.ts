@@ -93,6 +93,15 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       'COMMIT',
       'SELECT * FROM t2',
     ],
+    'PREPARE TRANSACTION fails and ends the transaction': [
+      'BEGIN',
+      "INSERT INTO t VALUES (1, 'a')",
+      "PREPARE TRANSACTION 'two phases'",
+      'SELECT count(*) FROM t',
+      'BEGIN',
+      [...run("PREPARE TRANSACTION 'two phases'"), sync],
+      'SELECT 1',
+    ],
     'AND CHAIN': [
       'BEGIN ISOLATION LEVEL REPEATABLE READ',
       'SELECT 1',

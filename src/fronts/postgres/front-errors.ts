@@ -67,7 +67,7 @@ export function functionCall(): LockstepError {
 export function resetAllWhileWriting(): LockstepError {
   return new LockstepError({
     code: 'front.reset-in-transaction',
-    message: 'DISCARD is not possible inside a transaction',
+    message: 'DISCARD and RESET ALL are not possible inside a transaction',
     hint: 'End the transaction first.',
     sqlState: '25001',
   });

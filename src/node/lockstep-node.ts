@@ -232,6 +232,7 @@ export class LockstepNode implements Operations {
       catalog: this.#built.catalog,
       hooks: {
         schemaChanged: () => this.#loadCatalog(),
+        oneDatabaseName: new Set(config.members.map((member) => member.database)).size === 1,
         maintain: (sql) => this.#maintain(sql),
         knownBetter: this.#knownBetter,
       },
@@ -316,7 +317,7 @@ export class LockstepNode implements Operations {
 
   /** Sequence positions that no transaction has carried, shortly after they moved. */
   #sweep(): void {
-    let sweptAt = -1;
+    let quiet = '';
     const session = new Session(
       this.#cluster,
       { user: undefined, password: undefined, settings: new Map([['application_name', 'lockstep']]) },
@@ -331,20 +332,20 @@ export class LockstepNode implements Operations {
     let cancel: () => void = () => undefined;
     const again = (): void => {
       cancel = systemClock.after(sweepEveryMs, () => {
-        const activity = this.#cluster.load(this.#cluster.primary.id).requests;
-        if (activity === sweptAt) {
+        const { requests } = this.#cluster.load(this.#cluster.primary.id);
+        const { dispatched } = this.#cluster.order;
+        if (quiet === `${requests} ${dispatched}`) {
           again();
           return;
         }
         session
           .run({ request: sweepOfMoved, effect: 'write', bytes: 0 }, nobody)
+          // Whatever else is done meanwhile, or committed later, is looked after by the next one.
+          .then(() => (quiet = `${requests + 1} ${dispatched + 1}`))
           .catch((error: unknown) =>
             this.#logger.debug({ error: messageOf(error) }, 'sequences were not swept'),
           )
-          .finally(() => {
-            sweptAt = this.#cluster.load(this.#cluster.primary.id).requests;
-            again();
-          });
+          .finally(again);
       });
     };
     again();

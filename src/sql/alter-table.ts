@@ -1,29 +1,39 @@
 /** The parts of ALTER TABLE and of trigger commands that replication cares about. */
 import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
-import { findIn, relationName } from './findings.ts';
+import { findIn } from './findings.ts';
 import { refusals } from './refusals.ts';
 import { CONTROL_SCHEMA } from './statement.ts';
-import type { FunctionCatalog, Refusal, RelationName } from './statement.ts';
+import type { FunctionCatalog, Refusal } from './statement.ts';
 
 const SERIAL_TYPES: ReadonlySet<string> = new Set(
   'serial serial2 serial4 serial8 smallserial bigserial'.split(' '),
 );
 
+/** Common built-in types that are written without a keyword of the grammar. */
+const PLAIN_TYPES: ReadonlySet<string> = new Set(
+  `text uuid date json jsonb bytea money inet cidr macaddr xml oid name int2 int4 int8 float4 float8 bool timestamptz
+   timetz numeric tsvector tsquery int4range int8range numrange tsrange tstzrange daterange`.split(/\s+/),
+);
+
 /**
- * The table, if a command in it fills existing rows with values that each member would compute differently: numbers
- * in the order in which rows are found, or what a function gives that is not the same everywhere. A domain's own
- * default cannot be seen from here.
+ * Whether a command in it fills existing rows with values that each member would compute differently: numbers in the
+ * order in which rows are found, or what a function gives that is not the same everywhere. `perhaps`: a type that is
+ * not built in may be a domain with a default of its own, which only the database knows.
  */
-export function rewrittenRows(body: Ast, catalog: FunctionCatalog): RelationName | undefined {
-  const rewrites = list(body.cmds).some((item) => {
+export function rewrittenRows(body: Ast, catalog: FunctionCatalog): 'certainly' | 'perhaps' | undefined {
+  let perhaps = false;
+  for (const item of list(body.cmds)) {
     const command = asNode(asNode(item).AlterTableCmd);
     const column = asNode(asNode(command.def).ColumnDef);
-    if (command.subtype === 'AT_AddColumn') return fillsDifferently(column, catalog);
-    if (command.subtype === 'AT_AlterColumnType') return computesDifferently(column.raw_default, catalog);
-    return false;
-  });
-  return rewrites ? relationName(asNode(body.relation)) : undefined;
+    if (command.subtype === 'AT_AlterColumnType' && computesDifferently(column.raw_default, catalog))
+      return 'certainly';
+    if (command.subtype !== 'AT_AddColumn') continue;
+    if (fillsDifferently(column, catalog)) return 'certainly';
+    // The grammar spells the built-in types that have a keyword with their schema.
+    if (!isPlainType(nameParts(asNode(column.typeName).names))) perhaps = true;
+  }
+  return perhaps ? 'perhaps' : undefined;
 }
 
 function fillsDifferently(column: Ast, catalog: FunctionCatalog): boolean {
@@ -33,6 +43,10 @@ function fillsDifferently(column: Ast, catalog: FunctionCatalog): boolean {
     if (constraint.contype === 'CONSTR_IDENTITY') return true;
     return constraint.contype === 'CONSTR_DEFAULT' && computesDifferently(constraint.raw_expr, catalog);
   });
+}
+
+function isPlainType(names: readonly string[]): boolean {
+  return names[0] === 'pg_catalog' || (names.length === 1 && PLAIN_TYPES.has(names[0] ?? ''));
 }
 
 function computesDifferently(expression: unknown, catalog: FunctionCatalog): boolean {

@@ -3,6 +3,7 @@ import { asNode, list, nameParts, text, unwrap } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { rewrittenRows, triggerRefusal } from './alter-table.ts';
 import { isTemporary, relationName } from './findings.ts';
+import { frozenValue } from './frozen-values.ts';
 import { refusals, refuse } from './refusals.ts';
 import { CONTROL_SCHEMA } from './statement.ts';
 import type { Draft, FunctionCatalog, Refusal, RelationName } from './statement.ts';
@@ -14,7 +15,7 @@ const RELATION_TYPES: ReadonlySet<string> = new Set(
 
 export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Draft {
   const tag = tagOf(node, body);
-  const refusal = refusalOf(node, body);
+  const refusal = refusalOf(node, body) ?? frozenValue(node, body, catalog);
   if (refusal !== undefined) return refuse(tag, refusal);
   const created = node === 'CreateStmt' ? relationName(asNode(body.relation)) : undefined;
   const creates: Partial<Draft> = {
@@ -34,14 +35,17 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     };
   }
   const targets = targetsOf(node, body);
-  const rewritesRows = node === 'AlterTableStmt' ? rewrittenRows(body, catalog) : undefined;
+  const sources = sourcesOf(body);
+  const rewritten = node === 'AlterTableStmt' ? rewrittenRows(body, catalog) : undefined;
   return {
     kind: 'ddl',
     tag,
     because: 'it changes the schema',
     ...creates,
     ...(targets.length > 0 && { targets }),
-    ...(rewritesRows && { rewritesRows }),
+    ...(sources.length > 0 && { sources }),
+    ...(rewritten && { rewritesRows: relationName(asNode(body.relation)) }),
+    ...(rewritten === 'perhaps' && { ifDomains: true }),
     ...(objectTypeOf(body) === 'OBJECT_DATABASE' && { namesDatabase: true }),
   };
 }
@@ -112,14 +116,24 @@ function targetsOf(node: string, body: Ast): readonly RelationName[] {
     body.relation ?? body.table ?? (node === 'AlterSeqStmt' ? body.sequence : undefined),
   );
   if (relation.relname !== undefined && node !== 'CreateForeignTableStmt') return [relationName(relation)];
+  if (node === 'CreateStatsStmt')
+    return list(body.relations).map((item) => relationName(asNode(asNode(item).RangeVar)));
   const type = objectTypeOf(body);
   const named = node === 'CommentStmt' || node === 'SecLabelStmt' ? [body.object] : list(body.objects);
   if (RELATION_TYPES.has(type)) return named.map(targetOf).filter((target) => target.name !== '');
-  // DROP TRIGGER, RULE and POLICY name the object last and its table before it.
-  if (node === 'DropStmt' && /_(?:TRIGGER|RULE|POLICY)$/.test(type)) {
+  // What belongs to a table is named last, its table before it.
+  if (/_(?:TRIGGER|RULE|POLICY|COLUMN|TABCONSTRAINT)$/.test(type)) {
     return named.map((item) => fromParts(dottedName(item).slice(0, -1)));
   }
   return [];
+}
+
+/** Relations that the command copies a structure from. */
+function sourcesOf(body: Ast): readonly RelationName[] {
+  return list(body.tableElts).flatMap((item) => {
+    const like = asNode(asNode(item).TableLikeClause).relation;
+    return like === undefined ? [] : [relationName(asNode(like))];
+  });
 }
 
 function targetOf(item: unknown): RelationName {

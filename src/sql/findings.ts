@@ -22,6 +22,7 @@ export interface Findings {
   /** The target of SELECT INTO, as a tree. */
   into?: Ast;
   runsCode?: true;
+  setsSequences?: true;
   sessionLock?: true;
   transactionLock?: true;
   setsConfig?: true;
@@ -103,6 +104,10 @@ class Walk {
         return;
       case 'intoClause':
         found.into = asNode(child.rel);
+        return;
+      case 'SetToDefault':
+        // The default may draw from a sequence, which the trigger for INSERT does not see.
+        found.runsCode = true;
         return;
       case 'RangeTableSample':
         found.volatile = true;
@@ -222,6 +227,7 @@ class Walk {
         return this.#primary(`it calls ${name}(), which answers for one member`);
       case 'write':
         found.runsCode = true;
+        if (name === 'setval') found.setsSequences = true;
         found.write ??= `it calls ${name}(), which may write`;
         return;
       case 'large-object':

@@ -36,6 +36,7 @@ function flagsOf(found: Findings): Partial<Draft> {
   return {
     ...(found.readsClock && { readsClock: true }),
     ...(found.runsCode && { runsCode: true }),
+    ...(found.setsSequences && { setsSequences: true }),
     ...(found.transactionLock && { transactionLock: true }),
     ...(found.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(found.setsConfig && { setsConfig: true }),

@@ -52,6 +52,14 @@ export const refusals = {
       `system catalog "${name}" cannot be changed directly: such changes cannot be captured`,
       'Use the DDL command for it.',
     ),
+  frozenMoment: refusal(
+    "'now', 'today' and their kind in a definition are the moment at which it is made, another one on each member",
+    'Write now() or CURRENT_DATE, which are computed anew for each row, or write the value out.',
+  ),
+  frozenBound: refusal(
+    'a partition bound that is computed would be another one on each member',
+    'Write the value out.',
+  ),
   controlSchema: refusal(
     'schema "lockstep" belongs to Lockstep and cannot be changed through it',
     'It may be read.',

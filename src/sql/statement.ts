@@ -86,6 +86,8 @@ export interface Statement {
   readonly readsClock?: true;
   /** Runs code that is not in the text: what it changes, sequences among it, and how much, cannot be seen. */
   readonly runsCode?: true;
+  /** Calls setval(): a sequence may go back. */
+  readonly setsSequences?: true;
   /** Takes or frees an advisory lock that outlives the transaction. */
   readonly sessionLock?: true;
   /** Takes an advisory lock until the transaction ends, so the rest of it belongs where the lock is. */
@@ -105,8 +107,12 @@ export interface Statement {
   readonly orderDependent?: true;
   /** ALTER TABLE that computes a value per row which differs from member to member. */
   readonly rewritesRows?: RelationName;
+  /** It does so only where a domain has a default. */
+  readonly ifDomains?: true;
   /** Existing relations that the command is about, where it says so: whether they are temporary only the primary knows. */
   readonly targets?: readonly RelationName[];
+  /** Existing relations whose structure the command copies. */
+  readonly sources?: readonly RelationName[];
   /** Speaks of a database by name (GRANT ON DATABASE): members may call theirs differently. */
   readonly namesDatabase?: true;
 

@@ -13,6 +13,7 @@ function flagsOf(statement: Statement): object {
     because: _b,
     refusal: _r,
     targets: _x,
+    sources: _o,
     ...flags
   } = statement;
   return flags;

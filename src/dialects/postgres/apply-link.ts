@@ -1,6 +1,6 @@
 /**
- * Applies the one order to a replica. All records of a call go into one transaction together with their commit
- * records, so what is applied and what is recorded can never differ. See DESIGN.md, "Apply".
+ * Applies the one order to a replica. Records go into one transaction together with their commit records, so what is
+ * applied and what is recorded can never differ. See DESIGN.md, "Apply".
  */
 
 import { frontend } from '../../wire/postgres/index.ts';
@@ -44,8 +44,9 @@ export class PostgresApplyLink implements ApplyLink {
   readonly #term: number;
   readonly #clearWay: () => Promise<unknown>;
   readonly #prepared = new Set<string>();
-  #tables = new Map<string, PreparedTable>();
+  readonly #tables = new Map<string, PreparedTable>();
   #tableCount = 0;
+  #statementCount = 0;
 
   /** `clearWay` ends the sessions that hold up this connection. */
   constructor(
@@ -61,8 +62,13 @@ export class PostgresApplyLink implements ApplyLink {
   }
 
   async apply(records: readonly CommitRecord[]): Promise<void> {
+    for (let rest = records; rest.length > 0; ) rest = rest.slice(await this.#applySome(rest));
+  }
+
+  /** How many of the records were applied: in one transaction, all up to the first schema statement. */
+  async #applySome(records: readonly CommitRecord[]): Promise<number> {
     try {
-      await this.#applyOnce(records, false);
+      return await this.#applyOnce(records, false);
     } catch (error) {
       if (!(error instanceof MemberError) || this.#connection.lost) throw error;
       // Prepared names may or may not exist after an error in the middle of a pipeline.
@@ -72,7 +78,7 @@ export class PostgresApplyLink implements ApplyLink {
       // Rows may pass through a forbidden state when their order is gone; deleting first and inserting then may not.
       if (error.sqlState !== '23505' && error.sqlState !== '23P01') throw error;
       try {
-        await this.#applyOnce(records, true);
+        return await this.#applyOnce(records, true);
       } catch (again) {
         if (!this.#connection.lost) await this.#connection.query('ROLLBACK');
         throw again;
@@ -91,17 +97,17 @@ export class PostgresApplyLink implements ApplyLink {
     this.#connection.close();
   }
 
-  async #applyOnce(records: readonly CommitRecord[], strictly: boolean): Promise<void> {
+  async #applyOnce(records: readonly CommitRecord[], strictly: boolean): Promise<number> {
     const bytes = records.reduce((sum, record) => sum + (record.writeSet?.bytes ?? 0), 0);
     const pipeline = this.#begin();
-    if (bytes > inOneGoBytes) {
-      await this.#applyInParts(records, pipeline, strictly);
-      return;
-    }
+    if (bytes > inOneGoBytes) return await this.#applyInParts(records, pipeline, strictly);
     let plan = new RowPlan();
     const sequences = new Map<string, Change>();
     const logged: { record: CommitRecord; part: number; payload: Buffer | null }[] = [];
+    let count = 0;
     for (const record of records) {
+      count += 1;
+      const statements = this.#statementCount;
       if (record.writeSet === null) logged.push({ record, part: 1, payload: null });
       else {
         let part = 0;
@@ -110,20 +116,26 @@ export class PostgresApplyLink implements ApplyLink {
           plan = await this.#take(readChanges(payload), plan, sequences, pipeline, strictly);
         }
       }
+      // What a statement has made may be of use only when it is committed, as the values added to an enum.
+      if (this.#statementCount > statements) break;
     }
     await this.#addRows(pipeline, plan, strictly);
     this.#addSequences(pipeline, sequences);
     this.#addLog(pipeline, logged);
     this.#execute(pipeline, 'lockstep_commit', 'COMMIT', []);
     await this.#send(pipeline);
+    return count;
   }
 
   async #applyInParts(
     records: readonly CommitRecord[],
     pipeline: Pipeline,
     strictly: boolean,
-  ): Promise<void> {
+  ): Promise<number> {
+    let count = 0;
     for (const record of records) {
+      count += 1;
+      const statements = this.#statementCount;
       let number = 0;
       for await (const payload of record.writeSet?.parts() ?? [null]) {
         const sequences = new Map<string, Change>();
@@ -135,9 +147,11 @@ export class PostgresApplyLink implements ApplyLink {
         this.#addLog(pipeline, [{ record, part: ++number, payload }]);
         await this.#send(pipeline);
       }
+      if (this.#statementCount > statements) break;
     }
     this.#execute(pipeline, 'lockstep_commit', 'COMMIT', []);
     await this.#send(pipeline);
+    return count;
   }
 
   /** Adds changes to the plan. Whatever is not a row ends the plan: it is sent, then comes the statement, then a new plan. */
@@ -170,9 +184,7 @@ export class PostgresApplyLink implements ApplyLink {
         while (changes[i]?.op === 'T') tables.push(changes[i++] as Change);
         i -= 1;
         await this.#send(pipeline);
-        await this.#exclusively(
-          this.#connection.query(`TRUNCATE ONLY ${tables.map(nameOf).join(', ONLY ')}`),
-        );
+        await this.#truncate(tables);
       } else if (change.op === 'E') {
         await this.#send(pipeline);
         await this.#connection.query(`DELETE FROM ONLY ${nameOf(change)}`);
@@ -184,17 +196,35 @@ export class PostgresApplyLink implements ApplyLink {
     return plan;
   }
 
+  async #truncate(tables: readonly Change[]): Promise<void> {
+    await this.#connection.query('SAVEPOINT lockstep_truncate');
+    try {
+      const names = tables.map(nameOf).join(', ONLY ');
+      await this.#exclusively(this.#connection.query(`TRUNCATE ONLY ${names}`));
+    } catch (error) {
+      // Rows that triggers wrote stand between tables that refer to each other: emptied one by one, the server refuses TRUNCATE.
+      if (!(error instanceof MemberError) || error.sqlState !== '0A000') throw error;
+      await this.#connection.query('ROLLBACK TO lockstep_truncate');
+      for (const table of tables) await this.#connection.query(`DELETE FROM ONLY ${nameOf(table)}`);
+    }
+    await this.#connection.query('RELEASE lockstep_truncate');
+  }
+
   /** A schema statement, with the role, search path and settings it had on the primary. */
   async #runStatement(change: Change): Promise<void> {
+    this.#statementCount += 1;
     const settings = JSON.parse(change.old?.toString('utf8') ?? '{}') as Record<string, string>;
+    // Settings that only the primary's version has mean nothing here.
+    const names = await this.#connection.rows(
+      `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE current_setting(name, true) IS NOT NULL`,
+    );
+    const known = names.map(([name]) => name ?? '');
     const context = [
-      ...Object.entries(settings).map(
-        ([name, value]) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
-      ),
-      `set_config('search_path', ${quoteLiteral(change.table.toString('utf8'))}, true)`,
-    ];
-    const restore = Object.entries(pinnedSettings).map(
-      ([name, value]) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
+      ...known.map((name) => [name, settings[name] ?? ''] as const),
+      ['search_path', change.table.toString('utf8')] as const,
+    ].map(([name, value]) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`);
+    const restore = [...known, ...Object.keys(pinnedSettings)].map(
+      (name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`,
     );
     const statement = change.new ?? Buffer.alloc(0);
     await this.#connection.query(
@@ -204,18 +234,18 @@ export class PostgresApplyLink implements ApplyLink {
       await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
     } catch (error) {
       // Roles belong to the whole server: the one to be made may be there already, made through another database.
-      const known =
+      const madeBefore =
         error instanceof MemberError &&
         error.sqlState === '42710' &&
         /^\s*create\s+(role|user|group)\b/i.test(statement.toString('latin1'));
-      if (!known) throw error;
+      if (!madeBefore) throw error;
       await this.#connection.query('ROLLBACK TO lockstep_statement');
     }
     await this.#connection.query(
-      `RESET ROLE; SELECT ${restore.join(', ')}; SELECT lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL`,
+      `RESET ROLE; ${restore.join('; ')}; SELECT lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL`,
     );
+    this.#tables.clear();
     this.#prepared.clear();
-    this.#tables = new Map();
   }
 
   /**

@@ -14,6 +14,12 @@ export const logSegments = 8;
 /** Advisory lock class: shared by every committing transaction until its end, exclusive for a change of term. */
 const termLock = '5498132001';
 
+/**
+ * Schema statements run one at a time. Some of them lock nothing that others would touch (IF EXISTS that finds nothing, GRANT ON
+ * ALL TABLES): side by side, the other members could carry them out in another order than they took effect here.
+ */
+const schemaLock = '5498132002';
+
 export const sqlStates = {
   staleTerm: 'LS001',
   aroundLockstep: 'LS002',
@@ -52,15 +58,23 @@ CREATE TABLE lockstep.log (
 ${Array.from({ length: logSegments }, (_, slot) => `CREATE TABLE lockstep.log_${slot} PARTITION OF lockstep.log FOR VALUES IN (${slot});`).join('\n')}
 
 -- What the sweep has shipped of each sequence, on the primary; elsewhere it is out of date, and a sweep ships more than it need.
-CREATE TABLE lockstep.sequence_shipped (sch text, seq text, value bigint NOT NULL, called boolean NOT NULL, PRIMARY KEY (sch, seq));
+-- settled: two sweeps in a row have found it so, and whatever was still under way when the first one looked has arrived.
+CREATE TABLE lockstep.sequence_shipped (sch text, seq text, value bigint NOT NULL, called boolean NOT NULL, settled boolean NOT NULL, PRIMARY KEY (sch, seq));
+
+-- Sequences that a statement has set back, until the next sweep. Only added to, so that nobody waits for anybody.
+CREATE TABLE lockstep.sequence_reset (sch text NOT NULL, seq text NOT NULL);
 
 CREATE TABLE lockstep.heartbeat (singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton), beat bigint NOT NULL);
 INSERT INTO lockstep.heartbeat VALUES (true, 0);
 `;
 
-/** Settings under which a row's text form means the same everywhere. The applying session uses the very same ones. */
+/**
+ * Settings under which a row's text form means the same everywhere. The applying session uses the very same ones. Equal rows must
+ * read the same whoever wrote them: changes are joined, and rows without a key are found, by this text.
+ */
 export const pinnedSettings = {
   DateStyle: 'ISO, MDY',
+  TimeZone: 'UTC',
   IntervalStyle: 'postgres',
   extra_float_digits: '1',
   lc_monetary: 'C',
@@ -70,9 +84,10 @@ export const pinnedSettings = {
 
 /** Built-in types whose text form no setting changes, and arrays of them. */
 const plainTypes =
-  '{16,17,18,19,20,21,23,25,26,114,1042,1043,1700,2950,3802,650,869,829,774,1560,1562,1000,1002,1005,1007,1014,1015,1016,1009,1028,1231,199,2951,3807}';
-/** Dates, times, intervals, floats, and arrays of them. */
-const checkedTypes = '{700,701,1082,1083,1114,1184,1186,1266,1021,1022,1115,1182,1183,1185,1187,1270}';
+  '{16,18,19,20,21,23,25,26,114,1042,1043,1700,2950,3802,650,869,829,774,1560,1562,1000,1002,1005,1007,1014,1015,1016,1009,1028,1231,199,2951,3807}';
+/** Dates, times, intervals, floats, bytea, and arrays of them. */
+const checkedTypes =
+  '{17,1001,700,701,1082,1083,1114,1184,1186,1266,1021,1022,1115,1182,1183,1185,1187,1270}';
 
 const pinnedClauses = Object.entries(pinnedSettings)
   .map(([name, value]) =>
@@ -103,6 +118,34 @@ BEGIN${append('TG_OP, TG_ARGV[0], OLD, NEW')}
   RETURN NULL;
 END $f$;`;
 }
+
+const checkedSettings = [
+  'DateStyle',
+  'TimeZone',
+  'IntervalStyle',
+  'extra_float_digits',
+  'bytea_output',
+] as const;
+
+const inForce = (name: string): string => `pg_catalog.current_setting('${name}')`;
+
+/** Pinning costs more than looking: most sessions have these settings as they must be. */
+const checkedFunction = `
+CREATE FUNCTION lockstep.capture_checked() RETURNS trigger LANGUAGE plpgsql AS $f$
+DECLARE c text; ${checkedSettings.map((name) => `own_${name} text;`).join(' ')}
+BEGIN
+  IF pg_catalog.left(${inForce('DateStyle')}, 3) OPERATOR(pg_catalog.=) 'ISO'
+     AND pg_catalog.right(${inForce('TimeZone')}, 3) OPERATOR(pg_catalog.=) 'UTC'
+     AND ${inForce('IntervalStyle')} OPERATOR(pg_catalog.=) 'postgres'
+     AND ${inForce('extra_float_digits')}::pg_catalog.int4 OPERATOR(pg_catalog.>) 0
+     AND ${inForce('bytea_output')} OPERATOR(pg_catalog.=) 'hex' THEN${append('TG_OP, TG_ARGV[0], OLD, NEW')}
+    RETURN NULL;
+  END IF;
+${checkedSettings.map((name) => `  own_${name} := ${inForce(name)}; c := pg_catalog.set_config('${name}', '${pinnedSettings[name]}', true);`).join('\n')}
+${append('TG_OP, TG_ARGV[0], OLD, NEW')}
+${checkedSettings.map((name) => `  c := pg_catalog.set_config('${name}', own_${name}, true);`).join('\n')}
+  RETURN NULL;
+END $f$;`;
 
 const framed = (schema: string, name: string): string =>
   `octet_length(${schema}) || ',' || octet_length(${name}) || ':' || ${schema} || ${name}`;
@@ -138,25 +181,7 @@ DECLARE c text;
 BEGIN${append('piece')}
 END $f$;
 ${captureFunction('capture_plain', '')}
-CREATE FUNCTION lockstep.capture_checked() RETURNS trigger LANGUAGE plpgsql AS $f$
-DECLARE c text; dates text; intervals text; digits text;
-BEGIN
-  IF pg_catalog.left(pg_catalog.current_setting('DateStyle'), 3) OPERATOR(pg_catalog.=) 'ISO'
-     AND pg_catalog.current_setting('IntervalStyle') OPERATOR(pg_catalog.=) 'postgres'
-     AND pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 OPERATOR(pg_catalog.>) 0 THEN${append('TG_OP, TG_ARGV[0], OLD, NEW')}
-    RETURN NULL;
-  END IF;
-  dates := pg_catalog.current_setting('DateStyle');
-  intervals := pg_catalog.current_setting('IntervalStyle');
-  digits := pg_catalog.current_setting('extra_float_digits');
-  c := pg_catalog.set_config('DateStyle', 'ISO, MDY', true);
-  c := pg_catalog.set_config('IntervalStyle', 'postgres', true);
-  c := pg_catalog.set_config('extra_float_digits', '1', true);${append('TG_OP, TG_ARGV[0], OLD, NEW')}
-  c := pg_catalog.set_config('DateStyle', dates, true);
-  c := pg_catalog.set_config('IntervalStyle', intervals, true);
-  c := pg_catalog.set_config('extra_float_digits', digits, true);
-  RETURN NULL;
-END $f$;
+${checkedFunction}
 ${captureFunction('capture_pinned', pinnedClauses)}
 
 CREATE FUNCTION lockstep.capture_truncate() RETURNS trigger LANGUAGE plpgsql AS $f$
@@ -181,75 +206,161 @@ BEGIN
   RETURN NULL;
 END $f$;
 
--- All sequences, for statements that may have moved any of them. Up only, so that a position shipped by a later transaction is
--- never taken back; exactly as they stand only after statements that set positions.
-CREATE FUNCTION lockstep.sweep_sequences(p_exact boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.record_position(sch name, seq name, exact boolean, v bigint, called boolean) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  PERFORM lockstep.append('Q' || ${framed('sch', 'seq')} || CASE WHEN exact THEN 'exact,' ELSE 'up,' END || v || CASE WHEN called THEN ',t;' ELSE ',f;' END);
+END $f$;
+
+-- After code that nobody has seen: the sequences that it has drawn from, and those alone, are locked by this transaction.
+-- Positions go up only, so that one shipped by a later transaction is never taken back; exactly as they stand only after a
+-- statement that sets them. How several such statements ended, the next sweep says.
+CREATE FUNCTION lockstep.sweep_sequences(exact boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
 DECLARE q record; v bigint; called boolean;
 BEGIN
-  FOR q IN SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname <> 'lockstep' LOOP
-    IF NOT p_exact AND pg_sequence_last_value(q.oid) IS NULL THEN CONTINUE; END IF;
-    EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.nspname, q.relname) INTO v, called;
-    PERFORM lockstep.append('Q' || ${framed('q.nspname', 'q.relname')} || CASE WHEN p_exact THEN 'exact,' ELSE 'up,' END || v || CASE WHEN called THEN ',t;' ELSE ',f;' END);
+  IF EXISTS (SELECT FROM pg_largeobject_metadata WHERE xmin::text::bigint >= pg_current_xact_id_if_assigned()::text::bigint & 4294967295) THEN
+    RAISE EXCEPTION 'large objects are not supported: their changes cannot be captured'
+      USING ERRCODE = 'feature_not_supported', HINT = 'Use a bytea column.';
+  END IF;
+  FOR q IN SELECT n.nspname AS sch, c.relname AS seq FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND c.relkind = 'S' AND c.relpersistence <> 't'
+              AND n.nspname <> 'lockstep' LOOP
+    EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.sch, q.seq) INTO v, called;
+    IF exact THEN
+      INSERT INTO lockstep.sequence_reset VALUES (q.sch, q.seq);
+    ELSIF NOT called THEN
+      CONTINUE;
+    END IF;
+    PERFORM lockstep.record_position(q.sch, q.seq, exact, v, called);
   END LOOP;
 END $f$;
 
--- From time to time: positions that no transaction has shipped, because it was rolled back or nobody saw it draw.
-CREATE FUNCTION lockstep.sweep_moved_sequences() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-DECLARE q record; v bigint; called boolean;
+-- From time to time: positions that no transaction has shipped, because it was rolled back or nobody saw it draw; and where the
+-- order of setting and drawing may have been lost on the way, how it ended. It waits for nobody: the next one comes soon.
+CREATE FUNCTION lockstep.sweep_moved_sequences() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog SET lock_timeout = '50ms' AS $f$
+DECLARE q record; v bigint; called boolean; moved boolean;
 BEGIN
-  FOR q IN SELECT c.oid, n.nspname, c.relname, s.value, s.called, p.seqincrement > 0 AS up FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           JOIN pg_sequence p ON p.seqrelid = c.oid LEFT JOIN lockstep.sequence_shipped s ON s.sch = n.nspname AND s.seq = c.relname
-           WHERE c.relpersistence <> 't' AND n.nspname <> 'lockstep' LOOP
-    IF q.called AND pg_sequence_last_value(q.oid) = q.value THEN CONTINUE; END IF;
-    EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.nspname, q.relname) INTO v, called;
-    IF (v, called) IS NOT DISTINCT FROM (q.value, q.called) OR (q.value IS NULL AND NOT called) THEN CONTINUE; END IF;
-    INSERT INTO lockstep.sequence_shipped VALUES (q.nspname, q.relname, v, called)
-      ON CONFLICT (sch, seq) DO UPDATE SET value = excluded.value, called = excluded.called;
-    PERFORM lockstep.append('Q' || ${framed('q.nspname', 'q.relname')}
-      || CASE WHEN NOT called OR (q.up AND v < q.value) OR (NOT q.up AND v > q.value) THEN 'exact,' ELSE 'up,' END
-      || v || CASE WHEN called THEN ',t;' ELSE ',f;' END);
+  FOR q IN
+    WITH resets AS (DELETE FROM lockstep.sequence_reset RETURNING sch, seq)
+    SELECT c.oid, n.nspname AS sch, c.relname AS seq, p.seqincrement > 0 AS up, p.seqcycle AS cycles, s.value, s.called, s.settled,
+           EXISTS (SELECT FROM resets r WHERE r.sch = n.nspname AND r.seq = c.relname) AS reset
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence p ON p.seqrelid = c.oid
+      LEFT JOIN lockstep.sequence_shipped s ON s.sch = n.nspname AND s.seq = c.relname
+     WHERE c.relpersistence <> 't' AND n.nspname <> 'lockstep'
+  LOOP
+    IF q.settled AND q.called AND NOT q.reset AND pg_sequence_last_value(q.oid) = q.value THEN CONTINUE; END IF;
+    EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.sch, q.seq) INTO v, called;
+    moved := (v, called) IS DISTINCT FROM (q.value, q.called) AND (q.value IS NOT NULL OR called);
+    IF NOT moved AND NOT q.reset AND coalesce(q.settled, true) THEN CONTINUE; END IF;
+    INSERT INTO lockstep.sequence_shipped VALUES (q.sch, q.seq, v, called, NOT moved AND NOT q.reset)
+      ON CONFLICT (sch, seq) DO UPDATE SET value = excluded.value, called = excluded.called, settled = excluded.settled;
+    PERFORM lockstep.record_position(q.sch, q.seq,
+      q.reset OR q.cycles OR NOT called OR coalesce(CASE WHEN q.up THEN v < q.value ELSE v > q.value END, false), v, called);
   END LOOP;
 END $f$;
 
-CREATE FUNCTION lockstep.record_statement(role_name text, path text, settings text, statement text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.lock_schema() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  PERFORM pg_advisory_xact_lock(${schemaLock});
+END $f$;
+
+CREATE FUNCTION lockstep.expect_statement() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
 BEGIN
   PERFORM set_config('lockstep.ddl', 'on', true);
+END $f$;
+
+CREATE FUNCTION lockstep.record_text(role_name text, path text, settings text, statement text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
   PERFORM lockstep.append('S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
     || ':' || role_name || path || settings || statement);
 END $f$;
 
--- The structure of a table made from a query, as a statement; its rows follow as rows.
-CREATE FUNCTION lockstep.record_created_table(role_name text, path text, settings text, relation regclass) RETURNS void
+-- Before a schema statement. targets: the relations that it is about; a statement about temporary ones concerns nobody else.
+-- sources: those that it copies a structure from.
+CREATE FUNCTION lockstep.record_statement(role_name text, path text, settings text, statement text, targets oid[], sources oid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+DECLARE temporary integer; permanent integer;
+BEGIN
+  SELECT count(*) FILTER (WHERE relpersistence = 't'), count(*) FILTER (WHERE relpersistence <> 't') INTO temporary, permanent
+    FROM pg_class WHERE oid = ANY (targets);
+  IF temporary > 0 AND permanent > 0 THEN
+    RAISE EXCEPTION 'temporary and other objects in one statement cannot be carried to the other members'
+      USING ERRCODE = 'feature_not_supported', HINT = 'Use a statement of its own for the temporary ones.';
+  END IF;
+  IF temporary > 0 THEN RETURN; END IF;
+  IF EXISTS (SELECT FROM pg_class WHERE oid = ANY (sources) AND relpersistence = 't') THEN
+    RAISE EXCEPTION 'a table made like a temporary one cannot be carried to the other members'
+      USING ERRCODE = 'feature_not_supported', HINT = 'Use CREATE TABLE ... AS ... WITH NO DATA, or write the columns out.';
+  END IF;
+  PERFORM lockstep.expect_statement(), lockstep.record_text(role_name, path, settings, statement);
+END $f$;
+
+-- After CREATE VIEW: a view of something temporary is temporary itself. It runs no code, so nothing can have come before it.
+CREATE FUNCTION lockstep.record_view(role_name text, path text, settings text, statement text, relation oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  IF EXISTS (SELECT FROM pg_class WHERE oid = relation AND relpersistence <> 't') THEN
+    PERFORM lockstep.record_text(role_name, path, settings, statement);
+  END IF;
+END $f$;
+
+-- Before a statement that makes a table from a query. existing: what has the name already.
+CREATE FUNCTION lockstep.expect_table(existing oid) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  PERFORM lockstep.expect_statement(), set_config('lockstep.existing', coalesce(existing::text, ''), true);
+END $f$;
+
+-- After it: the structure as a statement, then the rows as rows. Nothing when it was there before (IF NOT EXISTS).
+CREATE FUNCTION lockstep.record_created_table(role_name text, path text, settings text, relation oid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
 DECLARE statement text;
 BEGIN
-  SELECT format('CREATE %sTABLE %I.%I (%s)%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, n.nspname, c.relname,
+  IF relation IS NULL OR current_setting('lockstep.existing') = relation::text THEN RETURN; END IF;
+  SELECT format('CREATE %sTABLE %I.%I (%s)%s%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, n.nspname, c.relname,
     (SELECT coalesce(string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
               CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
                    THEN (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname) FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation)
                    ELSE '' END), ', ' ORDER BY a.attnum), '')
        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    (SELECT format(' USING %I', m.amname) FROM pg_am m WHERE m.oid = c.relam),
     CASE WHEN c.reloptions IS NULL THEN '' ELSE ' WITH (' || array_to_string(c.reloptions, ', ') || ')' END)
-  INTO statement FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation;
-  PERFORM lockstep.record_statement(role_name, path, settings, statement);
+  INTO statement FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relpersistence <> 't';
+  IF statement IS NULL THEN RETURN; END IF;
+  PERFORM lockstep.record_text(role_name, path, settings, statement), lockstep.record_rows(relation);
 END $f$;
 
--- Every row of a table, after a statement that computed them in a way no other member would repeat.
-CREATE FUNCTION lockstep.record_rows(relation regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${pinnedClauses} AS $f$
+-- The expression for a row's image as a trigger sees it: without the values of virtual columns.
+CREATE FUNCTION lockstep.row_image(relation oid, alias text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $f$
+  SELECT CASE WHEN bool_or(a.attgenerated = 'v')
+              THEN format('ROW(%s)::%I.%I::text', string_agg(CASE a.attgenerated WHEN 'v' THEN 'NULL' ELSE format('%I.%I', alias, a.attname) END, ', ' ORDER BY a.attnum), n.nspname, c.relname)
+              ELSE format('(%I.*)::text', alias) END
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+   WHERE c.oid = relation GROUP BY n.nspname, c.relname
+$f$;
+
+-- Every row of a table and of those that inherit from it, after a statement that computed them in a way no other member would repeat.
+CREATE FUNCTION lockstep.record_rows(relation oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${pinnedClauses} AS $f$
 DECLARE r record; prefix text;
 BEGIN
-  FOR r IN SELECT n.nspname, c.relname FROM pg_partition_tree(relation) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE c.relkind = 'r'
-           UNION SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relkind = 'r'
+  FOR r IN WITH RECURSIVE tree (oid) AS (SELECT relation UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
+           SELECT n.nspname, c.relname, lockstep.row_image(c.oid, 't') AS image FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind = 'r' AND c.relpersistence <> 't'
   LOOP
     prefix := ${framed('r.nspname', 'r.relname')};
     -- EMPTY empties the table without the rules of TRUNCATE about foreign keys.
     PERFORM lockstep.append('EMPTY' || prefix);
     PERFORM lockstep.spill();
-    EXECUTE format('INSERT INTO pg_temp.lockstep_spill (chunk) SELECT concat(''INSERT'', %L::text, t) FROM ONLY %I.%I t', prefix, r.nspname, r.relname);
+    EXECUTE format('INSERT INTO pg_temp.lockstep_spill (chunk) SELECT concat(''INSERT'', %L::text, %s) FROM ONLY %I.%I t', prefix, r.image, r.nspname, r.relname);
   END LOOP;
+END $f$;
+
+-- The same where a column has a domain whose own default may have filled it.
+CREATE FUNCTION lockstep.record_rows_of_domains(relation oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+BEGIN
+  IF EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd' AND t.typdefault IS NOT NULL) THEN
+    PERFORM lockstep.record_rows(relation);
+  END IF;
 END $f$;
 `;
 
@@ -327,13 +438,16 @@ $f$;
 
 CREATE FUNCTION lockstep.advance_sequence(sch text, seq text, target bigint, called boolean, exact boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
-DECLARE v bigint; c boolean; step bigint; cycles boolean; relation regclass := format('%I.%I', sch, seq)::regclass;
+DECLARE v bigint; c boolean; step bigint; cycles boolean; relation regclass := to_regclass(format('%I.%I', sch, seq));
 BEGIN
+  -- A transaction that was overtaken by the one that dropped it.
+  IF relation IS NULL THEN RETURN; END IF;
   EXECUTE format('SELECT last_value, is_called FROM %I.%I', sch, seq) INTO v, c;
   SELECT seqincrement, seqcycle INTO step, cycles FROM pg_sequence WHERE seqrelid = relation;
   IF exact OR cycles THEN
     IF (v, c) IS DISTINCT FROM (target, called) THEN PERFORM setval(relation, target, called); END IF;
-  ELSIF NOT c OR (step > 0 AND v < target) OR (step < 0 AND v > target) THEN
+  -- One that has not been drawn from stands in front of its value.
+  ELSIF (step > 0 AND v < target) OR (step < 0 AND v > target) OR (v = target AND called AND NOT c) THEN
     PERFORM setval(relation, target, called);
   END IF;
 END $f$;
@@ -355,7 +469,7 @@ const attach = `
 CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET client_min_messages = error AS $f$
 DECLARE t record; made integer := 0; before text := coalesce(current_setting('lockstep.ddl', true), 'off');
 BEGIN
-  PERFORM set_config('lockstep.ddl', 'on', true);
+  PERFORM set_config('lockstep.ddl', 'attach', true);
   FOR t IN
     WITH users AS (
       SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name,
@@ -411,15 +525,21 @@ END $f$;
 `;
 
 const eventTriggers = `
+-- Lets schema statements pass that are recorded, and finds those that are hidden in functions, blocks and event triggers: they
+-- run inside of another statement, which shows in the call stack.
 CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
-DECLARE c record;
+DECLARE permanent text; ddl text := coalesce(current_setting('lockstep.ddl', true), ''); stack text;
 BEGIN
-  IF coalesce(current_setting('lockstep.ddl', true), '') = 'on' OR coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
+  IF ddl = 'attach' OR coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
   IF TG_EVENT = 'sql_drop' THEN
-    SELECT object_identity AS identity, object_type AS kind INTO c FROM pg_event_trigger_dropped_objects()
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE schema_name = 'lockstep' OR (object_type = 'schema' AND object_name = 'lockstep')) THEN
+      RAISE EXCEPTION 'schema "lockstep" belongs to Lockstep and cannot be changed through it'
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Drop other objects one by one. To remove Lockstep: lockstep detach.';
+    END IF;
+    SELECT object_identity INTO permanent FROM pg_event_trigger_dropped_objects()
      WHERE original AND NOT is_temporary AND coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND object_identity NOT LIKE 'pg_temp%' LIMIT 1;
   ELSE
-    SELECT object_identity AS identity, object_type AS kind INTO c FROM pg_event_trigger_ddl_commands()
+    SELECT object_identity INTO permanent FROM pg_event_trigger_ddl_commands()
      WHERE coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND coalesce(object_identity, '') NOT LIKE 'pg_temp%' LIMIT 1;
   END IF;
   IF NOT FOUND THEN RETURN; END IF;
@@ -428,7 +548,9 @@ BEGIN
       USING ERRCODE = '${sqlStates.aroundLockstep}',
             HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
   END IF;
-  RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, c.identity
+  GET DIAGNOSTICS stack = PG_CONTEXT;
+  IF ddl = 'on' AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
+  RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, permanent
     USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Send the statement itself, not from inside a function; temporary tables are allowed there.';
 END $f$;
 CREATE EVENT TRIGGER lockstep_guard_ddl ON ddl_command_end EXECUTE FUNCTION lockstep.guard_ddl();

@@ -32,3 +32,11 @@ const byClass: Readonly<Record<string, Blame>> = {
 export function blameOf(sqlState: string): Blame {
   return exact[sqlState] ?? byClass[sqlState.slice(0, 2)] ?? 'client';
 }
+
+/** What the server cannot know to advise, because it does not know that Lockstep stands in front of it. */
+export function hintFor(sqlState: string): string | undefined {
+  // invalid_transaction_termination
+  return sqlState === '2D000'
+    ? 'Through Lockstep every statement runs in one transaction, committed on all members together: leave COMMIT and ROLLBACK out of procedures and DO blocks, and send them as statements.'
+    : undefined;
+}

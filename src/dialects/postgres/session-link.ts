@@ -12,6 +12,7 @@ import { deferred } from '../../base/index.ts';
 import type { Deferred } from '../../base/index.ts';
 import {
   Backend,
+  backend,
   Frontend,
   frontend,
   MessageFramer,
@@ -36,7 +37,7 @@ import type {
 import type { Spool } from '../spool.ts';
 import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
-import { blameOf } from './errors.ts';
+import { blameOf, hintFor } from './errors.ts';
 import type { OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
 import { MemoryWriteSet } from './write-set.ts';
 
@@ -555,7 +556,10 @@ export class PostgresSessionLink implements SessionLink {
       return;
     }
     this.#digest = crc32(fields.code, this.#digest);
-    this.#forward(frame);
+    const hint = hintFor(fields.code);
+    this.#forward(
+      hint === undefined || fields.hint !== undefined ? frame : backend.errorResponse({ ...fields, hint }),
+    );
   }
 
   #ready(status: number): void {

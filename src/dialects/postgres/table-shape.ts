@@ -6,6 +6,8 @@ export interface TableShape {
   readonly columns: readonly string[];
   /** Columns that an UPDATE may set: neither generated nor GENERATED ALWAYS AS IDENTITY. */
   readonly settable: readonly string[];
+  /** All columns, `undefined` for those that are computed when they are read and so are in no image. Undefined: there are none. */
+  readonly virtual: readonly (string | undefined)[] | undefined;
   /** Undefined: rows are told apart by their whole image. */
   readonly key: readonly KeyColumn[] | undefined;
 }
@@ -20,11 +22,11 @@ interface KeyColumn {
 export function shapeQuery(schema: string, table: string): string {
   const relation = `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(table)})`;
   return `
-SELECT (SELECT json_agg(json_build_object('name', attname, 'generated', attgenerated <> '', 'identity', attidentity) ORDER BY attnum)
+SELECT (SELECT json_agg(json_build_object('name', attname, 'generated', attgenerated, 'identity', attidentity) ORDER BY attnum)
           FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0 AND NOT attisdropped),
   (SELECT json_agg(json_build_object('name', a.attname, 'schema', o.nspname, 'operator', o.oprname) ORDER BY k.place)
-     FROM (SELECT i.indexrelid, i.indkey, i.indclass FROM pg_index i
-            WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+     FROM (SELECT i.indexrelid, i.indkey, i.indclass FROM pg_index i JOIN pg_class b ON b.oid = i.indexrelid
+            WHERE i.indrelid = r.oid AND b.relam = 403 AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
               AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY x(att, place) JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = x.att
                                WHERE x.place <= i.indnkeyatts AND NOT a.attnotnull)
             ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) i
@@ -38,10 +40,13 @@ FROM (SELECT ${relation} AS oid) r WHERE r.oid IS NOT NULL`;
 }
 
 export function readShape(row: readonly (string | null)[]): TableShape {
-  const columns = JSON.parse(row[0] ?? '[]') as { name: string; generated: boolean; identity: string }[];
+  const columns = JSON.parse(row[0] ?? '[]') as { name: string; generated: string; identity: string }[];
   const key = JSON.parse(row[1] ?? 'null') as { name: string; schema: string; operator: string }[] | null;
-  const real = columns.filter((column) => !column.generated);
+  const real = columns.filter((column) => column.generated === '');
   return {
+    virtual: columns.some((column) => column.generated === 'v')
+      ? columns.map((column) => (column.generated === 'v' ? undefined : column.name))
+      : undefined,
     columns: real.map((column) => column.name),
     settable: real.filter((column) => column.identity !== 'a').map((column) => column.name),
     key: key?.map((column) => ({
@@ -69,12 +74,18 @@ export function tableStatements(schema: string, table: string, shape: TableShape
       : `INSERT INTO ${name} (${list(shape.columns, quoteIdent)}) OVERRIDING SYSTEM VALUE
 SELECT ${list(shape.columns, (column) => `(u.n).${quoteIdent(column)}`)} FROM (SELECT x.n::${name} AS n FROM unnest($1::text[]) AS x(n) OFFSET 0) u`;
   if (shape.key === undefined) {
+    const columnOf = (column: string | undefined): string =>
+      column === undefined ? 'NULL' : `lockstep_row.${quoteIdent(column)}`;
+    const image =
+      shape.virtual === undefined
+        ? '(lockstep_row.*)::text'
+        : `ROW(${shape.virtual.map(columnOf).join(', ')})::${name}::text`;
     return {
       insert,
       update: undefined,
       remove: `WITH want AS (SELECT x.o, row_number() OVER (PARTITION BY x.o) AS nth FROM unnest($1::text[]) AS x(o)),
-have AS (SELECT lockstep_row.ctid AS place, lockstep_row::text AS o, row_number() OVER (PARTITION BY lockstep_row::text) AS nth
-           FROM ONLY ${name} AS lockstep_row WHERE lockstep_row::text = ANY ($1::text[]))
+have AS (SELECT lockstep_row.ctid AS place, ${image} AS o, row_number() OVER (PARTITION BY ${image}) AS nth
+           FROM ONLY ${name} AS lockstep_row WHERE ${image} = ANY ($1::text[]))
 DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid = have.place`,
     };
   }

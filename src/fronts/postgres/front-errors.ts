@@ -73,6 +73,15 @@ export function resetAllWhileWriting(): LockstepError {
   });
 }
 
+export function databaseNamed(what: string): LockstepError {
+  return new LockstepError({
+    code: 'front.database-named',
+    message: `${what} ON DATABASE cannot be carried: the members call their databases differently`,
+    hint: 'Do it on each member, around Lockstep.',
+    sqlState: '0A000',
+  });
+}
+
 export function volatileView(name: string): LockstepError {
   return new LockstepError({
     code: 'front.volatile-view',

@@ -5,40 +5,60 @@ import { call } from './requests.ts';
 import { quoteIdent } from '../../sql/index.ts';
 import type { RelationName, Statement } from '../../sql/index.ts';
 
-/** Settings that change what a schema statement means; they travel with it. */
-const context = `json_build_object(${[
+/** Settings that change what a schema statement means, or what its expressions compute; they travel with it. */
+const context = `json_strip_nulls(json_build_object(${[
   'DateStyle',
   'IntervalStyle',
   'TimeZone',
-  'standard_conforming_strings',
+  'array_nulls',
+  'bytea_output',
   'check_function_bodies',
-  'default_tablespace',
   'default_table_access_method',
+  'default_tablespace',
+  'default_text_search_config',
+  'default_toast_compression',
+  'extra_float_digits',
+  'lc_monetary',
+  'lc_numeric',
+  'lc_time',
+  'quote_all_identifiers',
+  'standard_conforming_strings',
+  'transform_null_equals',
+  'xmlbinary',
   'xmloption',
 ]
-  .map((name) => `'${name}', pg_catalog.current_setting('${name}')`)
-  .join(', ')})::text`;
+  .map((name) => `'${name}', pg_catalog.current_setting('${name}', true)`)
+  .join(', ')}))::text`;
 
 const where = `current_user::text, pg_catalog.current_setting('search_path'), ${context}`;
 
-const record = call('lockstep_record', `SELECT lockstep.record_statement(${where}, $1)`);
-/** A session with temporary objects may mean one of them: then nothing is carried. */
-const recordUnlessTemporary = call(
-  'lockstep_record_named',
-  `SELECT lockstep.record_statement(${where}, $1) WHERE NOT EXISTS (SELECT FROM unnest($2::text[]) AS t(name)
-     JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) WHERE c.relpersistence = 't')`,
+const numbersOf = (parameter: string): string =>
+  `ARRAY(SELECT pg_catalog.to_regclass(name)::oid FROM unnest(${parameter}::text[]) AS named (name))`;
+
+/** A table that is made without naming a schema goes into the first one of the path, whatever temporary table has its name. */
+const createdNumber = `pg_catalog.to_regclass(CASE WHEN $1 = '' THEN pg_catalog.quote_ident(pg_catalog.current_schema()) ELSE $1 END || '.' || $2)::oid`;
+
+const lockSchema = call('lockstep_lock_schema', 'SELECT lockstep.lock_schema()');
+const record = call(
+  'lockstep_record',
+  `SELECT lockstep.record_statement(${where}, $1, ${numbersOf('$2')}, ${numbersOf('$3')})`,
+);
+const expectStatement = call('lockstep_expect', 'SELECT lockstep.expect_statement()');
+const recordView = call(
+  'lockstep_record_view',
+  `SELECT lockstep.record_view(${where}, $1, pg_catalog.to_regclass($2)::oid)`,
+);
+const expectTable = call('lockstep_expect_table', `SELECT lockstep.expect_table(${createdNumber})`);
+const recordCreatedTable = call(
+  'lockstep_record_table',
+  `SELECT lockstep.record_created_table(${where}, ${createdNumber})`,
+);
+const recordRows = call('lockstep_rows', 'SELECT lockstep.record_rows(pg_catalog.to_regclass($1)::oid)');
+const recordRowsOfDomains = call(
+  'lockstep_rows_of_domains',
+  'SELECT lockstep.record_rows_of_domains(pg_catalog.to_regclass($1)::oid)',
 );
 const done = call('lockstep_done', 'SELECT lockstep.statement_done()');
-const recordRows = call('lockstep_rows', 'SELECT lockstep.record_rows(pg_catalog.to_regclass($1))');
-const beforeCreateAs = call(
-  'lockstep_before_as',
-  `SELECT pg_catalog.set_config('lockstep.ddl', 'on', true), pg_catalog.set_config('lockstep.existed', (pg_catalog.to_regclass($1) IS NOT NULL)::text, true)`,
-);
-const afterCreateAs = call(
-  'lockstep_after_as',
-  `SELECT lockstep.record_created_table(${where}, pg_catalog.to_regclass($1)), lockstep.record_rows(pg_catalog.to_regclass($1))
-    WHERE pg_catalog.current_setting('lockstep.existed') = 'false'`,
-);
 const sweep = call('lockstep_sweep', 'SELECT lockstep.sweep_sequences($1)');
 const sweepMoved = call('lockstep_sweep_moved', 'SELECT lockstep.sweep_moved_sequences()');
 
@@ -48,19 +68,27 @@ export interface Around {
 }
 
 /** `text` is the statement as the client sent it. */
-export function aroundSchemaStatement(statement: Statement, text: Buffer, hasTemporary: boolean): Around {
-  if (statement.kind === 'create-table-as' && statement.createdTable !== undefined) {
-    const name = regclassText(statement.createdTable);
-    return { before: [beforeCreateAs([name])], after: [afterCreateAs([name]), done([])] };
+export function aroundSchemaStatement(statement: Statement, text: Buffer): Around {
+  const { kind, createdTable, rewritesRows, targets = [], sources = [] } = statement;
+  if (kind === 'create-table-as' && createdTable !== undefined) {
+    const name = [
+      createdTable.schema === undefined ? '' : quoteIdent(createdTable.schema),
+      quoteIdent(createdTable.name),
+    ];
+    // What exists is looked up behind the lock: a statement that had it before may have made the table.
+    return { before: [lockSchema([]), expectTable(name)], after: [recordCreatedTable(name), done([])] };
   }
-  const targets = statement.targets ?? [];
-  const before =
-    hasTemporary && targets.length > 0
-      ? recordUnlessTemporary([text, `{${targets.map(arrayElement).join(',')}}`])
-      : record([text]);
-  const rows =
-    statement.rewritesRows === undefined ? [] : [recordRows([regclassText(statement.rewritesRows)])];
-  return { before: [before], after: [...rows, done([])] };
+  const [target] = targets;
+  if (statement.tag === 'CREATE VIEW' && target !== undefined) {
+    return {
+      before: [lockSchema([]), expectStatement([])],
+      after: [recordView([text, regclassText(target)]), done([])],
+    };
+  }
+  const before = [lockSchema([]), record([text, arrayOf(targets), arrayOf(sources)])];
+  if (rewritesRows === undefined) return { before, after: [done([])] };
+  const rows = statement.ifDomains ? recordRowsOfDomains : recordRows;
+  return { before, after: [rows([regclassText(rewritesRows)]), done([])] };
 }
 
 /** After statements that may have moved sequences which nobody saw. */
@@ -74,6 +102,6 @@ function regclassText({ schema, name }: RelationName): string {
   return schema === undefined ? quoteIdent(name) : `${quoteIdent(schema)}.${quoteIdent(name)}`;
 }
 
-function arrayElement(relation: RelationName): string {
-  return `"${regclassText(relation).replace(/["\\]/g, '\\$&')}"`;
+function arrayOf(relations: readonly RelationName[]): string {
+  return `{${relations.map((relation) => `"${regclassText(relation).replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }

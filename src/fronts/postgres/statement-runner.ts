@@ -11,7 +11,14 @@ import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
 import type { OwnStatement, PostgresRequest } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { backend, frontend } from '../../wire/postgres/index.ts';
-import { needsTransaction, ownSetting, refused, resetAllWhileWriting, volatileView } from './front-errors.ts';
+import {
+  databaseNamed,
+  needsTransaction,
+  ownSetting,
+  refused,
+  resetAllWhileWriting,
+  volatileView,
+} from './front-errors.ts';
 import { failingRequest, simpleRequest } from './requests.ts';
 import { afterSettingSequences, afterUnseenCode, aroundSchemaStatement } from './schema-work.ts';
 import type { StatementBook } from './statement-book.ts';
@@ -20,6 +27,8 @@ import { beginOptions } from './transaction-words.ts';
 export interface RunnerHooks {
   /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
   schemaChanged(): Promise<void>;
+  /** All members call their database the same. */
+  readonly oneDatabaseName: boolean;
   /** Done on the primary; the others do it for themselves, each in its own time. */
   maintain(sql: Buffer): void;
   /** Taken for a read before, and found out. */
@@ -44,7 +53,6 @@ export class StatementRunner {
   #implicit = false;
   #readOnly = false;
   #serializable = false;
-  #hasTemporary = false;
   #listens = false;
   /** Settings made inside the open transaction, in force for good only when it commits. */
   #settingsInTransaction: OwnStatement[] = [];
@@ -147,6 +155,8 @@ export class StatementRunner {
           throw volatileView(statement.createdTable?.name ?? '');
         return await this.#schema(statement, text);
       case 'ddl':
+        if (statement.namesDatabase && !this.#hooks.oneDatabaseName) throw databaseNamed(statement.tag);
+        return await this.#schema(statement, text);
       case 'create-table-as':
       case 'refresh-matview':
         return await this.#schema(statement, text);
@@ -181,11 +191,13 @@ export class StatementRunner {
       effect = heavier(effect, statement.kind);
       if (statement.runsCode) runsCode = true;
       if (statement.setsConfig) refuseOwnSettings(text, request);
-      if (statement.restartIdentity || statement.because?.includes('setval')) setsSequences = true;
+      if (statement.restartIdentity || statement.setsSequences) setsSequences = true;
       if (statement.copy === 'in') takesInput = true;
     }
     if (effect === 'primary-read' && asksForReadOnly(text)) return this.#tellReadOnly(request, text);
     const better = effect === 'write' ? undefined : this.#hooks.knownBetter.get(text);
+    // Something out of sight writes: a function in a view, say.
+    if (better === 'write') runsCode = true;
     return {
       request,
       effect: better ?? effect,
@@ -212,7 +224,6 @@ export class StatementRunner {
   noteEffects(statement: Statement, text: Buffer, repeatable: boolean): void {
     const session = this.#session;
     if (statement.kind === 'temp-ddl') {
-      this.#hasTemporary = true;
       session.pin('temporary objects');
     } else if (statement.sessionLock) {
       session.pin('an advisory lock');
@@ -275,7 +286,8 @@ export class StatementRunner {
     const session = this.#session;
     let outcome: 'committed' | 'rolled-back' | 'refused' = 'refused';
     try {
-      outcome = await session.commit(this.#sink);
+      if (this.#schemaChanged && !(await this.#settleDeferred())) await session.rollback();
+      else outcome = await session.commit(this.#sink);
     } finally {
       if (outcome === 'committed') {
         for (const setting of this.#settingsInTransaction) session.settings.add(setting, session.links());
@@ -288,6 +300,22 @@ export class StatementRunner {
       if (outcome === 'committed') await this.#hooks.schemaChanged();
     }
     return outcome;
+  }
+
+  /** What this transaction itself has made deferrable nobody knows of yet: it happens now, before the write set is taken. */
+  async #settleDeferred(): Promise<boolean> {
+    if (this.#session.transaction !== 'open' || !this.#session.begun) return true;
+    const answered: Buffer[] = [];
+    const sink: AnswerSink = {
+      passedOn: false,
+      write: (bytes) => answered.push(Buffer.from(bytes)) > 0,
+      drained: () => Promise.resolve(),
+      inputWanted: () => undefined,
+    };
+    const request = simpleRequest(frontend.query('SET CONSTRAINTS ALL IMMEDIATE'));
+    const { failed } = await this.#session.run({ request, effect: 'write', bytes: 0 }, sink);
+    if (failed) for (const bytes of answered) this.#sink.write(bytes);
+    return !failed;
   }
 
   async #rollbackByClient(statement: Statement): Promise<void> {
@@ -388,7 +416,6 @@ export class StatementRunner {
     }
     if (statement.discards === 'all')
       for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
-    if (statement.discards === 'all' || statement.discards === 'temp') this.#hasTemporary = false;
     return true;
   }
 
@@ -414,7 +441,7 @@ export class StatementRunner {
   // ——— schema and maintenance
 
   async #schema(statement: Statement, text: Buffer): Promise<boolean> {
-    const { before, after } = aroundSchemaStatement(statement, text, this.#hasTemporary);
+    const { before, after } = aroundSchemaStatement(statement, text);
     const own = this.#session.transaction === 'none';
     if (own) this.beginImplicit();
     this.#schemaChanged = true;

@@ -14,7 +14,9 @@ const kinds: readonly { readonly weight: number; readonly strike: Strike }[] = [
   { weight: 4, strike: (faults) => faults.crashMember() },
   { weight: 3, strike: (faults) => faults.freezeMember() },
   { weight: 4, strike: (faults) => faults.crashNode() },
-  { weight: 1, strike: (faults) => faults.replaceNode() },
+  { weight: 2, strike: (faults) => faults.replaceNode() },
+  { weight: 1, strike: (faults) => faults.crashNodeAndMember() },
+  { weight: 1, strike: (faults) => faults.crashAllMembers() },
   { weight: 2, strike: (faults) => faults.cutOff() },
   { weight: 1, strike: (faults) => faults.fillDisk() },
   { weight: 1, strike: (faults) => faults.breakStateDisk() },
@@ -74,8 +76,7 @@ export class Faults {
     }
   }
 
-  crashMember(): void {
-    const server = this.#member();
+  crashMember(server: SimServer = this.#member()): void {
     server.crash();
     this.#later(this.#random.between(5, 800), () => {
       server.restart();
@@ -96,6 +97,15 @@ export class Faults {
     // Memory only: with a member silent the members' marks prove nothing, and the start rightly waits for it.
     if (this.#random.happens(0.1) && this.#disk.kept !== undefined) this.#disk.lose();
     this.#nodes.crash();
+  }
+
+  crashNodeAndMember(): void {
+    this.crashMember();
+    this.#nodes.crash();
+  }
+
+  crashAllMembers(): void {
+    for (const server of this.#servers) this.crashMember(server);
   }
 
   replaceNode(): void {

@@ -6,7 +6,7 @@ export const flaws = {
   'loses-a-write-set': 'a replica records a commit without its changes',
   'applies-in-halves': 'a replica makes a batch visible row by row',
   'answers-from-the-past': 'a replica answers reads as it was some time ago',
-  'commits-before-handing-out': 'the primary commits first and hands the write set out afterwards',
+  'hands-out-half': 'the write set that the primary hands out lacks the last change',
   'ignores-the-term': 'members let an older node commit',
   'forgets-the-state': 'the disk confirms a state that it has not kept',
   'settles-by-guess': 'asked about a commit under way, a member says that it is absent and lets it happen',

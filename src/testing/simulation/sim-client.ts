@@ -75,6 +75,13 @@ export class SimClient {
   }
 
   async #session(): Promise<Open> {
+    // A node that was replaced still answers for a while, and its clients do not know better.
+    if (
+      this.#open?.node.machine.alive &&
+      this.#open.node !== this.#nodes.current &&
+      this.#random.happens(0.8)
+    )
+      return this.#open;
     this.#doing = 'waiting for a node';
     const node = await this.#nodes.running();
     if (this.#open?.node === node && !this.#random.happens(0.05)) return this.#open;

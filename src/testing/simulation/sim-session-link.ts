@@ -63,14 +63,9 @@ export class SimSessionLink implements SessionLink {
             : await connection.call((backend) => this.#commit(backend, options, finished));
       } else {
         outcome = await connection.call(async (backend) => {
-          const early = !world.flawed('commits-before-handing-out');
-          const finished = await this.#finish(backend, options, early);
+          const finished = await this.#finish(backend, options);
           if (finished === 'refused') return 'refused';
           const result = await this.#commit(backend, options, finished);
-          if (!early) {
-            await this.#server.work(backend, 3);
-            this.#push(options, finished);
-          }
           if (world.flawed('forgets-to-answer') && world.random.happens(0.1))
             await new Promise(() => undefined);
           return result;
@@ -86,11 +81,7 @@ export class SimSessionLink implements SessionLink {
     }
   }
 
-  async #finish(
-    backend: Backend,
-    options: CommitOptions,
-    handOut = true,
-  ): Promise<LoggedCommit | null | 'refused'> {
+  async #finish(backend: Backend, options: CommitOptions): Promise<LoggedCommit | null | 'refused'> {
     const server = this.#server;
     const { transaction } = backend;
     await server.work(backend, 0.2);
@@ -108,7 +99,12 @@ export class SimSessionLink implements SessionLink {
       server.rollback(backend);
       return 'refused';
     }
-    if (handOut) this.#push(options, record);
+    const half = this.#world.flawed('hands-out-half') ? JSON.stringify(changes.slice(0, -1)) : undefined;
+    const payload = record === null ? null : (half ?? record.payload);
+    // It leaves before the commit can be seen by anybody.
+    this.connection.push(() =>
+      options.onWriteSet(payload === null ? null : new SimWriteSet(payload, this.#handOut())),
+    );
     return record;
   }
 
@@ -126,12 +122,6 @@ export class SimSessionLink implements SessionLink {
     }
     server.commit(backend, record === null ? [] : [record], options.term);
     return 'committed';
-  }
-
-  #push(options: CommitOptions, record: LoggedCommit | null): void {
-    this.connection.push(() =>
-      options.onWriteSet(record?.payload == null ? null : new SimWriteSet(record.payload, this.#handOut())),
-    );
   }
 
   async rollback(): Promise<void> {

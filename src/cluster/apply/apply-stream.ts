@@ -128,6 +128,8 @@ export class ApplyStream {
     this.#running = true;
     while (this.#queue.length > 0 && !this.#ended) {
       await this.#options.gather?.();
+      // It may have ended meanwhile.
+      if (this.#queue.length === 0) continue;
       const batch = this.#nextBatch();
       try {
         await this.#apply(batch);

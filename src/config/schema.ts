@@ -252,13 +252,6 @@ export const configSchema = z.strictObject({
         min: 1,
         max: 43_200,
       }),
-      segments: integer({
-        text: 'Parts that the log is kept in; one is dropped at a time.',
-        unit: 'parts',
-        default: 8,
-        min: 2,
-        max: 64,
-      }),
     },
   ),
   limits: section('Bounds on what clients can make the node hold.', {

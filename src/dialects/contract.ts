@@ -99,6 +99,8 @@ export interface AnswerSink {
   drained(): Promise<void>;
   /** The member now expects data from the client (COPY FROM STDIN). */
   inputWanted(): void;
+  /** What follows says that the request has succeeded. Called only once some of the answer has been passed on. */
+  completing?(): void;
 }
 
 /** How a request ended. */

@@ -1,6 +1,7 @@
 /**
  * An answer that is kept back while it may still have to be given by somebody else: until the request is over, or until
- * it grows too large to be kept.
+ * it grows too large to be kept. Of a commit's answer the end is always kept back: many a driver takes it for the
+ * acknowledgement.
  */
 
 import type { AnswerSink } from '../../dialects/contract.ts';
@@ -8,13 +9,17 @@ import type { AnswerSink } from '../../dialects/contract.ts';
 export class HeldAnswer implements AnswerSink {
   readonly #target: AnswerSink;
   readonly #limitBytes: number;
+  readonly #keepsEnd: boolean;
   #kept: Buffer[] = [];
   #bytes = 0;
   #passedOn = false;
+  #ending = false;
 
-  constructor(target: AnswerSink, limitBytes: number) {
+  /** `keepsEnd`: until `release`, however long the answer is. */
+  constructor(target: AnswerSink, limitBytes: number, options: { keepsEnd: boolean } = { keepsEnd: false }) {
     this.#target = target;
     this.#limitBytes = limitBytes;
+    this.#keepsEnd = options.keepsEnd;
   }
 
   get passedOn(): boolean {
@@ -22,10 +27,10 @@ export class HeldAnswer implements AnswerSink {
   }
 
   write(bytes: Buffer): boolean {
-    if (this.#passedOn) return this.#target.write(bytes);
+    if (this.#passedOn && !this.#ending) return this.#target.write(bytes);
     this.#kept.push(bytes);
     this.#bytes += bytes.length;
-    return this.#bytes > this.#limitBytes ? this.release() : true;
+    return this.#bytes > this.#limitBytes && !this.#ending ? this.release() : true;
   }
 
   drained(): Promise<void> {
@@ -37,9 +42,15 @@ export class HeldAnswer implements AnswerSink {
     this.#target.inputWanted();
   }
 
+  completing(): void {
+    if (this.#keepsEnd) this.#ending = true;
+    else if (this.#passedOn) this.#target.completing?.();
+  }
+
   /** From here on everything goes straight through. */
   release(): boolean {
     this.#passedOn = true;
+    this.#ending = false;
     const kept = this.#kept;
     this.#kept = [];
     let ready = true;

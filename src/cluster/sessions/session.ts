@@ -255,7 +255,9 @@ export class Session implements MemberUser {
     if (link === undefined) return;
     this.#links.delete(memberId);
     link.close();
-    if (memberId === this.#cluster.primary.id) this.#stateLost();
+    if (memberId !== this.#cluster.primary.id) return;
+    this.#stateLost();
+    this.#hooks.primaryLost();
   }
 
   /** What pinned the session to the primary is gone. */
@@ -327,7 +329,7 @@ export class Session implements MemberUser {
   /** A transaction of one request: answered only when it is on every active member. */
   async #autocommit(work: Work, sink: AnswerSink): Promise<Answer> {
     for (;;) {
-      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, { keepsEnd: true });
       this.begin(this.#hooks.autocommit());
       const transaction = this.#transaction as Transaction;
       try {

@@ -163,6 +163,7 @@ export class PostgresSessionLink implements SessionLink {
       this.#prelude((options.begin as OwnStatement).sql, out);
     }
     for (const message of messages) {
+      if (protocol === 'simple') this.#prepared.delete('');
       if (message.kind === 'plain') out.push(message.frame);
       else if (message.kind === 'uses') {
         if (protocol === 'simple') this.#needAhead(message.statement, out);
@@ -237,6 +238,7 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#lost !== undefined) throw this.#lost;
     const done = deferred<string | undefined>();
     this.#begin({ kind: 'own', done, value: undefined });
+    this.#prepared.delete('');
     this.#write([frontend.query(sql)]);
     return done.promise;
   }
@@ -302,6 +304,8 @@ export class PostgresSessionLink implements SessionLink {
 
   #prelude(sql: string | Buffer, out: Buffer[]): void {
     out.push(frontend.query(sql));
+    // A simple query takes the unnamed statement away.
+    this.#prepared.delete('');
     this.#phases.push({ kind: 'prelude', error: undefined });
   }
 
@@ -487,6 +491,10 @@ export class PostgresSessionLink implements SessionLink {
         this.#digest = crc32(frame, this.#digest);
         const rows = /(\d+)$/.exec(readCommandTag(frame))?.[1];
         if (rows !== undefined) this.#rows += Number(rows);
+        if (phase.sink.passedOn && phase.sink.completing !== undefined) {
+          this.#flush();
+          phase.sink.completing();
+        }
         break;
       }
       case Backend.RowDescription:

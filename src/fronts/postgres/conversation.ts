@@ -5,6 +5,7 @@
 
 import type { Socket } from 'node:net';
 import { LockstepError } from '../../base/index.ts';
+import { nobody } from '../../cluster/index.ts';
 import type { Session, Work } from '../../cluster/index.ts';
 import type { MemberError } from '../../dialects/contract.ts';
 import type { PreparedStatement, RequestMessage } from '../../dialects/postgres/index.ts';
@@ -102,6 +103,8 @@ export class Conversation {
   #syncSwallowed = false;
   /** The Sync that ended a copy which had failed is still to be answered. */
   #syncOwed = false;
+  /** The connection on which this session listened is gone. */
+  #deaf = false;
   #stream: ByteQueue | undefined;
   #ended = false;
   #onEnd: (() => void) | undefined;
@@ -128,11 +131,21 @@ export class Conversation {
     if (!this.#ended) this.#sink.write(message);
   }
 
-  /** The primary's connection broke while nothing ran. */
+  /** The session has no connection to a primary any more, perhaps in the middle of something. */
   primaryLost(): void {
     if (!this.#runner.listens || this.#ended) return;
-    // Whoever listens is not going to say anything, so the connection must come back by itself.
-    this.#session.open().catch((error: unknown) => this.end(asClientError(error)));
+    if (this.#framer.halted) this.#deaf = true;
+    else this.#listenAgain();
+  }
+
+  /** Whoever listens is not going to say anything, so the connection comes back by itself, and LISTEN with it. */
+  #listenAgain(): void {
+    this.#deaf = false;
+    if (this.#session.transaction !== 'none') return;
+    const nothing: Work = { request: simpleRequest(frontend.query('')), effect: 'primary-read', bytes: 0 };
+    this.#take(async () => {
+      await this.#session.run(nothing, nobody).catch((error: unknown) => this.end(asClientError(error)));
+    });
   }
 
   /** Ends the conversation with a last word. */
@@ -233,6 +246,10 @@ export class Conversation {
       this.#syncOwed = false;
       this.#take(() => this.#sync());
       return;
+    }
+    if (this.#deaf) {
+      this.#listenAgain();
+      if (this.#framer.halted) return;
     }
     this.#deliver(() => this.#framer.resume(this.#framerSink));
     if (!this.#framer.halted) this.#socket.resume();
@@ -443,6 +460,7 @@ export class Conversation {
     try {
       if (this.#batch.length > 0) await this.#runBatch('flush');
       if (this.#skipping) return;
+      this.#book.removeStatement('');
       const statements = this.#classify(text);
       const [only] = statements;
       if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);

@@ -290,7 +290,8 @@ export class StatementRunner {
       else outcome = await session.commit(this.#sink);
     } finally {
       if (outcome === 'committed') {
-        for (const setting of this.#settingsInTransaction) session.settings.add(setting, session.links());
+        for (const setting of this.#settingsInTransaction)
+          session.settings.add(setting, session.runningLinks());
       }
       this.#settingsInTransaction = [];
       this.#book.endTransaction();

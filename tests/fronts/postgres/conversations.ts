@@ -188,6 +188,17 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       'SELECT 1',
       [bind({ values: [] }), execute(), sync],
     ],
+    'the unnamed statement waits for its values': [
+      {
+        send: [parse({ query: 'INSERT INTO t VALUES ($1, $2) RETURNING id' }), describe('statement'), flush],
+        until: 'T',
+      },
+      [bind({ values: ['1', 'a'] }), execute(), sync],
+      [bind({ values: ['1', 'again'] }), execute(), sync],
+      [bind({ values: ['2', 'b'] }), execute(), sync],
+      'SELECT 1',
+      [bind({ values: ['3', 'c'] }), execute(), sync],
+    ],
     'a failed Parse leaves nothing': [
       [parse({ name: 'bad', query: 'SELECT nothing_there' }), sync],
       [bind({ statement: 'bad', values: [] }), sync],

@@ -595,7 +595,8 @@ export class Cluster {
   }
 
   async #emptySegment(slot: number): Promise<void> {
-    await Promise.all(this.membership.active.map((id) => this.#member(id).dropSegment(slot)));
+    const upToCsn = this.order.lastOpened;
+    await Promise.all(this.membership.active.map((id) => this.#member(id).dropSegment(slot, upToCsn)));
   }
 
   /** The second witness of who is active. The state file is the first, so a mark that fails stops nothing. */

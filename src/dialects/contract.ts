@@ -194,8 +194,11 @@ export interface Member {
   /** Whether `csn` is committed here, once nobody can commit it any more. */
   settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'>;
   readonly log: MemberLog;
-  /** Empties a segment of the commit log. */
-  dropSegment(slot: number): Promise<void>;
+  /**
+   * Empties a segment of the commit log, unless it holds a record above `upToCsn`: a call that was given up may still be
+   * carried out when the segment is in use again.
+   */
+  dropSegment(slot: number, upToCsn: number): Promise<void>;
   /** Lets go of the connection that is kept for probes, and of a probe under way. */
   close(): void;
 }

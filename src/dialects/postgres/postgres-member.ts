@@ -295,9 +295,15 @@ export class PostgresMember implements Member {
     });
   }
 
-  async dropSegment(slot: number): Promise<void> {
+  async dropSegment(slot: number, upToCsn: number): Promise<void> {
+    const part = slot % logSegments;
     await this.#ask((connection) =>
-      connection.query(`SET lock_timeout = 1000; TRUNCATE lockstep.log_${slot % logSegments}`),
+      connection.query(`SET lock_timeout = 1000; DO $$ BEGIN
+        LOCK TABLE lockstep.log_${part} IN ACCESS EXCLUSIVE MODE;
+        IF NOT EXISTS (SELECT FROM lockstep.log_${part} WHERE slot = ${part} AND csn > ${upToCsn}) THEN
+          TRUNCATE lockstep.log_${part};
+        END IF;
+      END $$`),
     );
   }
 

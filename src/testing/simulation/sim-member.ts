@@ -29,6 +29,7 @@ export class SimMember implements Member {
   readonly #machine: Machine;
   readonly #server: SimServer;
   readonly #ledger: WriteSetLedger;
+  #applies: Backend | undefined;
 
   constructor(world: World, machine: Machine, server: SimServer, ledger: WriteSetLedger) {
     this.id = server.id;
@@ -89,6 +90,14 @@ export class SimMember implements Member {
 
   async openApply(term: number): Promise<ApplyLink> {
     const connection = await Connection.open(this.#world, this.#machine, this.#server);
+    const before = this.#applies;
+    this.#applies = connection.backend;
+    // The one before may still be at work on what its other end has given up.
+    if (before !== undefined)
+      await connection.call(async (backend) => {
+        await this.#server.work(backend, 0.1);
+        this.#server.end(before);
+      });
     return new SimApplyLink(this.#world, connection, term);
   }
 
@@ -107,10 +116,11 @@ export class SimMember implements Member {
     });
   }
 
-  dropSegment(slot: number): Promise<void> {
+  dropSegment(slot: number, upToCsn: number): Promise<void> {
     return this.#ask(() => {
-      for (const record of this.#server.log.values())
-        if (record.slot === slot) this.#server.log.delete(record.csn);
+      const segment = [...this.#server.log.values()].filter((record) => record.slot === slot);
+      if (segment.some(({ csn }) => csn > upToCsn)) return;
+      for (const { csn } of segment) this.#server.log.delete(csn);
     });
   }
 

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { withServers } from '../../support/index.ts';
+import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
+
+const fixture = withServers(1);
+
+describe('log: a segment is emptied', () => {
+  test('only when nothing newer than its reader knew of has been written there', async () => {
+    const [server] = fixture.servers;
+    if (server === undefined) throw new Error('there is a server');
+    const member = new PostgresMember(
+      {
+        id: 'a',
+        address: {
+          memberId: 'a',
+          host: '127.0.0.1',
+          port: server.port,
+          tls: { mode: 'disable' },
+          connectMs: 5000,
+        },
+        database: server.database,
+        user: server.user,
+        password: undefined,
+        maxMessageBytes: 1 << 20,
+      },
+      { catalog: new PostgresCatalog(), spool: () => expect.fail('nothing is large'), primaryId: () => 'a' },
+    );
+    await member.enroll({ clusterId: 'c', version: 1, active: ['a'], baseCsn: 0 });
+    const records = async (): Promise<readonly number[]> => (await member.log.list(0)).map(({ csn }) => csn);
+    await server.query(
+      `INSERT INTO lockstep.log VALUES (1, 5, 1, 1, 'x'), (1, 6, 1, 1, 'x'), (2, 7, 1, 1, 'x')`,
+    );
+
+    // Given up when 4 was the last, and carried out only now.
+    await member.dropSegment(1, 4);
+    expect(await records()).toEqual([5, 6, 7]);
+    await member.dropSegment(1, 5);
+    expect(await records()).toEqual([5, 6, 7]);
+    await member.dropSegment(1, 7);
+    expect(await records()).toEqual([7]);
+  });
+});

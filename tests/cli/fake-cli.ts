@@ -18,7 +18,14 @@ export class FakeCli {
   readonly #env: Readonly<Record<string, string>>;
 
   constructor(program: Partial<Program> = {}, env: Readonly<Record<string, string>> = {}) {
-    this.#program = { serve: unused, check: unused, detach: unused, removeMember: unused, demo: unused, ...program };
+    this.#program = {
+      serve: unused,
+      check: unused,
+      detach: unused,
+      removeMember: unused,
+      demo: unused,
+      ...program,
+    };
     this.#env = env;
   }
 

@@ -530,8 +530,11 @@ export class Cluster {
     this.gate.close();
     try {
       const until = clock.monotonicMs() + this.settings.switchMs;
-      while (clock.monotonicMs() < until && [...this.#users].some((user) => user.inTransaction))
+      while (clock.monotonicMs() < until && [...this.#users].some((user) => user.inTransaction)) {
+        // A pause does not wait once the node stops, and nothing would ever end this loop.
+        if (this.#stopped.signal.aborted) throw busy();
         await pause(clock, 5, this.#stopped.signal);
+      }
       for (const user of this.#users) user.abandon(this.#primaryId);
       await this.#settled(() => this.order.undecided);
       // Nothing can be added: nobody has a link to the primary, and nobody gets one.

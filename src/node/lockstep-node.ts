@@ -53,6 +53,8 @@ export class LockstepNode implements Operations {
   readonly #closers: (() => Promise<void>)[] = [];
   readonly #startedMs = systemClock.monotonicMs();
   readonly #versions = new Map<string, string>();
+  #loading: Promise<void> | undefined;
+  #loadingNext: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #end!: (error?: Error) => void;
 
@@ -271,8 +273,21 @@ export class LockstepNode implements Operations {
     }
   }
 
+  /** Resolves when the schema as it is now is known. Those who ask while it is being read share the next reading. */
+  #loadCatalog(): Promise<void> {
+    if (this.#loading === undefined) {
+      this.#loading = this.#loadCatalogOnce().finally(() => (this.#loading = undefined));
+      return this.#loading;
+    }
+    this.#loadingNext ??= this.#loading.then(() => {
+      this.#loadingNext = undefined;
+      return this.#loadCatalog();
+    });
+    return this.#loadingNext;
+  }
+
   /** What statements mean depends on the schema; what columns belong to, on each member's own numbers. */
-  async #loadCatalog(): Promise<void> {
+  async #loadCatalogOnce(): Promise<void> {
     const { catalog, members } = this.#built;
     const primaryId = this.#cluster.primary.id;
     await Promise.all(

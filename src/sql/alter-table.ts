@@ -108,7 +108,7 @@ function commandRefusal(command: Ast): Refusal | undefined {
 }
 
 function isControlName(name: unknown): boolean {
-  return text(name)?.startsWith(CONTROL_SCHEMA) ?? false;
+  return text(name)?.replace(/^!/, '').startsWith(CONTROL_SCHEMA) ?? false;
 }
 
 function lastName(value: unknown): string {

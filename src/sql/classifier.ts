@@ -8,7 +8,7 @@ import { Lexer } from './lexer.ts';
 import { draftOversized } from './oversized.ts';
 import { loadSqlParser, parseStatements } from './parse.ts';
 import type { ParseFailure } from './parse.ts';
-import { refusals } from './refusals.ts';
+import { refusals, refuse } from './refusals.ts';
 import { skipBlanks, trimEnd } from './scan.ts';
 import { maskBackslashStrings, maskTrailBytes } from './server-reading.ts';
 import type { TrailBytes } from './server-reading.ts';
@@ -30,6 +30,18 @@ export interface ClassifierLimits {
 /** Longer texts whose literals matter (DDL, scripts) hardly ever come twice. */
 const EXACT_KEY_BYTES_MAX = 2048;
 const DEFAULT_READING: SessionReading = {};
+const SCHEMA_KINDS: ReadonlySet<string> = new Set([
+  'ddl',
+  'create-table-as',
+  'create-matview',
+  'refresh-matview',
+]);
+
+interface Reading {
+  readonly standardStrings: boolean;
+  /** Bytes were blotted out that may be part of names. */
+  readonly masked: boolean;
+}
 
 export class Classifier {
   readonly #parseBytesMax: number;
@@ -62,22 +74,26 @@ export class Classifier {
   classify(sql: Buffer, catalog: FunctionCatalog, reading = DEFAULT_READING): readonly Statement[] {
     if (catalog !== this.#catalog || catalog.version !== this.#catalogVersion) this.#forget(catalog);
     const readable = reading.trailBytes === undefined ? sql : maskTrailBytes(sql, reading.trailBytes);
-    const standardStrings = reading.standardConformingStrings !== false;
+    const how: Reading = {
+      standardStrings: reading.standardConformingStrings !== false,
+      masked: readable !== sql && !readable.equals(sql),
+    };
+    const prefix = `${how.standardStrings ? 's' : '\\'}${how.masked ? 'm' : ''} `;
     const lexer = this.#lexer;
-    if (lexer.read(readable, standardStrings)) {
-      const key = lexer.key;
+    if (lexer.read(readable, how.standardStrings)) {
+      const key = how.masked ? prefix + lexer.key : lexer.key;
       const known = this.#queries.get(key);
       if (known !== undefined) return placed(known, lexer.start, lexer.end);
-      const statements = this.#judge(readable, catalog, standardStrings);
+      const statements = this.#judge(readable, catalog, how);
       // Whether a text parses does depend on its literals.
       if (statements[0]?.kind !== 'unparsable') this.#queries.set(key, statements);
       return statements;
     }
-    if (readable.length > EXACT_KEY_BYTES_MAX) return this.#judge(readable, catalog, standardStrings);
-    const key = (standardStrings ? 's' : '\\') + readable.toString('latin1');
+    if (readable.length > EXACT_KEY_BYTES_MAX) return this.#judge(readable, catalog, how);
+    const key = prefix + readable.toString('latin1');
     const known = this.#exact.get(key);
     if (known !== undefined) return known;
-    const statements = this.#judge(readable, catalog, standardStrings);
+    const statements = this.#judge(readable, catalog, how);
     this.#exact.set(key, statements);
     return statements;
   }
@@ -89,7 +105,7 @@ export class Classifier {
     this.#catalogVersion = catalog.version;
   }
 
-  #judge(sql: Buffer, catalog: FunctionCatalog, standardStrings: boolean): readonly Statement[] {
+  #judge(sql: Buffer, catalog: FunctionCatalog, { standardStrings, masked }: Reading): readonly Statement[] {
     if (sql.length > this.#parseBytesMax) {
       return [whole(sql, draftOversized(sql, { standardStrings, totalBytes: sql.length }))];
     }
@@ -97,11 +113,15 @@ export class Classifier {
     if ('failure' in parsed) return [whole(sql, draftFailure(sql, parsed, standardStrings))];
     if (parsed.length === 0) return [whole(sql, { kind: 'empty', tag: '' })];
     try {
-      return parsed.map(({ start, end, node, body }) => ({
-        start,
-        end,
-        ...draftStatement(node, body, catalog),
-      }));
+      return parsed.map(({ start, end, node, body, bytewise }) => {
+        const draft = draftStatement(node, body, catalog);
+        if (!bytewise || !namesBeyondAscii(draft)) return { start, end, ...draft };
+        return {
+          start,
+          end,
+          ...(masked ? refuse(draft.tag, refusals.maskedNames) : { ...draft, bytewise: true }),
+        };
+      });
     } catch (error) {
       // A tree too deep for our stack; the parser's own limit is usually met first.
       if (error instanceof RangeError) {
@@ -110,6 +130,14 @@ export class Classifier {
       throw error;
     }
   }
+}
+
+/** Of schema statements, whose names are sent to the server once more. */
+function namesBeyondAscii(draft: Draft): boolean {
+  const { kind, createdTable, createdView, rewritesRows, targets = [], sources = [] } = draft;
+  if (!SCHEMA_KINDS.has(kind)) return false;
+  const named = [createdTable, createdView, rewritesRows, ...targets, ...sources];
+  return named.some((relation) => /[^\0-\x7f]/.test(`${relation?.schema ?? ''}${relation?.name ?? ''}`));
 }
 
 function draftFailure(sql: Buffer, failure: ParseFailure, standardStrings: boolean): Draft {

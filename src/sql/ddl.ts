@@ -42,6 +42,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     tag,
     because: 'it changes the schema',
     ...creates,
+    ...(node === 'ViewStmt' && { createdView: relationName(asNode(body.view)) }),
     ...(targets.length > 0 && { targets }),
     ...(sources.length > 0 && { sources }),
     ...(rewritten && { rewritesRows: relationName(asNode(body.relation)) }),

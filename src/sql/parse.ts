@@ -15,6 +15,8 @@ export interface ParsedStatement {
   /** The grammar's name of the statement, `SelectStmt`, and its content. */
   readonly node: string;
   readonly body: Ast;
+  /** Its strings hold one character for each byte of the text, which is not UTF-8. */
+  readonly bytewise: boolean;
 }
 
 export interface ParseFailure {
@@ -52,7 +54,7 @@ export function parseStatements(sql: Buffer): readonly ParsedStatement[] | Parse
     const to = length === undefined ? sql.length : offsets((number(raw.stmt_location) ?? 0) + length);
     const start = skipBlanks(sql, from, to);
     const [node, body] = unwrap(raw.stmt);
-    statements.push({ start, end: trimEnd(sql, start, to), node, body });
+    statements.push({ start, end: trimEnd(sql, start, to), node, body, bytewise: !utf8 });
   }
   return statements;
 }

@@ -60,6 +60,10 @@ export const refusals = {
     'a partition bound that is computed would be another one on each member',
     'Write the value out.',
   ),
+  maskedNames: refusal(
+    'names beyond ASCII in schema statements are not supported in this client encoding',
+    "Send the statement after SET client_encoding = 'UTF8'.",
+  ),
   controlSchema: refusal(
     'schema "lockstep" belongs to Lockstep and cannot be changed through it',
     'It may be read.',

@@ -99,6 +99,7 @@ export interface Statement {
 
   /** By CREATE TABLE, CREATE TABLE AS, SELECT INTO and CREATE MATERIALIZED VIEW. */
   readonly createdTable?: RelationName;
+  readonly createdView?: RelationName;
   readonly ifNotExists?: true;
   readonly withNoData?: true;
   /** The defining query visibly computes something that differs from member to member. */
@@ -109,6 +110,8 @@ export interface Statement {
   readonly rewritesRows?: RelationName;
   /** It does so only where a domain has a default. */
   readonly ifDomains?: true;
+  /** The names here hold one character for each byte of the client's text, which is not UTF-8. */
+  readonly bytewise?: true;
   /** Existing relations that the command is about, where it says so: whether they are temporary only the primary knows. */
   readonly targets?: readonly RelationName[];
   /** Existing relations whose structure the command copies. */

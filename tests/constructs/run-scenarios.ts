@@ -18,7 +18,7 @@ export interface ConstructsFixture {
   readonly servers: ServersFixture['servers'];
   readonly node: NodeFixture;
   /** Waits until no member differs from another. */
-  rest(): Promise<void>;
+  rest(timeoutMs?: number): Promise<void>;
 }
 
 export function testScenarios(room: string, scenarios: readonly Scenario[]): void {
@@ -37,7 +37,7 @@ export function testScenarios(room: string, scenarios: readonly Scenario[]): voi
     });
 
     for (const [index, scenario] of scenarios.entries()) {
-      test(scenario.name, async (context) => {
+      test(scenario.name, { timeout: 90_000 }, async (context) => {
         const version = fixture.servers[0]?.binaries.major ?? 0;
         if (version < (scenario.sinceVersion ?? 0)) context.skip(`needs version ${scenario.sinceVersion}`);
         for (const way of scenario.ways ?? ways) {
@@ -63,7 +63,7 @@ async function play(scenario: Scenario, { way, schema, pgs, open, fixture }: Sta
   const admin = await open();
   await admin.query(`CREATE SCHEMA "${schema}"`);
   await Promise.all([admin, ...pgs].map((pg) => pg.query(`SET search_path = "${schema}", public`)));
-  if (scenario.setup !== undefined) await admin.query(scenario.setup);
+  if (scenario.setup !== undefined) await admin.query(scenario.setup.replaceAll(':schema', schema));
   const before = await contentOf(fixture, schema);
 
   const clients = pgs
@@ -71,7 +71,7 @@ async function play(scenario: Scenario, { way, schema, pgs, open, fixture }: Sta
     .map((pg, place) => new ConstructClient({ place, way, schema, pg, open }));
   await Promise.all(clients.map(async (client) => await scenario.step?.(client)));
   await scenario.together?.(clients);
-  if (scenario.finish !== undefined) await admin.query(scenario.finish);
+  if (scenario.finish !== undefined) await admin.query(scenario.finish.replaceAll(':schema', schema));
 
   await fixture.rest();
   const after = await contentOf(fixture, schema);
@@ -103,7 +103,14 @@ export function withConstructs(): ConstructsFixture {
   beforeAll(async () => {
     await Promise.all(servers.servers.map((server) => server.query(roles)));
   });
-  const node = withNode(servers, { config: { users: [{ name: 'other', password: 'other' }] } });
+  const node = withNode(servers, {
+    config: {
+      users: [{ name: 'other', password: 'other' }],
+      // What is proven here is what members hold, not how fast a busy machine is.
+      deadlines: { commitMs: 30_000 },
+      probe: { timeoutMs: 20_000 },
+    },
+  });
   const watchers = new Map<string, PlainClient>();
 
   beforeAll(async () => {
@@ -119,7 +126,7 @@ export function withConstructs(): ConstructsFixture {
       return servers.servers;
     },
     node,
-    rest: async () => {
+    rest: async (timeoutMs = restMs) => {
       const status = await node.node.status();
       const out = status.members.filter((member) => !member.active);
       expect(out.map(({ id, reason }) => `${id}: ${reason}`)).toEqual([]);
@@ -133,7 +140,7 @@ export function withConstructs(): ConstructsFixture {
           report = describeDifferences(await compareMembers(Object.fromEntries(asks)));
           return report === '';
         },
-        { what: 'equal members', timeoutMs: restMs },
+        { what: 'equal members', timeoutMs },
       ).catch((error: unknown) => {
         throw report === '' ? error : new Error(`the members differ:\n${report}`);
       });

@@ -5,7 +5,7 @@ import type { ConstructClient } from './construct-client.ts';
 
 export interface Scenario {
   readonly name: string;
-  /** Statements, run once through the node before the clients begin, in a schema of their own. */
+  /** Statements, run once through the node before the clients begin, in a schema of their own, `:schema`. */
   readonly setup?: string;
   /** What each of the clients does, all of them at once. */
   readonly step?: (client: ConstructClient) => Promise<unknown>;

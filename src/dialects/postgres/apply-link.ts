@@ -187,7 +187,7 @@ export class PostgresApplyLink implements ApplyLink {
         await this.#truncate(tables);
       } else if (change.op === 'E') {
         await this.#send(pipeline);
-        await this.#connection.query(`DELETE FROM ONLY ${nameOf(change)}`);
+        await this.#query(`DELETE FROM ONLY ${nameOf(change)}`);
       } else {
         await this.#send(pipeline);
         await this.#runStatement(change);
@@ -200,12 +200,12 @@ export class PostgresApplyLink implements ApplyLink {
     await this.#connection.query('SAVEPOINT lockstep_truncate');
     try {
       const names = tables.map(nameOf).join(', ONLY ');
-      await this.#exclusively(this.#connection.query(`TRUNCATE ONLY ${names}`));
+      await this.#exclusively(this.#query(`TRUNCATE ONLY ${names}`));
     } catch (error) {
       // Rows that triggers wrote stand between tables that refer to each other: emptied one by one, the server refuses TRUNCATE.
       if (!(error instanceof MemberError) || error.sqlState !== '0A000') throw error;
       await this.#connection.query('ROLLBACK TO lockstep_truncate');
-      for (const table of tables) await this.#connection.query(`DELETE FROM ONLY ${nameOf(table)}`);
+      for (const table of tables) await this.#query(`DELETE FROM ONLY ${nameOf(table)}`);
     }
     await this.#connection.query('RELEASE lockstep_truncate');
   }
@@ -213,7 +213,7 @@ export class PostgresApplyLink implements ApplyLink {
   /** A schema statement, with the role, search path and settings it had on the primary. */
   async #runStatement(change: Change): Promise<void> {
     this.#statementCount += 1;
-    const settings = JSON.parse(change.old?.toString('utf8') ?? '{}') as Record<string, string>;
+    const settings = JSON.parse(change.old?.toString('latin1') ?? '{}') as Record<string, string>;
     // Settings that only the primary's version has mean nothing here.
     const names = await this.#connection.rows(
       `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE current_setting(name, true) IS NOT NULL`,
@@ -221,14 +221,14 @@ export class PostgresApplyLink implements ApplyLink {
     const known = names.map(([name]) => name ?? '');
     const context = [
       ...known.map((name) => [name, settings[name] ?? ''] as const),
-      ['search_path', change.table.toString('utf8')] as const,
+      ['search_path', change.table.toString('latin1')] as const,
     ].map(([name, value]) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`);
     const restore = [...known, ...Object.keys(pinnedSettings)].map(
       (name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`,
     );
     const statement = change.new ?? Buffer.alloc(0);
-    await this.#connection.query(
-      `SAVEPOINT lockstep_statement; SET LOCAL ROLE ${quoteIdent(change.schema.toString('utf8'))}; SELECT ${context.join(', ')}`,
+    await this.#query(
+      `SAVEPOINT lockstep_statement; SET LOCAL ROLE ${quoteIdent(change.schema.toString('latin1'))}; SELECT ${context.join(', ')}`,
     );
     try {
       await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
@@ -259,6 +259,11 @@ export class PostgresApplyLink implements ApplyLink {
     } finally {
       clearInterval(timer);
     }
+  }
+
+  /** Statements are written as the names in write sets are: one character for each byte in the encoding of the database. */
+  #query(sql: string): ReturnType<InternalConnection['query']> {
+    return this.#connection.query(Buffer.from(sql, 'latin1'));
   }
 
   #begin(): Pipeline {
@@ -306,19 +311,20 @@ export class PostgresApplyLink implements ApplyLink {
       ),
     );
     this.#execute(pipeline, name, sql, values, {
-      table: `${table.schema}.${table.table}`,
+      table: shown(table),
       rows: changes.length,
     });
   }
 
   async #prepareTable(table: TablePlan, pipeline: Pipeline): Promise<PreparedTable> {
     await this.#send(pipeline);
-    const [row] = await this.#connection.rows(shapeQuery(table.schema, table.table));
+    const { rows } = await this.#query(shapeQuery(table.schema, table.table));
+    const row = rows[0]?.map((value) => value?.toString('latin1') ?? null);
     if (row === undefined) {
       throw new MemberError(
         this.#memberId,
         'unfit',
-        `member ${this.#memberId} has no table ${table.schema}.${table.table}`,
+        `member ${this.#memberId} has no table ${shown(table)}`,
         sqlStates.diverged,
       );
     }
@@ -395,7 +401,7 @@ export class PostgresApplyLink implements ApplyLink {
   ): void {
     if (!this.#prepared.has(statement)) {
       this.#prepared.add(statement);
-      pipeline.messages.push(frontend.parse({ name: statement, query: sql }));
+      pipeline.messages.push(frontend.parse({ name: statement, query: Buffer.from(sql, 'latin1') }));
     }
     pipeline.messages.push(frontend.bind({ statement, values, formats: [format] }), frontend.execute());
     pipeline.expected.push(expectation);
@@ -426,6 +432,11 @@ function keyOf(table: TablePlan): string {
   return `${table.schema}\0${table.table}`;
 }
 
+/** For people. */
+function shown(table: TablePlan): string {
+  return Buffer.from(`${table.schema}.${table.table}`, 'latin1').toString('utf8');
+}
+
 function nameOf(change: Change): string {
-  return `${quoteIdent(change.schema.toString('utf8'))}.${quoteIdent(change.table.toString('utf8'))}`;
+  return `${quoteIdent(change.schema.toString('latin1'))}.${quoteIdent(change.table.toString('latin1'))}`;
 }

@@ -287,7 +287,10 @@ BEGIN
     RAISE EXCEPTION 'temporary and other objects in one statement cannot be carried to the other members'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a statement of its own for the temporary ones.';
   END IF;
-  IF temporary > 0 THEN RETURN; END IF;
+  IF temporary > 0 THEN
+    PERFORM set_config('lockstep.ddl', 'temporary', true);
+    RETURN;
+  END IF;
   IF EXISTS (SELECT FROM pg_class WHERE oid = ANY (sources) AND relpersistence = 't') THEN
     RAISE EXCEPTION 'a table made like a temporary one cannot be carried to the other members'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use CREATE TABLE ... AS ... WITH NO DATA, or write the columns out.';
@@ -295,11 +298,21 @@ BEGIN
   PERFORM lockstep.expect_statement(), lockstep.record_text(role_name, path, settings, statement);
 END $f$;
 
--- After CREATE VIEW: a view of something temporary is temporary itself. It runs no code, so nothing can have come before it.
-CREATE FUNCTION lockstep.record_view(role_name text, path text, settings text, statement text, relation oid) RETURNS void
+-- Around CREATE VIEW: a view of something temporary turns out to be temporary itself. It runs no code, so nothing can have come
+-- before it. temporary: the session's own view of that name.
+CREATE FUNCTION lockstep.expect_view(temporary oid) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  IF EXISTS (SELECT FROM pg_class WHERE oid = temporary AND relkind = 'v') THEN
+    RAISE EXCEPTION 'a temporary view of this name hides what the statement is about'
+      USING ERRCODE = 'feature_not_supported', HINT = 'Write the schema in front of the name, or drop the temporary view first.';
+  END IF;
+  PERFORM lockstep.expect_statement();
+END $f$;
+
+CREATE FUNCTION lockstep.record_view(role_name text, path text, settings text, statement text, temporary oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
 BEGIN
-  IF EXISTS (SELECT FROM pg_class WHERE oid = relation AND relpersistence <> 't') THEN
+  IF NOT EXISTS (SELECT FROM pg_class WHERE oid = temporary AND relkind = 'v') THEN
     PERFORM lockstep.record_text(role_name, path, settings, statement);
   END IF;
 END $f$;
@@ -549,8 +562,9 @@ BEGIN
             HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
   END IF;
   GET DIAGNOSTICS stack = PG_CONTEXT;
-  IF ddl = 'on' AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
-  RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, permanent
+  -- GRANT does not say on what.
+  IF (ddl = 'on' OR (ddl = 'temporary' AND permanent IS NULL)) AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
+  RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, coalesce(permanent, 'an object')
     USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Send the statement itself, not from inside a function; temporary tables are allowed there.';
 END $f$;
 CREATE EVENT TRIGGER lockstep_guard_ddl ON ddl_command_end EXECUTE FUNCTION lockstep.guard_ddl();

@@ -14,6 +14,7 @@ export interface RowChange {
   new: Buffer | null;
 }
 
+/** Names hold one character for each byte, whatever the encoding of the database. */
 export interface TablePlan {
   readonly schema: string;
   readonly table: string;
@@ -88,8 +89,8 @@ export class RowPlan {
     let state = this.#tables.get(key);
     if (state === undefined) {
       state = {
-        schema: change.schema.toString('utf8'),
-        table: change.table.toString('utf8'),
+        schema: change.schema.toString('latin1'),
+        table: change.table.toString('latin1'),
         all: [],
         byNew: new Map(),
         byOld: new Map(),

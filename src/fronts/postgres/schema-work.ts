@@ -43,10 +43,12 @@ const record = call(
   'lockstep_record',
   `SELECT lockstep.record_statement(${where}, $1, ${numbersOf('$2')}, ${numbersOf('$3')})`,
 );
-const expectStatement = call('lockstep_expect', 'SELECT lockstep.expect_statement()');
+const temporaryNumber = (parameter: string): string =>
+  `pg_catalog.to_regclass('pg_temp.' || nullif(${parameter}, ''))::oid`;
+const expectView = call('lockstep_expect_view', `SELECT lockstep.expect_view(${temporaryNumber('$1')})`);
 const recordView = call(
   'lockstep_record_view',
-  `SELECT lockstep.record_view(${where}, $1, pg_catalog.to_regclass($2)::oid)`,
+  `SELECT lockstep.record_view(${where}, $1, ${temporaryNumber('$2')})`,
 );
 const expectTable = call('lockstep_expect_table', `SELECT lockstep.expect_table(${createdNumber})`);
 const recordCreatedTable = call(
@@ -70,25 +72,29 @@ export interface Around {
 /** `text` is the statement as the client sent it. */
 export function aroundSchemaStatement(statement: Statement, text: Buffer): Around {
   const { kind, createdTable, rewritesRows, targets = [], sources = [] } = statement;
+  // As the client's own encoding has them.
+  const named = (words: string): Buffer => Buffer.from(words, statement.bytewise ? 'latin1' : 'utf8');
   if (kind === 'create-table-as' && createdTable !== undefined) {
+    const { schema } = createdTable;
     const name = [
-      createdTable.schema === undefined ? '' : quoteIdent(createdTable.schema),
-      quoteIdent(createdTable.name),
+      named(schema === undefined ? '' : quoteIdent(schema)),
+      named(quoteIdent(createdTable.name)),
     ];
     // What exists is looked up behind the lock: a statement that had it before may have made the table.
     return { before: [lockSchema([]), expectTable(name)], after: [recordCreatedTable(name), done([])] };
   }
-  const [target] = targets;
-  if (statement.tag === 'CREATE VIEW' && target !== undefined) {
+  if (statement.createdView !== undefined) {
+    const { schema, name } = statement.createdView;
+    const temporary = named(schema === undefined ? quoteIdent(name) : '');
     return {
-      before: [lockSchema([]), expectStatement([])],
-      after: [recordView([text, regclassText(target)]), done([])],
+      before: [lockSchema([]), expectView([temporary])],
+      after: [recordView([text, temporary]), done([])],
     };
   }
-  const before = [lockSchema([]), record([text, arrayOf(targets), arrayOf(sources)])];
+  const before = [lockSchema([]), record([text, named(arrayOf(targets)), named(arrayOf(sources))])];
   if (rewritesRows === undefined) return { before, after: [done([])] };
   const rows = statement.ifDomains ? recordRowsOfDomains : recordRows;
-  return { before, after: [rows([regclassText(rewritesRows)]), done([])] };
+  return { before, after: [rows([named(regclassText(rewritesRows))]), done([])] };
 }
 
 /** After statements that may have moved sequences which nobody saw. */

@@ -4,6 +4,7 @@ import type { Ast } from './ast.ts';
 import { rewrittenRows, triggerRefusal } from './alter-table.ts';
 import { isTemporary, relationName } from './findings.ts';
 import { frozenValue } from './frozen-values.ts';
+import { hidesReset } from './hidden-reset.ts';
 import { refusals, refuse } from './refusals.ts';
 import { CONTROL_SCHEMA } from './statement.ts';
 import type { Draft, FunctionCatalog, Refusal, RelationName } from './statement.ts';
@@ -67,6 +68,7 @@ function refusalOf(node: string, body: Ast): Refusal | undefined {
   }
   const schemaNames = type === 'OBJECT_SCHEMA' || body.targtype === 'ACL_TARGET_ALL_IN_SCHEMA';
   if (namesControlSchema(body, schemaNames)) return refusals.controlSchema;
+  if (node === 'CreateFunctionStmt' && hidesReset(body)) return refusals.hiddenReset;
   return triggerRefusal(node, body);
 }
 

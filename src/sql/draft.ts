@@ -2,6 +2,7 @@
 import { text } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { draftCreateSchema, draftDdl } from './ddl.ts';
+import { hidesReset } from './hidden-reset.ts';
 import {
   draftCall,
   draftCopy,
@@ -62,6 +63,7 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
     case 'CallStmt':
       return draftCall(body, catalog);
     case 'DoStmt':
+      if (hidesReset(body)) return refuse('DO', refusals.hiddenReset);
       return { kind: 'write', tag: 'DO', because: 'a code block may write', runsCode: true };
     case 'ExecuteStmt':
       return {

@@ -60,6 +60,10 @@ export const refusals = {
     'a partition bound that is computed would be another one on each member',
     'Write the value out.',
   ),
+  hiddenReset: refusal(
+    'RESET ALL inside functions and blocks is not supported: it would take back what was captured',
+    'Reset single settings by name.',
+  ),
   maskedNames: refusal(
     'names beyond ASCII in schema statements are not supported in this client encoding',
     "Send the statement after SET client_encoding = 'UTF8'.",

@@ -214,6 +214,7 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
     ["UPDATE pg_settings SET setting = 'x' WHERE name = 'y'", { setsConfig: true }],
     ['CALL p(1, now())', { ...CODE, ...CLOCK }],
     ['DO $$ BEGIN DELETE FROM t; END $$', CODE],
+    ['DO $$ BEGIN -- reset all;\n DELETE FROM t; RESET work_mem; END $$', CODE],
     ["DO LANGUAGE plpgsql 'begin end'", CODE],
     ['EXECUTE p(1)', { ...CODE, name: 'p' }],
     ["NOTIFY c, 'x'", { name: 'c' }],
@@ -488,6 +489,8 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
   ],
   refused: [
     ["CREATE TABLE t (a timestamptz DEFAULT 'now')"],
+    ['DO $$ BEGIN RESET ALL; END $$'],
+    ["CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'reset  all'; END $$"],
     ["CREATE TABLE t (a date DEFAULT 'today'::date)"],
     ["CREATE TABLE t (a timestamp CHECK (a > timestamp 'tomorrow 12:00'))"],
     ["CREATE VIEW v AS SELECT 'now'::timestamptz AS made"],

@@ -32,7 +32,7 @@ export interface ProtocolClientOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-const deadlineMs = 20_000;
+const deadlineMs = 60_000;
 
 export class ProtocolClient {
   readonly socket: Socket;

@@ -16,8 +16,8 @@ import { RowPlan } from './row-plan.ts';
 import type { RowChange, TablePlan } from './row-plan.ts';
 import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
 import type { TableStatements } from './table-shape.ts';
-import { readChanges } from './write-set.ts';
-import type { Change } from './write-set.ts';
+import { ChangeStream, isLarge } from './write-set.ts';
+import type { Change, LargeChange } from './write-set.ts';
 
 /** A write set above this is applied part by part, so that it never lies in memory whole. */
 const inOneGoBytes = 4 << 20;
@@ -36,6 +36,14 @@ type Expectation = { readonly table: string; readonly rows: number } | undefined
 interface Pipeline {
   readonly messages: Buffer[];
   readonly expected: Expectation[];
+}
+
+/** What goes along while a record's changes are turned into work. */
+interface Way {
+  readonly record: CommitRecord;
+  readonly sequences: Map<string, Change>;
+  readonly pipeline: Pipeline;
+  readonly strictly: boolean;
 }
 
 export class PostgresApplyLink implements ApplyLink {
@@ -111,10 +119,12 @@ export class PostgresApplyLink implements ApplyLink {
       if (record.writeSet === null) logged.push({ record, part: 1, payload: null });
       else {
         let part = 0;
+        const changes = new ChangeStream();
         for await (const payload of record.writeSet.parts()) {
           logged.push({ record, part: ++part, payload });
-          plan = await this.#take(readChanges(payload), plan, sequences, pipeline, strictly);
+          plan = await this.#take(changes.push(payload), plan, { record, sequences, pipeline, strictly });
         }
+        changes.end();
       }
       // What a statement has made may be of use only when it is committed, as the values added to an enum.
       if (this.#statementCount > statements) break;
@@ -137,16 +147,20 @@ export class PostgresApplyLink implements ApplyLink {
       count += 1;
       const statements = this.#statementCount;
       let number = 0;
+      const changes = new ChangeStream();
       for await (const payload of record.writeSet?.parts() ?? [null]) {
         const sequences = new Map<string, Change>();
+        // Logged first: a row too large to be held is then taken from the log.
+        this.#addLog(pipeline, [{ record, part: ++number, payload }]);
         if (payload !== null) {
-          const plan = await this.#take(readChanges(payload), new RowPlan(), sequences, pipeline, strictly);
+          const way: Way = { record, sequences, pipeline, strictly };
+          const plan = await this.#take(changes.push(payload), new RowPlan(), way);
           await this.#addRows(pipeline, plan, strictly);
           this.#addSequences(pipeline, sequences);
         }
-        this.#addLog(pipeline, [{ record, part: ++number, payload }]);
         await this.#send(pipeline);
       }
+      changes.end();
       if (this.#statementCount > statements) break;
     }
     this.#execute(pipeline, 'lockstep_commit', 'COMMIT', []);
@@ -155,16 +169,17 @@ export class PostgresApplyLink implements ApplyLink {
   }
 
   /** Adds changes to the plan. Whatever is not a row ends the plan: it is sent, then comes the statement, then a new plan. */
-  async #take(
-    changes: readonly Change[],
-    current: RowPlan,
-    sequences: Map<string, Change>,
-    pipeline: Pipeline,
-    strictly: boolean,
-  ): Promise<RowPlan> {
+  async #take(changes: readonly (Change | LargeChange)[], current: RowPlan, way: Way): Promise<RowPlan> {
+    const { record, sequences, pipeline, strictly } = way;
     let plan = current;
     for (let i = 0; i < changes.length; i++) {
-      const change = changes[i] as Change;
+      const change = changes[i] as Change | LargeChange;
+      if (isLarge(change)) {
+        await this.#addRows(pipeline, plan, strictly);
+        plan = new RowPlan();
+        await this.#applyLarge(change, record, pipeline);
+        continue;
+      }
       if (change.op === 'I' || change.op === 'U' || change.op === 'D') {
         plan.add(change);
         continue;
@@ -194,6 +209,31 @@ export class PostgresApplyLink implements ApplyLink {
       }
     }
     return plan;
+  }
+
+  /** One row, whose images the member reads from its own log. */
+  async #applyLarge(change: LargeChange, record: CommitRecord, pipeline: Pipeline): Promise<void> {
+    const schema = change.schema.toString('utf8');
+    const table = change.table.toString('utf8');
+    const plan: TablePlan = { schema, table, changes: [] };
+    const { statements } = this.#tables.get(keyOf(plan)) ?? (await this.#prepareTable(plan, pipeline));
+    await this.#send(pipeline);
+    const images = change.images.map(
+      ({ from, to }) => `ARRAY[lockstep.logged_image(${record.slot}::int2, ${record.csn}, ${from}, ${to})]`,
+    );
+    const run = async (sql: string, values: readonly string[]): Promise<void> => {
+      const query = values.reduce((done, value, i) => done.replaceAll(`$${i + 1}::text[]`, () => value), sql);
+      const { tags } = await this.#connection.query(query);
+      this.#expectRows(tags[0], { table: `${schema}.${table}`, rows: 1 });
+    };
+    const [first = '', second = ''] = images;
+    if (change.op === 'I') await run(statements.insert, [first]);
+    else if (change.op === 'D') await run(statements.remove, [first]);
+    else if (statements.update !== undefined) await run(statements.update, [first, second]);
+    else {
+      await run(statements.remove, [first]);
+      await run(statements.insert, [second]);
+    }
   }
 
   async #truncate(tables: readonly Change[]): Promise<void> {
@@ -414,17 +454,19 @@ export class PostgresApplyLink implements ApplyLink {
     pipeline.messages.length = 0;
     pipeline.expected.length = 0;
     const { tags } = await this.#connection.pipeline(messages);
-    for (const [index, want] of expected.entries()) {
-      if (want === undefined) continue;
-      const found = Number(/(\d+)$/.exec(tags[index] ?? '')?.[1] ?? -1);
-      if (found === want.rows) continue;
-      throw new MemberError(
-        this.#memberId,
-        'unfit',
-        `member ${this.#memberId} has diverged: ${want.rows} rows of ${want.table} were to change, ${found} did (${tags[index]})`,
-        sqlStates.diverged,
-      );
-    }
+    for (const [index, want] of expected.entries()) this.#expectRows(tags[index], want);
+  }
+
+  #expectRows(tag: string | undefined, want: Expectation): void {
+    if (want === undefined) return;
+    const found = Number(/(\d+)$/.exec(tag ?? '')?.[1] ?? -1);
+    if (found === want.rows) return;
+    throw new MemberError(
+      this.#memberId,
+      'unfit',
+      `member ${this.#memberId} has diverged: ${want.rows} rows of ${want.table} were to change, ${found} did (${tag})`,
+      sqlStates.diverged,
+    );
   }
 }
 

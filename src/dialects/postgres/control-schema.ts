@@ -103,6 +103,9 @@ const pinnedClauses = Object.entries(pinnedSettings)
 const changes = `pg_catalog.current_setting('lockstep.changes', true)`;
 const spillBytes = 8192;
 
+/** What one row of the log holds at most of a large write set. */
+const pieceBytes = 2 << 20;
+
 const append = (piece: string): string => `
   c := pg_catalog.set_config('lockstep.changes', pg_catalog.concat(${changes}, ${piece}), true);
   IF pg_catalog.octet_length(c) OPERATOR(pg_catalog.>) ${spillBytes} OR pg_catalog.ascii(c) OPERATOR(pg_catalog.>) 43 THEN
@@ -429,7 +432,7 @@ BEGIN
   RETURN c;
 END $f$;
 
--- The same for large transactions: in parts of about a megabyte, a row each.
+-- The same for large transactions: in parts of about a megabyte, a row each. A change that is larger than that spans parts.
 CREATE FUNCTION lockstep.finish_large(p_csn bigint, p_term bigint, p_slot smallint) RETURNS SETOF bytea
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
 BEGIN
@@ -437,12 +440,24 @@ BEGIN
   IF lockstep.collected() = '+' THEN RETURN; END IF;
   PERFORM lockstep.spill();
   RETURN QUERY
-    WITH c AS (SELECT seq, chunk, sum(octet_length(chunk)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) / 1048576 AS part FROM pg_temp.lockstep_spill)
+    WITH c AS (SELECT seq, chunk, sum(octet_length(chunk)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) / 1048576 AS part FROM pg_temp.lockstep_spill),
+      p AS (SELECT part, convert_to(string_agg(chunk, '' ORDER BY seq), getdatabaseencoding()) AS bytes FROM c GROUP BY part),
+      -- Cut before they are sorted, so that what is sorted are the pieces.
+      s AS MATERIALIZED (SELECT part, piece, substr(bytes, piece * ${pieceBytes} + 1, ${pieceBytes}) AS payload
+                           FROM p, generate_series(0, (octet_length(bytes) - 1) / ${pieceBytes}) AS piece)
     INSERT INTO lockstep.log (slot, csn, part, term, payload)
-    SELECT p_slot, p_csn, row_number() OVER (ORDER BY part), p_term, convert_to(string_agg(chunk, '' ORDER BY seq), getdatabaseencoding())
-      FROM c GROUP BY part ORDER BY part
-    RETURNING payload;
+    SELECT p_slot, p_csn, row_number() OVER (ORDER BY part, piece), p_term, payload FROM s ORDER BY part, piece
+    RETURNING log.payload;
 END $f$;
+
+-- Where a write set's image of a row is too large to be sent again, it is read from the parts logged here: bytes p_from up to p_to of the whole.
+CREATE FUNCTION lockstep.logged_image(p_slot smallint, p_csn bigint, p_from bigint, p_to bigint) RETURNS text
+LANGUAGE sql SET search_path = pg_catalog AS $f$
+  SELECT convert_from(string_agg(substr(payload, greatest(p_from - start, 0)::int + 1, (least(p_to, start + bytes) - greatest(p_from, start))::int), ''::bytea ORDER BY part), getdatabaseencoding())
+    FROM (SELECT part, payload, octet_length(payload) AS bytes, sum(octet_length(payload)) OVER (ORDER BY part) - octet_length(payload) AS start
+            FROM lockstep.log WHERE slot = p_slot AND csn = p_csn) l
+   WHERE start < p_to AND start + bytes > p_from
+$f$;
 
 -- How much the open transaction has captured, in bytes, near enough to choose between the two.
 CREATE FUNCTION lockstep.pending_bytes() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $f$

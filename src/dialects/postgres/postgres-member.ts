@@ -22,7 +22,6 @@ import { controlFormat, createControlSchema, logSegments, pinnedSettings } from 
 import { lastLoggedCsn } from './last-logged-csn.ts';
 import { InternalConnection } from './internal-connection.ts';
 import { PostgresSessionLink } from './session-link.ts';
-import { MemoryWriteSet } from './write-set.ts';
 
 export interface PostgresMemberOptions {
   readonly id: string;
@@ -57,6 +56,9 @@ const endedPollMs = 5;
 
 /** What takes longer than this, of the engine's own small questions, is not going to be answered. */
 const questionMs = 30_000;
+
+/** A write set is read from the log in pieces of this size. */
+const readBytes = 2 << 20;
 
 /** Every segment by name, so that the index is used, which begins with the segment. */
 const everySlot = `slot = ANY ('{${Array.from({ length: logSegments }, (_, slot) => slot).join(',')}}')`;
@@ -328,15 +330,22 @@ export class PostgresMember implements Member {
   }
 
   async #readLog(csn: number): Promise<WriteSet | null> {
-    const parts = await this.use((connection) =>
-      connection.rows(
-        `SELECT encode(payload, 'base64') FROM lockstep.log WHERE ${everySlot} AND csn = ${csn} ORDER BY part`,
-      ),
-    );
-    const bytes = parts.flatMap(([part]) =>
-      part === null || part === undefined ? [] : [Buffer.from(part, 'base64')],
-    );
-    return bytes.length === 0 ? null : new MemoryWriteSet(bytes);
+    const where = `FROM lockstep.log WHERE ${everySlot} AND csn = ${csn}`;
+    return await this.use(async (connection) => {
+      const parts = await connection.rows(
+        `SELECT part, octet_length(payload) ${where} AND payload IS NOT NULL ORDER BY part`,
+      );
+      if (parts.length === 0) return null;
+      const spool = this.#shared.spool();
+      for (const [part, bytes] of parts) {
+        for (let from = 1; from <= Number(bytes); from += readBytes) {
+          const piece = `encode(substr(payload, ${from}, ${readBytes}), 'base64')`;
+          const [row] = await connection.rows(`SELECT ${piece} ${where} AND part = ${part}`);
+          await spool.add(Buffer.from(row?.[0] ?? '', 'base64'));
+        }
+      }
+      return await spool.finish();
+    });
   }
 
   #login(settings: Login['settings']): Login {

@@ -8,13 +8,14 @@
  */
 
 import { crc32 } from 'node:zlib';
-import { deferred } from '../../base/index.ts';
+import { deferred, messageOf } from '../../base/index.ts';
 import type { Deferred } from '../../base/index.ts';
 import {
   Backend,
   backend,
   Frontend,
   frontend,
+  HEADER_BYTES,
   MessageFramer,
   readCommandTag,
   readDataRow,
@@ -39,6 +40,7 @@ import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf, hintFor } from './errors.ts';
 import type { OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
+import { WriteSetCollector } from './write-set-collector.ts';
 import { MemoryWriteSet } from './write-set.ts';
 
 /** OIDs from here on are given out by each server for itself. */
@@ -66,7 +68,14 @@ type Phase =
       readonly mayBeUnsuitable: RunOptions['mayBeUnsuitable'];
     }
   | { readonly kind: 'own'; readonly done: Deferred<string | undefined>; value: string | undefined }
-  | { readonly kind: 'commit'; readonly options: CommitOptions; readonly final: boolean; lastTag: string };
+  | {
+      readonly kind: 'commit';
+      readonly options: CommitOptions;
+      /** Where the write set goes when it was asked for in parts. */
+      readonly collector: WriteSetCollector | undefined;
+      readonly final: boolean;
+      lastTag: string;
+    };
 
 export class PostgresSessionLink implements SessionLink {
   readonly memberId: string;
@@ -102,8 +111,8 @@ export class PostgresSessionLink implements SessionLink {
   /** Neighbouring slices of one chunk, joined lazily. */
   #pending: { chunk: Buffer; start: number; end: number } | undefined;
   #largePass = false;
-  /** A write set that turned out larger than its transaction had let expect. */
-  #large: Buffer[] | undefined;
+  /** A write set too large to be held, on its way into the spool. */
+  #collector: WriteSetCollector | undefined;
 
   constructor(
     memberId: string,
@@ -129,7 +138,7 @@ export class PostgresSessionLink implements SessionLink {
       largeStart: (type, _total, head) => this.#largeStart(type, head),
       largeChunk: (chunk) => {
         if (this.#largePass) this.#forward(chunk);
-        this.#large?.push(Buffer.from(chunk));
+        this.#collector?.add(chunk);
       },
       largeEnd: () => this.#largeEnds(),
     };
@@ -191,6 +200,8 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#lost !== undefined) throw this.#lost;
     const committed = (this.#committed = deferred<'committed' | 'refused'>());
     if (options.large) {
+      // Lost while the write set is being kept, it has nobody yet who waits for it.
+      committed.promise.catch(() => undefined);
       await this.#commitLarge(options);
       return committed.promise;
     }
@@ -215,7 +226,7 @@ export class PostgresSessionLink implements SessionLink {
       frontend.execute(),
       frontend.sync,
     );
-    this.#begin({ kind: 'commit', options, final: true, lastTag: '' });
+    this.#begin({ kind: 'commit', options, collector: undefined, final: true, lastTag: '' });
     this.#write(out);
     return committed.promise;
   }
@@ -376,8 +387,12 @@ export class PostgresSessionLink implements SessionLink {
   }
 
   #data(chunk: Buffer): void {
+    this.#deliver(() => this.#framer.push(chunk, this.#sink));
+  }
+
+  #deliver(work: () => void): void {
     try {
-      this.#framer.push(chunk, this.#sink);
+      work();
     } catch (error) {
       this.#lose(error instanceof Error ? error.message : String(error));
       return;
@@ -419,32 +434,60 @@ export class PostgresSessionLink implements SessionLink {
       this.#digest = crc32(frames, this.#digest);
       this.#forward(frames);
     } else if (phase.kind === 'commit' && type === Backend.DataRow) {
-      this.#writeSetArrived(phase.options, frames);
+      this.#writeSetArrived(phase, frames);
     } else if (phase.kind === 'own') {
       phase.value ??= readDataRow(frames)[0]?.toString();
     }
   }
 
-  #writeSetArrived(options: CommitOptions, frames: Buffer): void {
-    const [payload] = readDataRow(frames);
-    // Copied: the slice would keep the whole chunk alive that was read from the socket.
-    options.onWriteSet(payload ? new MemoryWriteSet([Buffer.from(payload)]) : null);
+  #writeSetArrived(phase: Phase & { kind: 'commit' }, frames: Buffer): void {
+    for (let at = 0; at < frames.length; ) {
+      const end = at + 1 + frames.readInt32BE(at + 1);
+      const [payload] = readDataRow(frames.subarray(at, end));
+      at = end;
+      if (phase.collector !== undefined) {
+        if (payload) phase.collector.add(payload);
+      } else {
+        // Copied: the slice would keep the whole chunk alive that was read from the socket.
+        phase.options.onWriteSet(payload ? new MemoryWriteSet([Buffer.from(payload)]) : null);
+      }
+    }
   }
 
   #largeStart(type: number, head: Buffer): void {
     const phase = this.#phases[0];
     this.#largePass = phase?.kind === 'answer' && this.#unsuitable === undefined;
-    this.#large = phase?.kind === 'commit' && type === Backend.DataRow ? [head] : undefined;
     if (type === Backend.ErrorResponse) this.#failed = true;
     if (this.#largePass) this.#forward(head);
+    if (phase?.kind !== 'commit' || type !== Backend.DataRow) return;
+    this.#collector = phase.collector ?? this.#newCollector();
+    // One column, and it is not NULL: the head of the row, then the count and the length.
+    this.#collector.add(head.subarray(HEADER_BYTES + 6));
   }
 
   #largeEnds(): void {
-    const large = this.#large;
+    const collector = this.#collector;
     const phase = this.#phases[0];
-    this.#large = undefined;
-    if (large !== undefined && phase?.kind === 'commit')
-      this.#writeSetArrived(phase.options, Buffer.concat(large));
+    this.#collector = undefined;
+    if (collector === undefined || phase?.kind !== 'commit' || phase.collector !== undefined) return;
+    // The commit is on its way behind it, and is not looked at before the write set is safely in hand.
+    this.#framer.halt();
+    collector.finish().then(
+      (writeSet) => {
+        phase.options.onWriteSet(writeSet);
+        this.#deliver(() => this.#framer.resume(this.#sink));
+      },
+      // The member has it in its log.
+      (error: unknown) => this.#lose(`a write set could not be kept: ${messageOf(error)}`),
+    );
+  }
+
+  #newCollector(): WriteSetCollector {
+    const { socket } = this.#connection;
+    return new WriteSetCollector(this.#settings.spool(), {
+      pause: () => void socket.pause(),
+      resume: () => void socket.resume(),
+    });
   }
 
   #message(type: number, frame: Buffer): void {
@@ -618,21 +661,7 @@ export class PostgresSessionLink implements SessionLink {
 
   /** First the write set, in parts; then, when all of it is safely in hand, COMMIT. */
   async #commitLarge(options: CommitOptions): Promise<void> {
-    const spool = this.#settings.spool();
-    let writing: Promise<void> = Promise.resolve();
-    let parts = 0;
-    const collect: CommitOptions = {
-      ...options,
-      onWriteSet: (part) => {
-        if (part === null) return;
-        parts += 1;
-        const { socket } = this.#connection;
-        for (const bytes of part.parts() as Iterable<Buffer>) {
-          socket.pause();
-          writing = writing.then(() => spool.add(bytes)).then(() => void socket.resume());
-        }
-      },
-    };
+    const collector = this.#newCollector();
     const out: Buffer[] = [];
     if (this.#settings.deferred()) {
       this.#parses.push({ statement: '', injected: true });
@@ -656,20 +685,24 @@ export class PostgresSessionLink implements SessionLink {
     const finished = deferred<'committed' | 'refused'>();
     const committed = this.#committed;
     this.#committed = finished;
-    this.#begin({ kind: 'commit', options: collect, final: false, lastTag: '' });
+    this.#begin({ kind: 'commit', options, collector, final: false, lastTag: '' });
     this.#write(out);
-    const outcome = await finished.promise;
-    await writing;
+    let outcome: 'committed' | 'refused';
+    try {
+      outcome = await finished.promise;
+    } catch (error) {
+      collector.discard();
+      throw error;
+    }
     this.#committed = committed;
-    const writeSet = await spool.finish();
     if (outcome === 'refused') {
-      writeSet.release();
+      collector.discard();
       committed?.resolve('refused');
       return;
     }
-    options.onWriteSet(parts === 0 ? null : writeSet);
+    options.onWriteSet(await collector.finish());
     if (this.#lost !== undefined) throw this.#lost;
-    this.#begin({ kind: 'commit', options, final: true, lastTag: '' });
+    this.#begin({ kind: 'commit', options, collector: undefined, final: true, lastTag: '' });
     this.#write([frontend.query('COMMIT')]);
   }
 

@@ -44,11 +44,135 @@ const operations: Readonly<Record<number, { readonly op: ChangeOp; readonly word
   [code('S')]: { op: 'S', wordBytes: 1 },
 };
 
-export function readChanges(part: Buffer): Change[] {
-  const reader = new ChangeReader(part);
-  const changes: Change[] = [];
-  while (!reader.done) changes.push(reader.next());
-  return changes;
+/** A row too large to be held: its images are somewhere in the bytes of the write set, counted from its beginning. */
+export interface LargeChange {
+  readonly op: 'I' | 'U' | 'D';
+  readonly schema: Buffer;
+  readonly table: Buffer;
+  readonly images: readonly ImageRange[];
+}
+
+export interface ImageRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+export function isLarge(change: Change | LargeChange): change is LargeChange {
+  return 'images' in change;
+}
+
+/** A change that is still not whole after so many bytes is not collected any more. */
+const collectedBytesMax = 4 << 20;
+
+export function readChanges(whole: Buffer): Change[] {
+  const stream = new ChangeStream(Infinity);
+  const changes = stream.push(whole);
+  stream.end();
+  return changes.filter((change): change is Change => !isLarge(change));
+}
+
+/** Reads a write set part by part. Changes may be cut anywhere. */
+export class ChangeStream {
+  readonly #collectedBytesMax: number;
+  /** The beginning of a change that is not whole yet, and where in the write set it stands. */
+  #rest: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #large: LargeRow | undefined;
+
+  constructor(bytesMax: number = collectedBytesMax) {
+    this.#collectedBytesMax = bytesMax;
+  }
+
+  push(part: Buffer): (Change | LargeChange)[] {
+    const changes: (Change | LargeChange)[] = [];
+    let bytes = part;
+    if (this.#large !== undefined) {
+      const used = this.#large.scan(bytes, this.#at);
+      this.#at += used;
+      if (!this.#large.whole) return changes;
+      changes.push(this.#large.change);
+      this.#large = undefined;
+      bytes = bytes.subarray(used);
+    } else if (this.#rest.length > 0) {
+      bytes = Buffer.concat([this.#rest, part]);
+    }
+    const used = readWhole(bytes, changes);
+    this.#at += used;
+    this.#rest = bytes.subarray(used);
+    if (this.#rest.length > this.#collectedBytesMax) this.#startLarge();
+    return changes;
+  }
+
+  /** Throws when the write set ends in the middle of a change. */
+  end(): void {
+    if (this.#rest.length > 0 || this.#large !== undefined) throw damaged();
+  }
+
+  #startLarge(): void {
+    const row = new ChangeReader(this.#rest).rowHead();
+    // A statement of that size is kept: it has to be sent in one piece.
+    if (row === undefined) return;
+    const large = new LargeRow(row.op, row.schema, row.table);
+    large.scan(this.#rest.subarray(row.bytes), this.#at + row.bytes);
+    this.#at += this.#rest.length;
+    this.#rest = Buffer.alloc(0);
+    this.#large = large;
+  }
+}
+
+/** Adds the changes that are whole; returns how many bytes they take. */
+function readWhole(bytes: Buffer, changes: (Change | LargeChange)[]): number {
+  const reader = new ChangeReader(bytes);
+  let used = 0;
+  try {
+    while (!reader.done) {
+      changes.push(reader.next());
+      used = reader.at;
+    }
+  } catch (error) {
+    if (error !== incomplete) throw error;
+  }
+  return used;
+}
+
+/** Finds the ends of a row's images without keeping them. */
+class LargeRow {
+  readonly #head: Omit<LargeChange, 'images'>;
+  readonly #images: ImageRange[] = [];
+  #from = -1;
+  #quoted = false;
+  #escaped = false;
+
+  constructor(op: LargeChange['op'], schema: Buffer, table: Buffer) {
+    this.#head = { op, schema: Buffer.from(schema), table: Buffer.from(table) };
+  }
+
+  get whole(): boolean {
+    return this.#images.length === (this.#head.op === 'U' ? 2 : 1);
+  }
+
+  get change(): LargeChange {
+    return { ...this.#head, images: this.#images };
+  }
+
+  /** Returns how many bytes belong to the row. `at`: where they stand in the write set. */
+  scan(bytes: Buffer, at: number): number {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i];
+      if (this.#from < 0) {
+        if (byte !== open) throw damaged();
+        this.#from = at + i;
+      } else if (this.#escaped) this.#escaped = false;
+      else if (byte === backslash) this.#escaped = true;
+      else if (byte === quote) this.#quoted = !this.#quoted;
+      else if (byte === close && !this.#quoted) {
+        this.#images.push({ from: this.#from, to: at + i + 1 });
+        this.#from = -1;
+        if (this.whole) return i + 1;
+      }
+    }
+    return bytes.length;
+  }
 }
 
 class ChangeReader {
@@ -61,6 +185,22 @@ class ChangeReader {
 
   get done(): boolean {
     return this.#at === this.#bytes.length;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  /** What stands in front of a row's images; undefined when this is another kind of change. */
+  rowHead(): { op: LargeChange['op']; schema: Buffer; table: Buffer; bytes: number } | undefined {
+    const operation = operations[this.#bytes[this.#at] ?? 0];
+    if (operation === undefined) throw damaged();
+    const { op } = operation;
+    if (op !== 'I' && op !== 'U' && op !== 'D') return undefined;
+    this.#at += operation.wordBytes;
+    const schemaBytes = this.#number(comma);
+    const tableBytes = this.#number(colon);
+    return { op, schema: this.#take(schemaBytes), table: this.#take(tableBytes), bytes: this.#at };
   }
 
   next(): Change {
@@ -107,7 +247,8 @@ class ChangeReader {
     const bytes = this.#bytes;
     let value = 0;
     for (let byte = bytes[this.#at]; byte !== end; byte = bytes[++this.#at]) {
-      if (byte === undefined || byte < 0x30 || byte > 0x39) throw damaged();
+      if (byte === undefined) throw incomplete;
+      if (byte < 0x30 || byte > 0x39) throw damaged();
       value = value * 10 + byte - 0x30;
     }
     this.#at += 1;
@@ -117,14 +258,14 @@ class ChangeReader {
   #take(length: number): Buffer {
     const start = this.#at;
     this.#at += length;
-    if (this.#at > this.#bytes.length) throw damaged();
+    if (this.#at > this.#bytes.length) throw incomplete;
     return this.#bytes.subarray(start, this.#at);
   }
 
   #upTo(end: number): Buffer {
     const start = this.#at;
     const found = this.#bytes.indexOf(end, start);
-    if (found < 0) throw damaged();
+    if (found < 0) throw incomplete;
     this.#at = found + 1;
     return this.#bytes.subarray(start, found);
   }
@@ -132,6 +273,7 @@ class ChangeReader {
   #image(): Buffer {
     const bytes = this.#bytes;
     const start = this.#at;
+    if (start >= bytes.length) throw incomplete;
     if (bytes[start] !== open) throw damaged();
     let quoted = false;
     for (let at = start + 1; at < bytes.length; at++) {
@@ -143,9 +285,12 @@ class ChangeReader {
         return bytes.subarray(start, at + 1);
       }
     }
-    throw damaged();
+    throw incomplete;
   }
 }
+
+/** The bytes end before the change does. One for all: it is thrown for each part that is cut, and nobody looks into it. */
+const incomplete = new InvariantError('a change is cut short');
 
 function damaged(): InvariantError {
   return new InvariantError('a write set is not as it should be');

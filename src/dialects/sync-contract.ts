@@ -35,8 +35,8 @@ export interface WorkProgress {
 
 /** Takes rows that are about to be removed or overwritten. */
 export interface RowKeeper {
-  /** One row in the database's text form (PostgreSQL: COPY text with its column names). */
-  keep(table: string, columns: readonly string[], row: string): Promise<void>;
+  /** One row in the database's text form (PostgreSQL: a line of COPY text, without its end), in the bytes of the database's encoding. */
+  keep(table: string, columns: readonly string[], row: Buffer): Promise<void>;
   /** Resolves when everything kept so far is safely on disk. */
   flush(): Promise<void>;
 }
@@ -60,6 +60,8 @@ export interface SyncJob {
   readonly source: Member;
   readonly snapshot: MemberSnapshot;
   readonly target: Member;
+  /** The one under which the target was marked: each transaction that changes it checks that no newer node has taken over. */
+  readonly term: number;
   readonly keeper: RowKeeper;
   readonly control: WorkControl;
   /** Find out and report; change nothing. */
@@ -70,8 +72,11 @@ export interface DataSync {
   /** On a replica, or on a primary while commits are held. */
   openSnapshot(member: Member): Promise<MemberSnapshot>;
   compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict>;
-  /** Committed in the target before anything of it is changed. Makes the control schema when there is none. */
-  markIncomplete(target: Member, why: string, as: { clusterId: string }): Promise<void>;
+  /**
+   * Committed in the target before anything of it is changed. Makes the control schema when there is none. Raises the target's
+   * term to this one and ends whatever synchronisation is still at work in it: that of a node which is no more.
+   */
+  markIncomplete(target: Member, why: string, as: { clusterId: string; term: number }): Promise<void>;
   /** Makes the rows of the target those of the snapshot. The schemas are equal. */
   diff(job: SyncJob): Promise<readonly TableChange[]>;
   /** Schema and all data. What the target has of its own is removed, its rows kept first. */

@@ -25,6 +25,9 @@ export const memberId = z
   .string()
   .regex(/^[a-z0-9_-]{1,63}$/, 'a member id is 1 to 63 of a–z, 0–9, "_" and "-"');
 
+/** Bytes per second. */
+export const byteRate = z.int().min(1024);
+
 export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCommand {
   const { name, summary, effect } = command;
   return {

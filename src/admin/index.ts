@@ -3,7 +3,42 @@ export { AdminClient } from './admin-client.ts';
 export { openAdminServer } from './admin-server.ts';
 export type { AdminServer } from './admin-server.ts';
 export type { Command, DoorCommand } from './command.ts';
-export { activateMember, COMMANDS, deactivateMember, status, switchPrimary } from './commands/index.ts';
+export {
+  activateMember,
+  addMember,
+  cancelJob,
+  cancelSync,
+  COMMANDS,
+  deactivateMember,
+  jobs,
+  removeMember,
+  repair,
+  status,
+  switchPrimary,
+  syncMember,
+  verify,
+} from './commands/index.ts';
 export { errorToJson } from './error-json.ts';
 export type { ErrorJson } from './error-json.ts';
-export type { ClusterStatus, CommandResult, MemberStatus, Operations } from './operations.ts';
+export { Jobs } from './jobs.ts';
+export type { JobControl, JobKind, JobOf, JobResults, JobStatus } from './jobs.ts';
+export { SYNC_STRATEGIES } from './operations.ts';
+export type {
+  ClusterStatus,
+  CommandResult,
+  MemberDifference,
+  MemberStatus,
+  NewMember,
+  Operations,
+  RepairReport,
+  SyncReport,
+  SyncRequest,
+  SyncStatus,
+  SyncStrategy,
+  TableChange,
+  VerificationStatus,
+  VerifyReport,
+  VerifyRequest,
+  WorkPhase,
+  WorkProgress,
+} from './operations.ts';

@@ -1,4 +1,7 @@
-/** What an operator can ask of a running node. The engine implements it; every door offers the same. */
+/** What an operator can ask of a running node. A node implements it; every door offers the same. */
+
+import type { JobStatus } from './jobs.ts';
+
 export interface Operations {
   status(): Promise<ClusterStatus>;
   /** Refuses a member that is not provably level with the others. */
@@ -7,6 +10,25 @@ export interface Operations {
   deactivateMember(id: string, reason?: string): Promise<CommandResult>;
   /** Moves the primary to another active member. */
   switchPrimary(id: string): Promise<CommandResult>;
+  /**
+   * Begins to bring an inactive member level, and to activate it then, also one that an operator took out. What goes on
+   * for it already is stopped first. Resolves as soon as the work has begun.
+   */
+  syncMember(id: string, request?: SyncRequest): Promise<JobStatus>;
+  /** Stops what brings the member level, whoever began it. It is held inactive then, so that nothing begins again by itself. */
+  cancelSync(id: string): Promise<CommandResult>;
+  /** Begins to compare all active members. Resolves as soon as the work has begun. */
+  verify(request?: VerifyRequest): Promise<JobStatus>;
+  /** Begins to make the named member, or every member that the last verification found different, equal again. */
+  repair(id?: string): Promise<JobStatus>;
+  /** Takes a database into the cluster and into the configuration file. It is brought level by itself from then on. */
+  addMember(member: NewMember): Promise<CommandResult>;
+  /** Takes a member out of the cluster and out of the configuration file. Nothing is done to its data. */
+  removeMember(id: string): Promise<CommandResult>;
+  /** The newest last; what ended long ago is forgotten. */
+  jobs(): Promise<readonly JobStatus[]>;
+  /** Asks the work to end. The job says when it has. */
+  cancelJob(id: number): Promise<CommandResult>;
 }
 
 export interface CommandResult {
@@ -14,6 +36,34 @@ export interface CommandResult {
   readonly changed: boolean;
   /** One sentence for the operator. */
   readonly message: string;
+}
+
+export const SYNC_STRATEGIES = ['replay', 'diff', 'full', 'passive'] as const;
+export type SyncStrategy = (typeof SYNC_STRATEGIES)[number];
+
+export interface SyncRequest {
+  /** Default: the cheapest that is enough. */
+  readonly strategy?: SyncStrategy;
+  /** Find out what would change, and change nothing. */
+  readonly dryRun?: boolean;
+  /** Bytes per second. Default: as configured. */
+  readonly maxRate?: number;
+}
+
+export interface VerifyRequest {
+  /** `schema.table`, or a name alone. Default: all of them. */
+  readonly tables?: readonly string[];
+  /** Bytes per second and member. Default: as configured. */
+  readonly rate?: number;
+}
+
+export interface NewMember {
+  readonly id: string;
+  readonly url: string;
+  readonly weight?: number;
+  readonly username?: string;
+  /** Where the node finds its password: never the password itself, because it goes into the file. */
+  readonly password?: { readonly env: string } | { readonly file: string };
 }
 
 export interface ClusterStatus {
@@ -30,6 +80,7 @@ export interface ClusterStatus {
   /** Clients that are logged in. */
   readonly clients: number;
   readonly members: readonly MemberStatus[];
+  readonly verification: VerificationStatus;
 }
 
 export interface MemberStatus {
@@ -54,4 +105,127 @@ export interface MemberStatus {
   readonly lagCsn: number | null;
   /** Of the database product; null until it was first reached. */
   readonly version: string | null;
+  /** Null when nothing is done, or planned, to bring it level. */
+  readonly sync: SyncStatus | null;
+}
+
+/** What is done to bring a member level. */
+export interface SyncStatus {
+  readonly state: 'running' | 'waiting';
+  /** Counts from 1 since it was last active. */
+  readonly attempt: number;
+  /** Of the attempt under way; null until it is chosen, and between attempts. */
+  readonly strategy: SyncStrategy | null;
+  /** Why this strategy; between attempts why the last one ended. */
+  readonly reason: string | null;
+  /** The member that is copied from or compared with. */
+  readonly source: string | null;
+  readonly dryRun: boolean;
+  /** ISO 8601; of the attempt under way. */
+  readonly startedAt: string | null;
+  /** ISO 8601; null while an attempt is under way. */
+  readonly nextRetryAt: string | null;
+  /** It was active and failed again so often that it is tried only now and then. */
+  readonly quarantined: boolean;
+  readonly progress: WorkProgress | null;
+}
+
+/** How far a piece of long work is. */
+export interface WorkProgress {
+  readonly phase: WorkPhase;
+  readonly table: string | null;
+  readonly tablesDone: number;
+  /** 0 when it is not known yet, here and below. */
+  readonly tablesTotal: number;
+  readonly rowsDone: number;
+  /** An estimate. */
+  readonly rowsTotal: number;
+  readonly bytesDone: number;
+  /** Of the last seconds. */
+  readonly rowsPerSecond: number;
+  readonly bytesPerSecond: number;
+  /** Null when nothing can be said yet. */
+  readonly leftMs: number | null;
+  /** Commits that the member still lacks; null until that matters. */
+  readonly lagCsn: number | null;
+}
+
+export type WorkPhase =
+  | 'choose'
+  | 'snapshot'
+  | 'schema'
+  | 'compare'
+  | 'copy'
+  | 'repair'
+  | 'indexes'
+  | 'catch-up'
+  | 'join';
+
+export interface TableChange {
+  readonly table: string;
+  /** Rows that the member lacked, and rows that only it had. A changed row counts in both. */
+  readonly missing: number;
+  readonly extra: number;
+  /** A few of them, for people. */
+  readonly samples: readonly { readonly kind: 'missing' | 'extra'; readonly row: string }[];
+}
+
+export interface SyncReport {
+  readonly member: string;
+  readonly source: string | null;
+  readonly strategy: SyncStrategy;
+  /** Why this strategy. */
+  readonly reason: string;
+  readonly dryRun: boolean;
+  /** Only those in which something changed, or would. */
+  readonly tables: readonly TableChange[];
+  /** The file with the rows that were removed or overwritten; null when there were none. */
+  readonly keptFile: string | null;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly tookMs: number;
+}
+
+export interface VerifyReport {
+  /** `unchecked`: nothing can be said of at least one member or table, and no difference was found elsewhere. */
+  readonly outcome: 'equal' | 'differs' | 'unchecked';
+  /** Why something could not be checked; null when everything was. */
+  readonly reason: string | null;
+  /** At which place in the order the members were compared. */
+  readonly csn: number | null;
+  /** Those that were compared. */
+  readonly members: readonly string[];
+  readonly tables: number;
+  readonly rows: number;
+  /** One for each member that differs from what is taken for right. */
+  readonly differences: readonly MemberDifference[];
+  readonly tookMs: number;
+}
+
+export interface MemberDifference {
+  readonly member: string;
+  readonly schema: readonly string[];
+  readonly tables: readonly TableChange[];
+  readonly sequences: readonly string[];
+}
+
+export interface RepairReport {
+  readonly members: readonly SyncReport[];
+}
+
+/** What is known of the members' equality. */
+export interface VerificationStatus {
+  /** ISO 8601: when the last one ended; null when there was none. */
+  readonly at: string | null;
+  readonly outcome: VerifyReport['outcome'] | null;
+  readonly reason: string | null;
+  /** ISO 8601: when the next one is due by the schedule; null when there is none. */
+  readonly nextAt: string | null;
+  /** When each table was last looked at, and what was found. */
+  readonly tables: readonly {
+    readonly table: string;
+    readonly at: string;
+    readonly csn: number;
+    readonly equal: boolean;
+  }[];
 }

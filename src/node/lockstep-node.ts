@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
 import { adminAddress, openAdminServer } from '../admin/index.ts';
-import type { ClusterStatus, CommandResult, Operations } from '../admin/index.ts';
+import type { ClusterStatus, CommandResult } from '../admin/index.ts';
 import { nobody, Session, startCluster } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
@@ -24,7 +24,9 @@ import { EventHub, EventLog } from '../telemetry/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
+import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
+import { noSyncEngine } from './sync-engine.ts';
 
 export interface NodeOptions {
   readonly config: Config;
@@ -37,8 +39,9 @@ export interface NodeOptions {
 const sweepEveryMs = 1000;
 const knownBetterBytesMax = 4096;
 
-export class LockstepNode implements Operations {
+export class LockstepNode {
   readonly address: string;
+  readonly operator: Operator;
   readonly ended: Promise<void>;
   readonly #config: Config;
   readonly #logger: Logger;
@@ -51,7 +54,6 @@ export class LockstepNode implements Operations {
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
   readonly #closers: (() => Promise<void>)[] = [];
-  readonly #startedMs = systemClock.monotonicMs();
   readonly #versions = new Map<string, string>();
   #loading: Promise<void> | undefined;
   #loadingNext: Promise<void> | undefined;
@@ -157,6 +159,16 @@ export class LockstepNode implements Operations {
       onCancel: (pid, key) => this.#cancels.cancel(pid, key),
       logger,
     });
+    this.operator = new Operator({
+      config,
+      cluster,
+      built,
+      sync: noSyncEngine,
+      address: () => this.address,
+      clients: () => this.#listener.clients,
+      versionOf: (id) => this.#versions.get(id),
+      loadCatalog: () => this.#loadCatalog(),
+    });
     this.address = '';
     this.ended = new Promise(
       (resolve, reject) => (this.#end = (error) => (error === undefined ? resolve() : reject(error))),
@@ -171,8 +183,11 @@ export class LockstepNode implements Operations {
     await this.#listener.start();
     const { host, port } = this.#listener.address;
     (this as { address: string }).address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const admin = await openAdminServer(adminAddress(this.#config.state), this);
-    this.#closers.push(() => admin.close());
+    const admin = await openAdminServer(adminAddress(this.#config.state), this.operator);
+    this.#closers.push(async () => {
+      this.operator.close();
+      await admin.close();
+    });
     cluster.stopped.addEventListener('abort', () => {
       if (cluster.stopped.reason instanceof Error && this.#stopping === undefined)
         void this.#stopBecause(cluster.stopped.reason);
@@ -370,80 +385,22 @@ export class LockstepNode implements Operations {
     });
   }
 
-  // ——— the operator's commands
+  // ——— what others ask most of the operator's commands
 
   status(): Promise<ClusterStatus> {
-    const cluster = this.#cluster;
-    const { membership, order } = cluster;
-    const members = this.#built.members.map(({ member, config }) => {
-      const entry = membership.entry(member.id);
-      const active = entry?.state === 'active';
-      const primary = member.id === cluster.primary.id && active;
-      const load = cluster.load(member.id);
-      const appliedCsn = primary ? order.dispatched : (cluster.streamOf(member.id)?.appliedCsn ?? null);
-      return {
-        id: member.id,
-        url: config.url,
-        weight: config.weight,
-        active,
-        state: entry?.state ?? 'new',
-        role: primary ? ('primary' as const) : active ? ('replica' as const) : ('none' as const),
-        reason: active ? null : (entry?.reason ?? null),
-        since: entry?.since ?? '',
-        load: load.inFlight,
-        latencyMs: load.requests === 0 ? null : Math.round(load.latencyMs * 1000) / 1000,
-        appliedCsn,
-        lagCsn: appliedCsn === null || !active ? null : Math.max(0, order.dispatched - appliedCsn),
-        version: this.#versions.get(member.id) ?? null,
-      };
-    });
-    return Promise.resolve({
-      cluster: this.#config.cluster,
-      role: 'master',
-      term: cluster.term,
-      version: membership.version,
-      csn: order.dispatched,
-      primary: cluster.primary.id,
-      listen: [`postgres://${this.address}`],
-      uptimeMs: Math.round(systemClock.monotonicMs() - this.#startedMs),
-      clients: this.#listener.clients,
-      members,
-    });
+    return this.operator.status();
   }
 
-  async activateMember(id: string): Promise<CommandResult> {
-    const before = this.#cluster.membership.entry(id)?.state;
-    await this.#cluster.activate(id);
-    await this.#loadCatalog();
-    return {
-      changed: before !== 'active',
-      message: before === 'active' ? `Member ${id} is active already.` : `Member ${id} is active.`,
-    };
+  activateMember(id: string): Promise<CommandResult> {
+    return this.operator.activateMember(id);
   }
 
-  async deactivateMember(id: string, reason = 'an operator took it out'): Promise<CommandResult> {
-    const before = this.#cluster.membership.entry(id)?.state;
-    await this.#cluster.deactivate(id, reason);
-    return {
-      changed: before !== 'held',
-      message:
-        before === 'held'
-          ? `Member ${id} is held inactive already.`
-          : `Member ${id} is inactive and stays so until it is activated.`,
-    };
+  deactivateMember(id: string, reason?: string): Promise<CommandResult> {
+    return this.operator.deactivateMember(id, reason);
   }
 
-  async switchPrimary(id: string): Promise<CommandResult> {
-    const before = this.#cluster.primary.id;
-    await this.#cluster.switchPrimary(id);
-    await this.#loadCatalog();
-    return {
-      changed: before !== id,
-      message:
-        before === id
-          ? `Member ${id} is the primary already.`
-          : `Member ${id} is the primary; ${before} was it before.`,
-    };
+  switchPrimary(id: string): Promise<CommandResult> {
+    return this.operator.switchPrimary(id);
   }
 }
 

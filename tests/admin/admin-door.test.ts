@@ -14,8 +14,9 @@ import {
   status,
   switchPrimary,
 } from '../../src/admin/index.ts';
-import type { AdminServer, ClusterStatus, Operations } from '../../src/admin/index.ts';
+import type { AdminServer, ClusterStatus } from '../../src/admin/index.ts';
 import { LockstepError } from '../../src/base/index.ts';
+import { fakeOperations, neverVerified } from '../support/fake-operations.ts';
 
 const STATUS: ClusterStatus = {
   cluster: 'orders',
@@ -28,6 +29,7 @@ const STATUS: ClusterStatus = {
   uptimeMs: 1234,
   clients: 5,
   members: [],
+  verification: neverVerified,
 };
 
 const posix = process.platform !== 'win32';
@@ -40,7 +42,7 @@ const refusal = new LockstepError({
   hint: 'synchronise it',
 });
 
-const operations: Operations = {
+const operations = fakeOperations({
   status: () => Promise.resolve(STATUS),
   activateMember: (...args) => {
     calls.push(args);
@@ -51,7 +53,7 @@ const operations: Operations = {
     return Promise.resolve({ changed: true, message: 'db2 is inactive' });
   },
   switchPrimary: () => Promise.reject(new TypeError('x is not a function')),
-};
+});
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'lockstep-admin-'));

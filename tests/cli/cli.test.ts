@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { adminAddress, openAdminServer } from '../../src/admin/index.ts';
-import type { ClusterStatus, Operations } from '../../src/admin/index.ts';
+import type { ClusterStatus } from '../../src/admin/index.ts';
 import { LockstepError } from '../../src/base/index.ts';
 import type { CheckReport, RunningNode } from '../../src/cli/index.ts';
 import { exitCodeOf } from '../../src/cli/index.ts';
 import { duration } from '../../src/cli/show-status.ts';
 import { program as wiring } from '../../src/cli/wiring.ts';
+import { fakeOperations, memberStatus, neverVerified } from '../support/fake-operations.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 
 let directory: string;
@@ -198,39 +199,19 @@ describe('cli: commands for a running node', () => {
     uptimeMs: 93_784_000,
     clients: 1,
     members: [
-      {
-        id: 'db1',
-        url: 'postgres://127.0.0.1:5432/orders',
-        weight: 1,
-        active: true,
-        state: 'active',
-        role: 'primary',
-        reason: null,
-        since: '2026-01-02T03:04:05.678Z',
-        load: 3,
-        latencyMs: 0.44,
-        appliedCsn: 42,
-        lagCsn: 0,
-        version: '18.4',
-      },
-      {
+      memberStatus({ role: 'primary', load: 3, latencyMs: 0.44, appliedCsn: 42, lagCsn: 0, version: '18.4' }),
+      memberStatus({
         id: 'db2',
-        url: 'postgres://127.0.0.1:5433/orders',
-        weight: 1,
         active: false,
         state: 'inactive',
         role: 'none',
         reason: 'connection lost',
         since: '2026-01-02T04:00:00.000Z',
-        load: 0,
-        latencyMs: null,
-        appliedCsn: null,
-        lagCsn: null,
-        version: null,
-      },
+      }),
     ],
+    verification: neverVerified,
   };
-  const operations: Operations = {
+  const operations = fakeOperations({
     status: () => Promise.resolve(status),
     activateMember: () =>
       Promise.reject(
@@ -239,7 +220,7 @@ describe('cli: commands for a running node', () => {
     deactivateMember: (id, reason) =>
       Promise.resolve({ changed: true, message: `${id} is inactive: ${reason}` }),
     switchPrimary: (id) => Promise.resolve({ changed: false, message: `${id} is the primary already` }),
-  };
+  });
 
   async function withNode<T>(use: () => Promise<T>): Promise<T> {
     const server = await openAdminServer(adminAddress(directory), operations);

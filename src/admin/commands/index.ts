@@ -1,16 +1,45 @@
 import { forDoor } from '../command.ts';
 import type { DoorCommand } from '../command.ts';
 import { activateMember } from './activate-member.ts';
+import { addMember } from './add-member.ts';
+import { cancelJob } from './cancel-job.ts';
+import { cancelSync } from './cancel-sync.ts';
 import { deactivateMember } from './deactivate-member.ts';
+import { jobs } from './jobs.ts';
+import { removeMember } from './remove-member.ts';
+import { repair } from './repair.ts';
 import { status } from './status.ts';
 import { switchPrimary } from './switch-primary.ts';
+import { syncMember } from './sync-member.ts';
+import { verify } from './verify.ts';
 
-export { activateMember, deactivateMember, status, switchPrimary };
+export {
+  activateMember,
+  addMember,
+  cancelJob,
+  cancelSync,
+  deactivateMember,
+  jobs,
+  removeMember,
+  repair,
+  status,
+  switchPrimary,
+  syncMember,
+  verify,
+};
 
 /** Every command; each door is made from this list. */
 export const COMMANDS: readonly DoorCommand[] = [
   forDoor(status),
   forDoor(activateMember),
   forDoor(deactivateMember),
+  forDoor(addMember),
+  forDoor(removeMember),
   forDoor(switchPrimary),
+  forDoor(syncMember),
+  forDoor(cancelSync),
+  forDoor(verify),
+  forDoor(repair),
+  forDoor(jobs),
+  forDoor(cancelJob),
 ];

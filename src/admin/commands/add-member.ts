@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { memberId } from '../command.ts';
+import type { Command } from '../command.ts';
+import type { CommandResult, NewMember } from '../operations.ts';
+
+/** What may stand in each key is said by the configuration, which is where it goes. */
+export const addMember: Command<NewMember, CommandResult> = {
+  name: 'add-member',
+  summary: 'Takes a database into the cluster and into the configuration file.',
+  effect: 'changes',
+  input: z.strictObject({
+    id: memberId,
+    url: z.string().min(1).max(2000),
+    weight: z.int().exactOptional(),
+    username: z.string().min(1).max(63).exactOptional(),
+    password: z
+      .union([
+        z.strictObject({ env: z.string().min(1).max(200) }),
+        z.strictObject({ file: z.string().min(1).max(4000) }),
+      ])
+      .exactOptional(),
+  }),
+  run: (operations, member) => operations.addMember(member),
+};

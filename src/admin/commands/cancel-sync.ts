@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import { memberId } from '../command.ts';
+import type { Command } from '../command.ts';
+import type { CommandResult } from '../operations.ts';
+
+export const cancelSync: Command<{ readonly member: string }, CommandResult> = {
+  name: 'cancel-sync',
+  summary: 'Stops what brings a member level, and holds the member inactive.',
+  effect: 'changes',
+  input: z.strictObject({ member: memberId }),
+  run: (operations, { member }) => operations.cancelSync(member),
+};

@@ -1,0 +1,210 @@
+/** What an operator asks of a running node, carried out by the engine. */
+
+import { LockstepError, systemClock } from '../base/index.ts';
+import { Jobs } from '../admin/index.ts';
+import type {
+  ClusterStatus,
+  CommandResult,
+  JobStatus,
+  MemberStatus,
+  NewMember,
+  Operations,
+  SyncRequest,
+  VerifyRequest,
+} from '../admin/index.ts';
+import type { Cluster } from '../cluster/index.ts';
+import type { Config, MemberConfig } from '../config/index.ts';
+import type { BuiltMembers } from './build-members.ts';
+import type { SyncEngine } from './sync-engine.ts';
+
+export interface OperatorParts {
+  readonly config: Config;
+  readonly cluster: Cluster;
+  readonly built: BuiltMembers;
+  readonly sync: SyncEngine;
+  /** Where clients are served. */
+  address(): string;
+  clients(): number;
+  /** Of the database product, as the member last said it. */
+  versionOf(id: string): string | undefined;
+  /** Resolves when the schema as it is now is known. */
+  loadCatalog(): Promise<void>;
+}
+
+export class Operator implements Operations {
+  readonly #parts: OperatorParts;
+  readonly #jobs = new Jobs(systemClock);
+  readonly #startedMs = systemClock.monotonicMs();
+
+  constructor(parts: OperatorParts) {
+    this.#parts = parts;
+  }
+
+  status(): Promise<ClusterStatus> {
+    const { cluster, config, built, sync } = this.#parts;
+    const { membership, order } = cluster;
+    return Promise.resolve({
+      cluster: config.cluster,
+      role: 'master',
+      term: cluster.term,
+      version: membership.version,
+      csn: order.dispatched,
+      primary: cluster.primary.id,
+      listen: [`postgres://${this.#parts.address()}`],
+      uptimeMs: Math.round(systemClock.monotonicMs() - this.#startedMs),
+      clients: this.#parts.clients(),
+      members: built.members.map((member) => this.#statusOf(member.config)),
+      verification: sync.verification,
+    });
+  }
+
+  #statusOf({ id, url, weight }: MemberConfig): MemberStatus {
+    const { cluster, sync } = this.#parts;
+    const { membership, order } = cluster;
+    const entry = membership.entry(id);
+    const active = entry?.state === 'active';
+    const primary = id === cluster.primary.id && active;
+    const load = cluster.load(id);
+    const appliedCsn = primary ? order.dispatched : (cluster.streamOf(id)?.appliedCsn ?? null);
+    return {
+      id,
+      url,
+      weight,
+      active,
+      state: entry?.state ?? 'new',
+      role: primary ? 'primary' : active ? 'replica' : 'none',
+      reason: active ? null : (entry?.reason ?? null),
+      since: entry?.since ?? '',
+      load: load.inFlight,
+      latencyMs: load.requests === 0 ? null : Math.round(load.latencyMs * 1000) / 1000,
+      appliedCsn,
+      lagCsn: appliedCsn === null || !active ? null : Math.max(0, order.dispatched - appliedCsn),
+      version: this.#parts.versionOf(id) ?? null,
+      sync: sync.statusOf(id),
+    };
+  }
+
+  async activateMember(id: string): Promise<CommandResult> {
+    const { cluster } = this.#parts;
+    const before = cluster.membership.entry(id)?.state;
+    await cluster.activate(id);
+    await this.#parts.loadCatalog();
+    return {
+      changed: before !== 'active',
+      message: before === 'active' ? `Member ${id} is active already.` : `Member ${id} is active.`,
+    };
+  }
+
+  async deactivateMember(id: string, reason = 'an operator took it out'): Promise<CommandResult> {
+    const { cluster } = this.#parts;
+    const before = cluster.membership.entry(id)?.state;
+    await cluster.deactivate(id, reason);
+    return {
+      changed: before !== 'held',
+      message:
+        before === 'held'
+          ? `Member ${id} is held inactive already.`
+          : `Member ${id} is inactive and stays so until it is activated.`,
+    };
+  }
+
+  async switchPrimary(id: string): Promise<CommandResult> {
+    const { cluster } = this.#parts;
+    const before = cluster.primary.id;
+    await cluster.switchPrimary(id);
+    await this.#parts.loadCatalog();
+    return {
+      changed: before !== id,
+      message:
+        before === id
+          ? `Member ${id} is the primary already.`
+          : `Member ${id} is the primary; ${before} was it before.`,
+    };
+  }
+
+  async syncMember(id: string, request: SyncRequest = {}): Promise<JobStatus> {
+    const { cluster, sync } = this.#parts;
+    this.#known(id);
+    if (cluster.membership.entry(id)?.state === 'active' && request.dryRun !== true) {
+      throw new LockstepError({
+        code: 'cluster.member-active',
+        message: `member ${id} is active: it has every commit`,
+        hint: `To prove that it is equal: lockstep verify. To bring it level from the ground up: lockstep member deactivate ${id}, then this again.`,
+      });
+    }
+    return this.#jobs.start('sync', id, async (control) => {
+      const report = await sync.sync(id, request, control);
+      if (!report.dryRun) await this.#parts.loadCatalog();
+      return report;
+    });
+  }
+
+  async cancelSync(id: string): Promise<CommandResult> {
+    const { cluster, sync } = this.#parts;
+    this.#known(id);
+    const stopped = await sync.cancel(id);
+    const state = cluster.membership.entry(id)?.state;
+    if (state === 'active') {
+      return { changed: false, message: `Member ${id} is active: nothing brings it level.` };
+    }
+    if (state !== 'held') await cluster.deactivate(id, 'an operator stopped its synchronisation');
+    return {
+      changed: stopped || state !== 'held',
+      message: `${stopped ? 'It was stopped.' : 'Nothing was under way.'} Member ${id} is held inactive; to begin again: lockstep sync ${id}`,
+    };
+  }
+
+  verify(request: VerifyRequest = {}): Promise<JobStatus> {
+    const { sync } = this.#parts;
+    return Promise.resolve(this.#jobs.start('verify', null, (control) => sync.verify(request, control)));
+  }
+
+  async repair(id?: string): Promise<JobStatus> {
+    const { sync } = this.#parts;
+    if (id !== undefined) this.#known(id);
+    return this.#jobs.start('repair', id ?? null, async (control) => {
+      const report = await sync.repair(id, control);
+      await this.#parts.loadCatalog();
+      return report;
+    });
+  }
+
+  addMember(member: NewMember): Promise<CommandResult> {
+    return Promise.reject(notYet(`take ${member.id} in while it runs`));
+  }
+
+  removeMember(id: string): Promise<CommandResult> {
+    return Promise.reject(notYet(`take ${id} out while it runs`));
+  }
+
+  jobs(): Promise<readonly JobStatus[]> {
+    return Promise.resolve(this.#jobs.list());
+  }
+
+  async cancelJob(id: number): Promise<CommandResult> {
+    const asked = this.#jobs.cancel(id);
+    return {
+      changed: asked,
+      message: asked ? `Job ${id} is asked to end.` : `Job ${id} has ended already.`,
+    };
+  }
+
+  /** The node stops. */
+  close(): void {
+    this.#jobs.cancelAll();
+  }
+
+  #known(id: string): void {
+    const ids = this.#parts.built.members.map(({ config }) => config.id);
+    if (ids.includes(id)) return;
+    throw new LockstepError({
+      code: 'cluster.unknown-member',
+      message: `there is no member ${id}`,
+      hint: `Members are: ${ids.join(', ')}`,
+    });
+  }
+}
+
+function notYet(what: string): LockstepError {
+  return new LockstepError({ code: 'node.not-yet', message: `this version does not ${what} yet` });
+}

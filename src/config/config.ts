@@ -24,6 +24,9 @@ export interface Config {
   readonly probe: Readonly<FileOptions['probe']>;
   readonly deadlines: Readonly<FileOptions['deadlines']>;
   readonly log: Readonly<FileOptions['log']>;
+  /** `pgDump` is absolute. */
+  readonly sync: Readonly<FileOptions['sync']>;
+  readonly verification: Readonly<FileOptions['verification']>;
   readonly limits: Readonly<FileOptions['limits']>;
   readonly logging: Readonly<FileOptions['logging']>;
 }

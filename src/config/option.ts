@@ -62,6 +62,20 @@ export function bytes(option: Omit<NumberOption, 'unit'>) {
     });
 }
 
+export function flag(option: {
+  readonly text: string;
+  readonly default: boolean;
+}): z.ZodDefault<z.ZodBoolean> {
+  return z
+    .boolean()
+    .default(option.default)
+    .register(optionDocs, {
+      text: option.text,
+      allowed: '`true`, `false`',
+      default: String(option.default),
+    });
+}
+
 export function choice<const V extends readonly [string, ...string[]]>(option: {
   readonly text: string;
   readonly values: V;

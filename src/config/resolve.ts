@@ -38,6 +38,8 @@ export async function resolveConfig(
   }
   const listenTls = await resolveListenTls(reader, options);
   const { cluster, dialect, username, balancer, source, probe, deadlines, log, limits, logging } = options;
+  const { sync, verification } = options;
+  const pgDump = sync.pgDump === undefined ? undefined : resolvePath(dirname(file), sync.pgDump);
   const config: Config = {
     file,
     cluster,
@@ -53,6 +55,8 @@ export async function resolveConfig(
     probe,
     deadlines,
     log,
+    sync: { ...sync, ...(pgDump !== undefined && { pgDump }) },
+    verification,
     limits,
     logging,
   };

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { parseListenAddress, parseMemberUrl } from './address.ts';
 import type { AddressFault } from './address.ts';
-import { bytes, choice, integer, milliseconds, optionDocs, section, sectionDocs } from './option.ts';
+import { bytes, choice, flag, integer, milliseconds, optionDocs, section, sectionDocs } from './option.ts';
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
@@ -254,6 +254,66 @@ export const configSchema = z.strictObject({
       }),
     },
   ),
+  sync: section('How a member that is inactive is brought level. Clients go on meanwhile.', {
+    automatic: flag({
+      text: 'Bring an inactive member that answers back by itself. Without it, `lockstep sync` does it.',
+      default: true,
+    }),
+    maxBytesPerSecond: bytes({
+      text: 'Data read from a source in a second, so that its other work is not slowed. Applying commits is not counted.',
+      default: 0,
+      min: 0,
+      max: 100 * GiB,
+      zero: 'no limit',
+    }),
+    retryMaxMs: milliseconds({
+      text: 'Longest time between two attempts at a member that keeps failing; the first is 1000.',
+      default: 300_000,
+      min: 1000,
+      max: DAY_MS,
+    }),
+    quarantineFailures: integer({
+      text: 'So many failures of an active member within `quarantineMinutes` put it into quarantine: it is tried only at the longest of those times, until it has been well for as long.',
+      unit: 'failures',
+      default: 3,
+      min: 1,
+      max: 1000,
+    }),
+    quarantineMinutes: integer({
+      text: 'See `quarantineFailures`.',
+      unit: 'minutes',
+      default: 10,
+      min: 1,
+      max: 1440,
+    }),
+    pgDump: path(
+      'Program that copies the schema to an empty server. Its version is at least that of the source.',
+      'the newest `pg_dump` that is found',
+    ).optional(),
+  }),
+  verification: section('How active members are proven equal. Clients go on meanwhile.', {
+    everyMinutes: integer({
+      text: 'Time between two verifications of everything.',
+      unit: 'minutes',
+      default: 1440,
+      min: 0,
+      max: 525_600,
+      zero: 'only by `lockstep verify`',
+    }),
+    maxBytesPerSecond: bytes({
+      text: 'Data read from each member in a second.',
+      default: 32 * MiB,
+      min: 0,
+      max: 100 * GiB,
+      zero: 'no limit',
+    }),
+    holdMs: milliseconds({
+      text: 'Longest time that commits are held while the snapshots are opened. A verification that needs more is put off.',
+      default: 200,
+      min: 10,
+      max: 10_000,
+    }),
+  }),
   limits: section('Bounds on what clients can make the node hold.', {
     maxClients: integer({
       text: 'Clients that are logged in. One more is told that there are too many.',

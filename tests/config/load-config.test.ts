@@ -49,6 +49,8 @@ describe('config: a good file', () => {
       listen: { postgres: { host: '127.0.0.1', port: 6432 } },
       probe: { intervalMs: 1000, timeoutMs: 1000, threshold: 2, backOffMaxMs: 30_000 },
       deadlines: { connectMs: 3000, commitMs: 5000, loginMs: 15_000, statementMs: 0 },
+      sync: { automatic: true, maxBytesPerSecond: 0, retryMaxMs: 300_000 },
+      verification: { everyMinutes: 1440, maxBytesPerSecond: 32 * 2 ** 20 },
       limits: { maxClients: 1000, writeSetMemoryBytes: 16 * 2 ** 20, replayBytes: 2 ** 20 },
       logging: { level: 'info', format: 'auto' },
     });

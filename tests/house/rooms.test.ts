@@ -65,7 +65,7 @@ describe('house: rooms', () => {
 
   test('the check finds an import that points up and one that misses the door', () => {
     const without = rooms.map((room) => (room.name === 'cluster' ? { ...room, mayImport: ['base'] } : room));
-    expect(complaints(join('cluster', 'cluster.ts'), without).join('\n')).toContain(
+    expect(complaints(join('cluster', 'world.ts'), without).join('\n')).toContain(
       'cluster may not import coordination',
     );
     const doorless = rooms.map((room) => (room.name === 'base' ? { ...room, doors: ['other.ts'] } : room));

@@ -5,7 +5,7 @@
 
 import { LockstepError } from '../../base/index.ts';
 import type { CommitRecord, Member } from '../../dialects/contract.ts';
-import type { World } from '../cluster.ts';
+import type { World } from '../world.ts';
 
 interface Logged {
   readonly csn: number;

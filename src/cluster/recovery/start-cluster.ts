@@ -8,9 +8,9 @@ import { LockstepError, messageOf } from '../../base/index.ts';
 import type { NodeState } from '../../coordination/index.ts';
 import type { Member, MemberReport, ProveEqual } from '../../dialects/contract.ts';
 import { Cluster } from '../cluster.ts';
-import type { ClusterMember, ClusterSettings, World } from '../cluster.ts';
 import { entryOf, Membership } from '../membership/membership.ts';
 import type { MemberEntry } from '../membership/membership.ts';
+import type { ClusterMember, ClusterSettings, World } from '../world.ts';
 import { fillGaps, windowCsns } from './fill-gaps.ts';
 
 export interface StartOptions {

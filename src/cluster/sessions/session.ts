@@ -6,7 +6,8 @@
 import { invariant, LockstepError, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
-import type { Cluster, MemberUser } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { MemberUser } from '../world.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import {
   answerCutShort,

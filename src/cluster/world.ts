@@ -1,0 +1,43 @@
+/** What the engine is told and handed. */
+
+import type { Clock } from '../base/index.ts';
+import type { StateStore } from '../coordination/index.ts';
+import type { Member } from '../dialects/contract.ts';
+import type { EngineEventBody } from '../telemetry/index.ts';
+import type { ProbeSettings } from './membership/prober.ts';
+import type { Balancer } from './reads/read-router.ts';
+
+export interface ClusterMember {
+  readonly member: Member;
+  readonly url: string;
+  readonly weight: number;
+}
+
+export interface ClusterSettings {
+  readonly clusterId: string;
+  readonly balancer: Balancer;
+  readonly probe: ProbeSettings;
+  readonly commitMs: number;
+  readonly switchMs: number;
+  readonly applyBatch: number;
+  readonly log: { readonly segments: number; readonly segmentBytes: number; readonly segmentMs: number };
+}
+
+/** All that the engine touches. */
+export interface World {
+  readonly clock: Clock;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly store: StateStore;
+  readonly raise: (event: EngineEventBody) => void;
+}
+
+/** Sessions that the engine must reach when a member goes or the primary moves. */
+export interface MemberUser {
+  /** A transaction of it is open on the primary. */
+  readonly inTransaction: boolean;
+  /** The member is left alone from now on: whatever is open or under way there is lost. */
+  abandon(memberId: string): void;
+}
+
+export type Verdict = 'alive' | 'deposed';

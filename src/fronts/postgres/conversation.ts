@@ -397,6 +397,7 @@ export class Conversation {
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
     if (this.#batch.length > 0) await this.#runBatch('flush');
     if (this.#skipping) return;
+    this.#book.removeStatement('');
     const statement = classifyHead(head.subarray(HEADER_BYTES), totalBytes);
     if (statement.refusal !== undefined) throw refused(statement.refusal);
     const work: Work = {
@@ -583,6 +584,9 @@ export class Conversation {
       if (this.#book.statement(name) !== undefined) throw statementExists(name);
       const limit = this.#options.limits.preparedStatements;
       if (this.#book.size >= limit) throw tooManyStatements(limit);
+    } else {
+      // Even when this one fails.
+      this.#book.removeStatement('');
     }
     const statements = this.#classify(query);
     const [statement] = statements;

@@ -188,6 +188,23 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       'SELECT 1',
       [bind({ values: [] }), execute(), sync],
     ],
+    'the unnamed statement is gone when another has failed': [
+      [parse({ query: 'SELECT 7 AS seven' }), sync],
+      [parse({ query: 'SELEC' }), sync],
+      [bind({ values: [] }), execute(), sync],
+      [parse({ query: 'SELECT 7 AS seven' }), sync],
+      [parse({ query: 'SELECT 1; SELECT 2' }), sync],
+      [bind({ values: [] }), execute(), sync],
+      [parse({ query: 'SELECT 7 AS seven' }), sync],
+      [parse({ query: 'SELECT nothing' }), sync],
+      [bind({ values: [] }), execute(), sync],
+      [parse({ query: 'SELECT 7 AS seven' }), sync],
+      'SELEC',
+      [bind({ values: [] }), execute(), sync],
+      [parse({ query: 'SELECT 7 AS seven' }), sync],
+      `SELECT 1 /* ${'large '.repeat(60_000)} */`,
+      [bind({ values: [] }), execute(), sync],
+    ],
     'the unnamed statement waits for its values': [
       {
         send: [parse({ query: 'INSERT INTO t VALUES ($1, $2) RETURNING id' }), describe('statement'), flush],
@@ -206,6 +223,34 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       [parse({ name: 'worse', query: 'SELEC' }), sync],
       [parse({ name: 'worse', query: 'SELECT 1' }), sync],
       [parse({ name: 'many', query: 'SELECT 1; SELECT 2' }), sync],
+    ],
+    'a Parse that failed before a Flush is tried again': [
+      {
+        send: [parse({ name: 'f', query: 'SELECT nothing' }), describe('statement', 'f'), flush],
+        until: 'E',
+      },
+      [sync],
+      {
+        send: [
+          parse({ name: 'f', query: 'INSERT INTO t VALUES ($1, $2)' }),
+          describe('statement', 'f'),
+          flush,
+        ],
+        until: 'n',
+      },
+      [bind({ statement: 'f', values: ['1', 'a'] }), execute(), sync],
+      [bind({ statement: 'f', values: ['x', 'a'] }), execute(), sync],
+      'DROP TABLE t',
+      [bind({ statement: 'f', values: ['2', 'a'] }), execute(), sync],
+      'CREATE TABLE t (id text, v text)',
+      [bind({ statement: 'f', values: ['3', 'a'] }), execute(), sync],
+      [bind({ statement: 'f', values: ['x', 'a'] }), execute(), sync],
+      {
+        send: [parse({ name: 'g', query: 'SELECT $1::int' }), describe('statement', 'g'), flush],
+        until: 'T',
+      },
+      [sync],
+      [bind({ statement: 'g', values: ['3'] }), execute(), sync],
     ],
     'a statement prepared in a transaction that is rolled back stays': [
       'BEGIN',

@@ -32,6 +32,9 @@ export interface ClusterParts {
   readonly start: { readonly term: number; readonly lastCsn: number; readonly slot: number };
 }
 
+/** What a client's order to end sessions brings about shows within this time. */
+const endingsMs = 5_000;
+
 export class Cluster {
   readonly settings: ClusterSettings;
   readonly world: World;
@@ -50,6 +53,7 @@ export class Cluster {
   readonly #primary: PrimaryMoves;
   readonly #users = new Set<MemberUser>();
   readonly #stopped = new AbortController();
+  #endingsUntilMs = -Infinity;
 
   constructor(parts: ClusterParts) {
     const { settings, world, members, membership, start } = parts;
@@ -151,6 +155,15 @@ export class Cluster {
   register(user: MemberUser): () => void {
     this.#users.add(user);
     return () => this.#users.delete(user);
+  }
+
+  /** A client asks the primary to end sessions. One that is ended there from now on is not carried on elsewhere. */
+  expectEndings(): void {
+    this.#endingsUntilMs = this.world.clock.monotonicMs() + endingsMs;
+  }
+
+  get endingsExpected(): boolean {
+    return this.world.clock.monotonicMs() < this.#endingsUntilMs;
   }
 
   /** The member to read from, for a session that may have seen `seenCsn`. */

@@ -233,7 +233,7 @@ export class LockstepNode {
   }
 
   async #serve(client: AuthenticatedClient): Promise<void> {
-    const { user, socket, rest, parameters, cancel } = client;
+    const { user, socket, rest, parameters, cancelKey } = client;
     const { config } = { config: this.#config };
     const settings = new Map(parameters);
     const { statementMs, idleInTransactionMs } = config.deadlines;
@@ -268,9 +268,9 @@ export class LockstepNode {
     });
     const gone = (): void => session.close();
     socket.once('close', gone);
-    let parametersOfPrimary: ReadonlyMap<string, string>;
+    let first: PostgresSessionLink;
     try {
-      parametersOfPrimary = ((await session.open()) as PostgresSessionLink).parameters;
+      first = (await session.open()) as PostgresSessionLink;
     } catch (error) {
       session.close();
       writeFatal(socket, asLoginError(error));
@@ -278,10 +278,12 @@ export class LockstepNode {
     }
     socket.off('close', gone);
     if (socket.destroyed) return session.close();
-    const unregister = this.#cancels.register(cancel.pid, cancel.key, session);
+    // The primary's own number, by which clients find each other in pg_stat_activity.
+    const { pid } = first;
+    const unregister = this.#cancels.register(pid, cancelKey, session);
     this.#conversations.add(conversation);
     try {
-      await conversation.serve(session, parametersOfPrimary, cancel);
+      await conversation.serve(session, first.parameters, { pid, key: cancelKey });
     } finally {
       this.#conversations.delete(conversation);
       unregister();

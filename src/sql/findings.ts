@@ -26,6 +26,7 @@ export interface Findings {
   sessionLock?: true;
   transactionLock?: true;
   setsConfig?: true;
+  endsSessions?: true;
   readsClock?: true;
   /** Differs from member to member. */
   volatile?: true;
@@ -224,6 +225,7 @@ class Walk {
         found.setsConfig = true;
         return this.#primary(`it calls ${name}()`);
       case 'member':
+        if (name === 'pg_terminate_backend') found.endsSessions = true;
         return this.#primary(`it calls ${name}(), which answers for one member`);
       case 'write':
         found.runsCode = true;

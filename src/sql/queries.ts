@@ -40,6 +40,7 @@ function flagsOf(found: Findings): Partial<Draft> {
     ...(found.transactionLock && { transactionLock: true }),
     ...(found.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(found.setsConfig && { setsConfig: true }),
+    ...(found.endsSessions && { endsSessions: true }),
   };
 }
 
@@ -161,6 +162,7 @@ function carried(query: Draft): Partial<Draft> {
     ...(query.transactionLock && { transactionLock: true }),
     ...(query.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(query.setsConfig && { setsConfig: true }),
+    ...(query.endsSessions && { endsSessions: true }),
   };
 }
 

@@ -94,6 +94,8 @@ export interface Statement {
   readonly transactionLock?: true;
   /** Calls set_config() or updates pg_settings: session settings may change, which ones cannot be seen. */
   readonly setsConfig?: true;
+  /** Calls pg_terminate_backend(). */
+  readonly endsSessions?: true;
   /** Once it has run, the session depends on the state of one server connection. */
   readonly pinsSession?: true;
 

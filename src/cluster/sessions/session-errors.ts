@@ -47,6 +47,35 @@ export function sessionStateLost(what: string): LockstepError {
   });
 }
 
+const endings: Readonly<Record<string, string>> = {
+  '57P01': 'terminating connection due to administrator command',
+  '57P05': 'terminating connection due to idle-session timeout',
+  '25P03': 'terminating connection due to idle-in-transaction timeout',
+  '25P04': 'terminating connection due to transaction timeout',
+};
+
+/** The session is over as it would be on one server, in that server's words. */
+export function sessionEnded(sqlState: string | undefined): LockstepError | undefined {
+  const message = sqlState === undefined ? undefined : endings[sqlState];
+  if (sqlState === undefined || message === undefined) return undefined;
+  return new LockstepError({
+    code: 'session.ended',
+    message,
+    hint: 'An open transaction was rolled back. Connect again.',
+    outcome: 'none',
+    sqlState,
+  });
+}
+
+export function statementCancelled(): LockstepError {
+  return new LockstepError({
+    code: 'session.cancelled',
+    message: 'canceling statement due to user request',
+    outcome: 'none',
+    sqlState: '57014',
+  });
+}
+
 export function noMember(error: unknown): LockstepError {
   return new LockstepError({
     code: 'session.no-member',

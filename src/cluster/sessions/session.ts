@@ -7,14 +7,16 @@ import { invariant, LockstepError, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
-import type { MemberUser } from '../world.ts';
+import type { MemberUser, Verdict } from '../world.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import {
   answerCutShort,
   answerUnsure,
   cannotReplay,
   noMember,
+  sessionEnded,
   sessionStateLost,
+  statementCancelled,
   transactionAborted,
 } from './session-errors.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -32,6 +34,8 @@ export interface Work {
   readonly takesInput?: boolean;
   /** It cannot be told how much it changes. */
   readonly unknownSize?: boolean;
+  /** It may end other sessions, or this one. */
+  readonly endsSessions?: boolean;
   /** Runs as it is, in no transaction of ours: VACUUM. */
   readonly bare?: boolean;
   readonly bytes: number;
@@ -93,12 +97,14 @@ export class Session implements MemberUser {
   readonly #unregister: () => void;
   #transaction: Transaction | undefined;
   #running: SessionLink | undefined;
+  /** 'wanted': the client has taken its request back before any member had it. */
+  #cancelling: 'not-possible' | 'possible' | 'wanted' = 'not-possible';
   #last: SessionLink | undefined;
   #committing = false;
   #seenCsn = 0;
   #pinned: string | undefined;
-  /** The state that pinned it was lost while a commit was carried through: the client is told after its answer. */
-  #orphaned: string | undefined;
+  /** Its end came while a commit was carried through: the client is told after its answer. */
+  #orphaned: LockstepError | undefined;
   #closed = false;
 
   constructor(cluster: Cluster, identity: SessionIdentity, limits: SessionLimits, hooks: SessionHooks) {
@@ -193,6 +199,17 @@ export class Session implements MemberUser {
   /** Runs one request. Errors of the statement go to the sink; a rejection means that there is no answer from a member. */
   async run(work: Work, sink: AnswerSink): Promise<Answer> {
     if (this.#orphaned !== undefined) throw this.#endOrphaned(this.#orphaned);
+    if (work.endsSessions) this.#cluster.expectEndings();
+    this.#cancelling = 'possible';
+    try {
+      return await this.#runNow(work, sink);
+    } finally {
+      this.#cancelling = 'not-possible';
+      if (work.endsSessions) this.#cluster.expectEndings();
+    }
+  }
+
+  async #runNow(work: Work, sink: AnswerSink): Promise<Answer> {
     const transaction = this.#transaction;
     if (transaction !== undefined) return await this.#runInTransaction(transaction, work, sink);
     if (work.bare) return await this.#runBare(work, sink);
@@ -241,7 +258,9 @@ export class Session implements MemberUser {
 
   /** Stops what runs now. Never a commit: once that has begun it is carried through. */
   async cancel(): Promise<void> {
-    if (!this.#committing) await this.#running?.cancel();
+    if (this.#committing) return;
+    if (this.#running !== undefined) await this.#running.cancel();
+    else if (this.#cancelling === 'possible') this.#cancelling = 'wanted';
   }
 
   close(): void {
@@ -264,13 +283,16 @@ export class Session implements MemberUser {
   /** What pinned the session to the primary is gone. */
   #stateLost(): void {
     if (this.#pinned === undefined) return;
-    // A commit under way is carried through, so its client must not be told that it was rolled back.
-    if (this.#committing) this.#orphaned = this.#pinned;
-    else this.#hooks.ended(sessionStateLost(this.#pinned));
+    this.#endWith(sessionStateLost(this.#pinned));
   }
 
-  #endOrphaned(what: string): LockstepError {
-    const error = sessionStateLost(what);
+  #endWith(error: LockstepError): void {
+    // A commit under way is carried through, so its client must not be told that it was rolled back.
+    if (this.#committing) this.#orphaned = error;
+    else this.#hooks.ended(error);
+  }
+
+  #endOrphaned(error: LockstepError): LockstepError {
     this.#hooks.ended(error);
     return error;
   }
@@ -286,6 +308,7 @@ export class Session implements MemberUser {
       try {
         const atPrimary = member === undefined || member.id === this.#cluster.primary.id;
         link = atPrimary ? await this.#primaryLink() : await this.#link(member);
+        this.#throwIfCancelled();
         const answer = await this.#runOn(link, work.request, held, undefined, atPrimary ? 'writes' : 'any');
         if (answer.unsuitable !== undefined) {
           held.drop();
@@ -299,7 +322,7 @@ export class Session implements MemberUser {
         held.release();
         return answer;
       } catch (error) {
-        if (!(error instanceof MemberError)) throw error;
+        if (!(error instanceof MemberError) || this.#closed) throw error;
         if (held.passedOn) throw answerCutShort(error);
         // A read that breaks whatever answers it is not tried until nobody is left.
         if ((link === undefined && member === undefined) || failures >= readFailuresMax)
@@ -399,6 +422,7 @@ export class Session implements MemberUser {
   async #step(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     const first = transaction.link === undefined;
     const link = transaction.link ?? (await this.#placeOf(transaction));
+    if (first) this.#throwIfCancelled();
     transaction.link = link;
     let begin = first ? transaction.options.begin : undefined;
     for (const own of work.before ?? []) {
@@ -591,6 +615,11 @@ export class Session implements MemberUser {
     }
   }
 
+  /** A request that no member has yet is not begun any more. */
+  #throwIfCancelled(): void {
+    if (this.#cancelling === 'wanted') throw statementCancelled();
+  }
+
   async #primaryLink(): Promise<SessionLink> {
     for (let attempt = 0; ; attempt++) {
       await this.#cluster.gate.passed();
@@ -633,12 +662,35 @@ export class Session implements MemberUser {
     const current = this.#links.get(link.memberId) === link;
     if (current) this.#links.delete(link.memberId);
     if (this.#closed || !current) return;
-    const byTimeout = error.sqlState === '25P03' || error.sqlState === '57P05';
-    if (byTimeout) this.#hooks.ended(error);
-    else if (link.memberId === this.#cluster.primary.id) {
+    const atPrimary = link.memberId === this.#cluster.primary.id;
+    const goOn = (): void => {
+      if (!atPrimary) return;
       this.#stateLost();
       this.#hooks.primaryLost();
+    };
+    const end = sessionEnded(error.sqlState);
+    if (end === undefined) goOn();
+    else if (error.sqlState === '57P01') {
+      // Unless a client has asked for it, somebody tends the server around Lockstep; and one that shuts down says the same.
+      if (atPrimary && this.#cluster.endingsExpected) void this.#endIfAlive(error, end, goOn);
+      else goOn();
+    } else if (error.sqlState === '57P05' && link !== this.#last) {
+      // Idle there, while the session was at work elsewhere.
+      goOn();
+    } else this.#endWith(end);
+  }
+
+  async #endIfAlive(error: MemberError, end: LockstepError, otherwise: () => void): Promise<void> {
+    let verdict: Verdict;
+    try {
+      verdict = await this.#cluster.trouble(error.memberId, error);
+    } catch {
+      // The node stops, and says so itself.
+      return;
     }
+    if (this.#closed) return;
+    if (verdict === 'alive') this.#endWith(end);
+    else otherwise();
   }
 }
 

@@ -14,7 +14,8 @@ export interface AuthenticatedClient {
   readonly parameters: ReadonlyMap<string, string>;
   /** Of protocol 3: the client's, or ours where the client's is newer. */
   readonly protocolMinor: number;
-  readonly cancel: CancelKey;
+  /** The secret that a cancel request has to repeat, beside the pid that the client is told. */
+  readonly cancelKey: Buffer;
 }
 
 export interface ClientUser {
@@ -23,10 +24,4 @@ export interface ClientUser {
   readonly password: string | undefined;
   /** The one whose name and password the cluster itself uses. */
   readonly isClusterUser: boolean;
-}
-
-/** What BackendKeyData tells the client, and what a cancel request has to repeat. */
-export interface CancelKey {
-  readonly pid: number;
-  readonly key: Buffer;
 }

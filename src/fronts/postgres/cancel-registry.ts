@@ -1,6 +1,6 @@
 /** Which session a cancel request is for. The pid and the key are all that such a request has to show. */
 
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { invariant } from '../../base/index.ts';
 
 export interface CancelTarget {
@@ -8,39 +8,34 @@ export interface CancelTarget {
   cancel(): Promise<void>;
 }
 
-interface Entry {
-  readonly fingerprint: Buffer;
-  readonly target: CancelTarget;
-}
-
 export class CancelRegistry {
-  readonly #entries = new Map<number, Entry>();
-  /** Keys are kept and compared as fingerprints: all of one length, whatever the length of what a stranger sends. */
+  /**
+   * By a fingerprint of pid and key: nobody can find out by trying how much of a key was right. The pids alone may
+   * repeat themselves, because they are the members' own.
+   */
+  readonly #targets = new Map<string, CancelTarget>();
   readonly #secret = randomBytes(32);
-  readonly #nobody = randomBytes(32);
 
   get size(): number {
-    return this.#entries.size;
+    return this.#targets.size;
   }
 
   /** Returns how to take the target out again. */
   register(pid: number, key: Buffer, target: CancelTarget): () => void {
-    invariant(!this.#entries.has(pid), `two clients have the pid ${pid}`);
-    const entry: Entry = { fingerprint: this.#fingerprint(key), target };
-    this.#entries.set(pid, entry);
+    const fingerprint = this.#fingerprint(pid, key);
+    invariant(!this.#targets.has(fingerprint), `two clients have the pid ${pid} and the same key`);
+    this.#targets.set(fingerprint, target);
     return () => {
-      if (this.#entries.get(pid) === entry) this.#entries.delete(pid);
+      if (this.#targets.get(fingerprint) === target) this.#targets.delete(fingerprint);
     };
   }
 
   /** Cancels for whoever has the pid, when the key is right. Says nothing about whether that was so. */
   async cancel(pid: number, key: Buffer): Promise<void> {
-    const entry = this.#entries.get(pid);
-    const right = timingSafeEqual(this.#fingerprint(key), entry?.fingerprint ?? this.#nobody);
-    if (right && entry !== undefined) await entry.target.cancel();
+    await this.#targets.get(this.#fingerprint(pid, key))?.cancel();
   }
 
-  #fingerprint(key: Buffer): Buffer {
-    return createHmac('sha256', this.#secret).update(key).digest();
+  #fingerprint(pid: number, key: Buffer): string {
+    return createHmac('sha256', this.#secret).update(`${pid} `).update(key).digest('base64');
   }
 }

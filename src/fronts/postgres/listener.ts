@@ -3,7 +3,7 @@
  * Whatever strangers do, they hold a bounded number of places for a bounded time, and the program stays up.
  */
 
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { deferred, invariant, LockstepError, systemClock } from '../../base/index.ts';
@@ -11,7 +11,7 @@ import type { Clock } from '../../base/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { backend } from '../../wire/postgres/index.ts';
 import type { CancelRequest } from '../../wire/postgres/index.ts';
-import type { AuthenticatedClient, CancelKey } from './authenticated-client.ts';
+import type { AuthenticatedClient } from './authenticated-client.ts';
 import { Authenticator } from './authenticator.ts';
 import type { AuthenticatorOptions } from './authenticator.ts';
 import { CancelRate, LoginPlaces } from './client-limits.ts';
@@ -57,8 +57,6 @@ export interface PostgresListenerOptions extends ListenPlace {
 const REFUSALS_AT_ONCE_MAX = 64;
 const BACKLOG = 511;
 const KEEP_ALIVE_MS = 60_000;
-/** A process id is a positive number to every client. */
-const PID_END = 2 ** 31;
 const SHORT_KEY_BYTES = 4;
 const LONG_KEY_BYTES = 32;
 /** Protocol 3.2 brought keys that cannot be guessed. */
@@ -73,8 +71,8 @@ export class PostgresListener {
   readonly #cancelRate: CancelRate;
   /** All that are open, before and after the login. */
   readonly #connections = new Set<Socket>();
-  /** The pids of those that have logged in. */
-  readonly #pids = new Set<number>();
+  /** Those that have logged in. */
+  readonly #clients = new Set<Socket>();
   readonly #clientsGone = deferred();
   #authenticator: Authenticator | undefined;
   #stopped: Promise<void> | undefined;
@@ -106,7 +104,7 @@ export class PostgresListener {
 
   /** Clients that are logged in. */
   get clients(): number {
-    return this.#pids.size;
+    return this.#clients.size;
   }
 
   /** Throws `front.port-in-use`, `front.port-forbidden`, `front.bad-host` or `front.cannot-listen`. */
@@ -136,7 +134,7 @@ export class PostgresListener {
 
   async #drainAndClose(graceMs: number): Promise<void> {
     if (!this.#server.listening) return;
-    if (this.#pids.size > 0) {
+    if (this.#clients.size > 0) {
       const cancel = this.#clock.after(graceMs, () => this.#clientsGone.resolve());
       await this.#clientsGone.promise;
       cancel();
@@ -201,18 +199,15 @@ export class PostgresListener {
   #handOver(channel: LoginChannel, { user, parameters, protocolMinor }: LoggedIn): void {
     const { limits, logger } = this.#options;
     this.#checkOpen();
-    if (this.#pids.size >= limits.maxClients) throw tooManyClients();
+    if (this.#clients.size >= limits.maxClients) throw tooManyClients();
     const { socket } = channel;
     if (socket.destroyed) throw new ClientGone();
-    const cancel = this.#makeCancelKey(protocolMinor);
-    this.#pids.add(cancel.pid);
-    socket.once('close', () => this.#forget(cancel.pid));
+    this.#clients.add(socket);
+    socket.once('close', () => this.#forget(socket));
     channel.write(backend.authenticationOk);
-    logger.debug(
-      { user: user.name, address: socket.remoteAddress, pid: cancel.pid },
-      'a client has logged in',
-    );
-    const client = { socket, rest: channel.takeRest(), user, parameters, protocolMinor, cancel };
+    logger.debug({ user: user.name, address: socket.remoteAddress }, 'a client has logged in');
+    const cancelKey = randomBytes(protocolMinor >= LONG_KEY_MINOR ? LONG_KEY_BYTES : SHORT_KEY_BYTES);
+    const client = { socket, rest: channel.takeRest(), user, parameters, protocolMinor, cancelKey };
     void this.#serve(client).catch((error: unknown) => this.#refuse(channel, error));
   }
 
@@ -220,16 +215,9 @@ export class PostgresListener {
     await this.#options.onClient(client);
   }
 
-  #forget(pid: number): void {
-    this.#pids.delete(pid);
-    if (this.#stopped !== undefined && this.#pids.size === 0) this.#clientsGone.resolve();
-  }
-
-  #makeCancelKey(protocolMinor: number): CancelKey {
-    let pid: number;
-    do pid = randomInt(1, PID_END);
-    while (this.#pids.has(pid));
-    return { pid, key: randomBytes(protocolMinor >= LONG_KEY_MINOR ? LONG_KEY_BYTES : SHORT_KEY_BYTES) };
+  #forget(socket: Socket): void {
+    this.#clients.delete(socket);
+    if (this.#stopped !== undefined && this.#clients.size === 0) this.#clientsGone.resolve();
   }
 
   #checkOpen(): void {

@@ -50,9 +50,10 @@ export class LoginChannel {
     this.#socket.write(bytes);
   }
 
-  async startupPacket(): Promise<StartupPacket> {
+  async startupPacket(): Promise<Exclude<StartupPacket, { kind: 'terminate' }>> {
     let packet = this.#startup.next();
     while (packet === undefined) packet = this.#startup.push(await this.#chunk());
+    if (packet.kind === 'terminate') throw new ClientGone();
     // The start-up message is the last packet of its kind; what follows is made of messages.
     if (packet.kind === 'startup') this.#keep(this.#startup.takeRest());
     return packet;

@@ -185,6 +185,7 @@ export class StatementRunner {
     let runsCode = false;
     let setsSequences = false;
     let takesInput = false;
+    let endsSessions = false;
     for (const statement of statements) {
       if (this.#session.transaction === 'none' && statements.length === 1)
         refuseOutsideTransaction(statement);
@@ -193,6 +194,7 @@ export class StatementRunner {
       if (statement.setsConfig) refuseOwnSettings(text, request);
       if (statement.restartIdentity || statement.setsSequences) setsSequences = true;
       if (statement.copy === 'in') takesInput = true;
+      if (statement.endsSessions) endsSessions = true;
     }
     if (effect === 'primary-read' && asksForReadOnly(text)) return this.#tellReadOnly(request, text);
     const better = effect === 'write' ? undefined : this.#hooks.knownBetter.get(text);
@@ -202,6 +204,7 @@ export class StatementRunner {
       request,
       effect: better ?? effect,
       takesInput,
+      endsSessions,
       unknownSize: runsCode,
       bytes: text.length,
       ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),

@@ -12,7 +12,9 @@ export type StartupPacket =
   | { readonly kind: 'ssl-request' }
   | { readonly kind: 'gssenc-request' }
   | CancelRequest
-  | StartupMessage;
+  | StartupMessage
+  /** The client has thought better of it, and says goodbye with a message that belongs behind a login. */
+  | { readonly kind: 'terminate' };
 
 export interface CancelRequest {
   readonly kind: 'cancel';
@@ -37,6 +39,8 @@ const SSL_CODE = 80877103;
 const GSSENC_CODE = 80877104;
 const PROTOCOL_MAJOR = 3;
 const NOTHING = Buffer.alloc(0);
+/** Read as a size it would be far too large. */
+const TERMINATE_BEGINS = Buffer.from('X\0\0\0');
 
 export class StartupReader {
   /** The packet being collected; what came behind it is in `#rest`. */
@@ -55,6 +59,7 @@ export class StartupReader {
   /** The next packet among the bytes already here: a client may send its start-up message behind a request. */
   next(): StartupPacket | undefined {
     if (!this.#fill(4)) return undefined;
+    if (this.#packet.view().equals(TERMINATE_BEGINS)) return { kind: 'terminate' };
     const size = this.#checkedSize();
     return this.#fill(size) ? readPacket(this.#packet.take()) : undefined;
   }

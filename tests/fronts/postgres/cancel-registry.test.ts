@@ -51,8 +51,13 @@ test('a session that has ended is out of reach, and its end does not touch whoev
   expect([old.count, current.count, registry.size]).toEqual([0, 1, 1]);
 });
 
-test('two sessions cannot have one pid at the same time', () => {
+test('sessions with one pid are told apart by their keys', async () => {
   const registry = new CancelRegistry();
-  registry.register(7, randomBytes(4), counter());
-  expect(() => registry.register(7, randomBytes(4), counter())).toThrow('pid 7');
+  const [first, second] = [counter(), counter()];
+  const [firstKey, secondKey] = [randomBytes(4), randomBytes(32)];
+  registry.register(7, firstKey, first);
+  registry.register(7, secondKey, second);
+  await registry.cancel(7, secondKey);
+  expect([first.count, second.count]).toEqual([0, 1]);
+  expect(() => registry.register(7, firstKey, counter())).toThrow('pid 7');
 });

@@ -253,6 +253,23 @@ test('cancel: a write that is waiting for a lock is stopped, and leaves nothing'
   expect(await holder.query('SELECT v FROM held')).toContain('D 1');
 });
 
+test('cancel: a statement whose connection is still being made is not begun', async () => {
+  const replica = await connect(servers.server(2).url);
+  // Whoever logs in there now waits.
+  await replica.query('BEGIN; LOCK TABLE pg_authid IN ACCESS EXCLUSIVE MODE');
+  const client = await talk();
+  client.send(query('SELECT 1'), query('SELECT 1'), query('SELECT 1'));
+  const waits = `SELECT FROM pg_locks WHERE relation = 'pg_authid'::regclass AND NOT granted`;
+  await waitFor(async () => (await replica.query(waits)).rowCount === 1, { what: 'a login that waits' });
+  await cancel(client);
+  await replica.query('ROLLBACK');
+  const answers = [await client.answer(), await client.answer(), await client.answer()];
+  expect(answers.flat().filter((heard) => /^[DE]/.test(heard))).toEqual(
+    expect.arrayContaining(['E 57014', 'D 1', 'D 1']),
+  );
+  expect(await client.query('SELECT 4')).toContain('D 4');
+});
+
 async function cancel(client: ProtocolClient): Promise<void> {
   await sendCancel(client.cancelKey.pid, client.cancelKey.key);
 }

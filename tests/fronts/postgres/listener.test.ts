@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { deferred } from '../../../src/base/index.ts';
 import { cannotListen } from '../../../src/fronts/postgres/login-errors.ts';
-import { cancelRequest, startupMessage } from '../../../src/wire/postgres/index.ts';
+import { cancelRequest, frontend, startupMessage } from '../../../src/wire/postgres/index.ts';
 import { waitFor } from '../../support/index.ts';
 import { answer, LIMITS, listen } from './listening.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -104,6 +104,12 @@ describe('strangers', () => {
     await waitFor(() => ask(url('app', 'secret')), { what: 'a login' });
     for (const client of await connectMany(port, 3)) client.send(startup).socket.end();
     expect(await waitFor(() => ask(url('app', 'secret')), { what: 'a login' })).toBe('it works');
+  });
+
+  test('whoever says goodbye instead of hello is let go without a word', async () => {
+    const { port } = await listen({});
+    const client = (await RawClient.connect(port)).send(frontend.terminate);
+    expect(await client.untilClosed()).toHaveLength(0);
   });
 
   test('500 connections that never log in keep nobody out and are held to their limit', async () => {

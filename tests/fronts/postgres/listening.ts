@@ -67,10 +67,10 @@ export async function listen(options: Partial<PostgresListenerOptions> = {}): Pr
   };
 }
 
-export function answer({ socket, rest, cancel }: AuthenticatedClient): void {
+export function answer({ socket, rest, cancelKey }: AuthenticatedClient): void {
   socket.write(backend.parameterStatus('server_version', '15.0'));
   socket.write(backend.parameterStatus('client_encoding', 'UTF8'));
-  socket.write(backend.backendKeyData(cancel.pid, cancel.key));
+  socket.write(backend.backendKeyData(1, cancelKey));
   socket.write(backend.readyForQuery(TransactionStatus.Idle));
   const framer = new MessageFramer({ maxMessageBytes: 1 << 20, wholeUpToBytes: 1 << 20 });
   const ignore = () => {};

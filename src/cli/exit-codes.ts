@@ -11,10 +11,11 @@ export const EXIT_CODES = {
 
 export type ExitCode = keyof typeof EXIT_CODES;
 
+const usage = ['config.invalid', 'config.unreadable', 'cli.usage', 'admin.bad-input'];
+
 export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof LockstepError)) return 'failed';
-  if (error.code.startsWith('config.') || error.code === 'cli.usage' || error.code === 'admin.bad-input')
-    return 'usage';
+  if (usage.includes(error.code)) return 'usage';
   // A lost answer is not the same as an absent node: the command may have been carried out.
   if (error.code === 'admin.unreachable' && error.outcome === 'none') return 'unreachable';
   return error.outcome === 'none' ? 'refused' : 'failed';

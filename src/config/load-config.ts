@@ -93,7 +93,7 @@ function place(complaints: readonly Complaint[], source: SourceText, file: strin
 /** No file that is named here has any business being larger. */
 const FILE_BYTES_MAX = 1024 * 1024;
 
-const readFile: Surroundings['readFile'] = async (path) => {
+export const readFile: Surroundings['readFile'] = async (path) => {
   const handle = await open(path, 'r');
   try {
     const { mode, size } = await handle.stat();

@@ -20,7 +20,7 @@ export type RunningConfig = Pick<Config, 'file' | 'cluster'> & {
 
 export interface FileChange {
   /** Resolves when the file says so and would survive the loss of power. */
-  apply(): Promise<void>;
+  readonly apply: () => Promise<void>;
 }
 
 /** Nothing is changed until `apply`. `member` is as the node would read it from the file. */

@@ -145,7 +145,7 @@ test('config: edit: whatever the names and the layout, the file says what was me
       layout,
       (list, more, write) => {
         fc.pre(list.every(({ id }) => id !== more.id));
-        const added = withMember(write(list), more as MemberEntry);
+        const added = withMember(write(list), more);
         expect(typeof added).toBe('string');
         expect(parse(added as string).members).toEqual([...list, more]);
         for (const { id } of [...list, more]) {

@@ -51,4 +51,25 @@ describe('constructs: the guard and the checker', () => {
       /rows public\.watched \(1,2\)[\s\S]*db\d: 1[\s\S]*\(nothing\)/,
     );
   });
+
+  test('a member that cannot change the same rows says so, and keeps nothing of what it could not carry out whole', async () => {
+    const through = await connect(constructs.node.url);
+    await through.query(
+      `CREATE TABLE lost (id int PRIMARY KEY, v int); INSERT INTO lost VALUES (1, 1), (2, 2)`,
+    );
+    const { members } = await constructs.node.node.status();
+    const replica = members.findIndex(({ role }) => role === 'replica');
+    const id = members[replica]?.id ?? '';
+    const around = await connect(memberUrl(replica));
+    await around.query('SET lockstep.guard = off; DELETE FROM lost WHERE id = 1');
+    await through.query('UPDATE lost SET v = v + 10');
+    const after = (await constructs.node.node.status()).members[replica];
+    expect(after).toMatchObject({
+      active: false,
+      reason: expect.stringContaining('2 rows of public.lost were to change, 1 did') as string,
+    });
+    expect((await around.query('SELECT * FROM lost')).rows).toEqual([{ id: 2, v: 2 }]);
+    // Its log ends before what it could not carry out: it is not taken for level.
+    await expect(constructs.node.node.activateMember(id)).rejects.toThrow(/not provably level/);
+  });
 });

@@ -22,9 +22,11 @@ testScenarios('rows', [
       await client.run('INSERT INTO a (id, who) OVERRIDING SYSTEM VALUE VALUES ($1, 0)', [-1 - client.place]);
       await client.run('UPDATE s SET id = DEFAULT WHERE who = $1', [client.place]);
       await client.run('UPDATE a SET who = who + 1 WHERE who = $1', [client.place]);
+      await client.run('UPDATE a SET id = DEFAULT WHERE id = $1', [-1 - client.place]);
+      await client.run('INSERT INTO a (id, who) OVERRIDING SYSTEM VALUE VALUES ($1, 0)', [-1 - client.place]);
       await client.run('DELETE FROM a WHERE id = $1', [-1 - client.place]);
     },
-    expect: { 'SELECT count(*) FROM a': '80', 'SELECT count(DISTINCT id) FROM s': '40' },
+    expect: { 'SELECT count(*) FROM a': '88', 'SELECT count(DISTINCT id) FROM s': '40' },
   },
   {
     name: 'time, chance and uuids in values, defaults and updates are computed once',

@@ -6,7 +6,7 @@
  */
 
 /** Raised with the format when the tables change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 1;
+export const controlFormat = 2;
 
 /** The commit log is a ring of this many segments; a whole segment is emptied at once (TRUNCATE), never row by row. */
 export const logSegments = 8;
@@ -463,6 +463,12 @@ $f$;
 CREATE FUNCTION lockstep.pending_bytes() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $f$
   SELECT coalesce(pg_table_size(to_regclass('pg_temp.lockstep_spill')), 0) + octet_length(current_setting('lockstep.changes', true))
 $f$;
+
+-- While a write set is applied: rows are not as they were where it was made. Nothing of it stays, its commit record neither.
+CREATE FUNCTION lockstep.diverged(relation text, wanted bigint, changed bigint) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  RAISE EXCEPTION 'this member has diverged: % rows of % were to change, % did', wanted, relation, changed USING ERRCODE = '${sqlStates.diverged}';
+END $f$;
 
 CREATE FUNCTION lockstep.advance_sequence(sch text, seq text, target bigint, called boolean, exact boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $f$

@@ -11,6 +11,7 @@ import {
 import { MemberError } from '../contract.ts';
 import { connect } from './connect.ts';
 import type { Address, Connection, Login } from './connect.ts';
+import { sqlStates } from './control-schema.ts';
 import { blameOf } from './errors.ts';
 
 /** What one pipeline brought: the tag of each command and the rows of all of them, in order. */
@@ -29,6 +30,7 @@ interface Call {
 }
 
 const messageBytesMax = 0x7fffffff;
+const ownStates = new Set<string>(Object.values(sqlStates));
 
 export class InternalConnection {
   readonly pid: number;
@@ -115,7 +117,9 @@ export class InternalConnection {
         return;
       case Backend.ErrorResponse: {
         const fields = readErrorFields(frame);
-        const where = fields.where === undefined ? '' : ` (${fields.where.split('\n')[0]})`;
+        // Our own functions say all there is to say.
+        const own = ownStates.has(fields.code);
+        const where = own || fields.where === undefined ? '' : ` (${fields.where.split('\n')[0]})`;
         const error = new MemberError(
           this.#memberId,
           blameOf(fields.code),

@@ -43,42 +43,34 @@ export class RowPlan {
     return this.#tables.size === 0;
   }
 
+  /** Afterwards no change in the plan ends as another begins, and none ends as it began. */
   add(change: Change): void {
     const state = this.#stateOf(change);
-    const { old, new: next } = change;
-    const oldKey = old?.toString('latin1');
-    const newKey = next?.toString('latin1');
-    if (oldKey !== undefined) {
-      const earlier = take(state.byNew, oldKey, 'nextByNew');
-      if (earlier !== undefined) {
-        earlier.new = next;
-        if (newKey !== undefined) put(state.byNew, newKey, earlier, 'nextByNew');
-        else if (earlier.old === null) earlier.gone = true;
-        return;
-      }
-    }
-    if (newKey !== undefined) {
-      const later = take(state.byOld, newKey, 'nextByOld');
+    const earlier = change.old === null ? undefined : take(state.byNew, keyOf(change.old), 'nextByNew');
+    const joined = earlier ?? begunAs(change.old);
+    joined.new = change.new;
+    if (joined.new !== null && !changesNothing(joined)) {
       // A row that was deleted and came back as it was, or the late half of a change that a trigger overtook.
+      const later = take(state.byOld, keyOf(joined.new), 'nextByOld');
       if (later !== undefined) {
-        later.old = old;
-        if (oldKey !== undefined) put(state.byOld, oldKey, later, 'nextByOld');
-        else if (later.new === null) later.gone = true;
-        return;
+        joined.new = later.new;
+        later.gone = true;
       }
     }
-    const entry: Joined = { old, new: next, gone: false, nextByNew: undefined, nextByOld: undefined };
-    state.all.push(entry);
-    if (newKey !== undefined) put(state.byNew, newKey, entry, 'nextByNew');
-    if (oldKey !== undefined) put(state.byOld, oldKey, entry, 'nextByOld');
+    if (changesNothing(joined)) {
+      joined.gone = true;
+      return;
+    }
+    if (joined.new !== null) put(state.byNew, keyOf(joined.new), joined, 'nextByNew');
+    if (earlier !== undefined) return;
+    state.all.push(joined);
+    if (joined.old !== null) put(state.byOld, keyOf(joined.old), joined, 'nextByOld');
   }
 
   tables(): TablePlan[] {
     const plans: TablePlan[] = [];
     for (const { schema, table, all } of this.#tables.values()) {
-      const changes = all.filter(
-        (change) => !change.gone && !(change.old && change.new && change.old.equals(change.new)),
-      );
+      const changes = all.filter(({ gone }) => !gone);
       if (changes.length > 0) plans.push({ schema, table, changes });
     }
     return plans;
@@ -102,6 +94,18 @@ export class RowPlan {
 }
 
 type Link = 'nextByNew' | 'nextByOld';
+
+function begunAs(old: Buffer | null): Joined {
+  return { old, new: null, gone: false, nextByNew: undefined, nextByOld: undefined };
+}
+
+function changesNothing({ old, new: next }: RowChange): boolean {
+  return old === null || next === null ? old === next : old.equals(next);
+}
+
+function keyOf(image: Buffer): string {
+  return image.toString('latin1');
+}
 
 /** Maps hold entries that may have moved on since: an entry counts under a key only while its image still is that key. */
 function take(map: Map<string, Joined>, key: string, link: Link): Joined | undefined {

@@ -56,49 +56,66 @@ export function readShape(row: readonly (string | null)[]): TableShape {
   };
 }
 
-/** Statements over arrays of row images in text; each names how many parameters it takes. */
+/** Statements over row images in text. */
 export interface TableStatements {
   readonly insert: string;
-  /** Undefined without a key: then a change is a delete and an insert. */
+  /** From images to images. Undefined without a key: then a change is a delete and an insert. */
   readonly update: string | undefined;
   readonly remove: string;
+  /** The same, but a row is changed only while it is as its old image says. */
+  readonly exact: { readonly update: string | undefined; readonly remove: string };
 }
 
-export function tableStatements(schema: string, table: string, shape: TableShape): TableStatements {
+/** `images`: where the images come from, as an item of FROM with one column; those of `update` are always two parameters. */
+export function tableStatements(
+  schema: string,
+  table: string,
+  shape: TableShape,
+  images = 'unnest($1::text[])',
+): TableStatements {
   const name = `${quoteIdent(schema)}.${quoteIdent(table)}`;
   const list = (columns: readonly string[], make: (column: string) => string): string =>
     columns.map(make).join(', ');
+  const of = (row: string) => (column: string) => `${row}.${quoteIdent(column)}`;
   const insert =
     shape.columns.length === 0
-      ? `INSERT INTO ${name} SELECT FROM unnest($1::text[]) AS x(n)`
+      ? `INSERT INTO ${name} SELECT FROM ${images} AS x(n)`
       : `INSERT INTO ${name} (${list(shape.columns, quoteIdent)}) OVERRIDING SYSTEM VALUE
-SELECT ${list(shape.columns, (column) => `(u.n).${quoteIdent(column)}`)} FROM (SELECT x.n::${name} AS n FROM unnest($1::text[]) AS x(n) OFFSET 0) u`;
+SELECT ${list(shape.columns, of('(u.n)'))} FROM (SELECT x.n::${name} AS n FROM ${images} AS x(n) OFFSET 0) u`;
   if (shape.key === undefined) {
-    const columnOf = (column: string | undefined): string =>
-      column === undefined ? 'NULL' : `lockstep_row.${quoteIdent(column)}`;
     const image =
       shape.virtual === undefined
         ? '(lockstep_row.*)::text'
-        : `ROW(${shape.virtual.map(columnOf).join(', ')})::${name}::text`;
-    return {
-      insert,
-      update: undefined,
-      remove: `WITH want AS (SELECT x.o, row_number() OVER (PARTITION BY x.o) AS nth FROM unnest($1::text[]) AS x(o)),
+        : `ROW(${shape.virtual.map((column) => (column === undefined ? 'NULL' : of('lockstep_row')(column))).join(', ')})::${name}::text`;
+    const remove = `WITH want AS (SELECT x.o, row_number() OVER (PARTITION BY x.o) AS nth FROM ${images} AS x(o)),
 have AS (SELECT lockstep_row.ctid AS place, ${image} AS o, row_number() OVER (PARTITION BY ${image}) AS nth
-           FROM ONLY ${name} AS lockstep_row WHERE ${image} = ANY ($1::text[]))
-DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid = have.place`,
-    };
+           FROM ONLY ${name} AS lockstep_row WHERE ${image} IN (SELECT want.o FROM want))
+DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid = have.place`;
+    return { insert, update: undefined, remove, exact: { update: undefined, remove } };
   }
   const match = shape.key
-    .map((column) => `t.${quoteIdent(column.name)} ${column.equals} (u.o).${quoteIdent(column.name)}`)
+    .map(({ name: column, equals }) => `${of('t')(column)} ${equals} ${of('(u.o)')(column)}`)
     .join(' AND ');
+  // By their bytes, for any type. What is stored otherwise than it is read back is taken for changed, never the reverse.
+  const same =
+    shape.virtual === undefined
+      ? '(t.*) OPERATOR(pg_catalog.*=) u.o'
+      : `ROW(${list(shape.columns, of('t'))}) OPERATOR(pg_catalog.*=) ROW(${list(shape.columns, of('(u.o)'))})`;
+  // A number that is always generated can be set only by inserting the row.
+  const fixed = shape.columns
+    .filter((column) => !shape.settable.includes(column))
+    .map((column) => ` AND ${of('t')(column)} OPERATOR(pg_catalog.=) ${of('(u.n)')(column)}`)
+    .join('');
+  const update =
+    shape.settable.length === 0
+      ? undefined
+      : `UPDATE ONLY ${name} AS t SET ${list(shape.settable, (column) => `${quoteIdent(column)} = ${of('(u.n)')(column)}`)}
+FROM (SELECT x.o::${name} AS o, x.n::${name} AS n FROM unnest($1::text[], $2::text[]) AS x(o, n) OFFSET 0) u WHERE ${match}${fixed}`;
+  const remove = `DELETE FROM ONLY ${name} AS t USING (SELECT x.o::${name} AS o FROM ${images} AS x(o) OFFSET 0) u WHERE ${match}`;
   return {
     insert,
-    update:
-      shape.settable.length === 0
-        ? undefined
-        : `UPDATE ONLY ${name} AS t SET ${list(shape.settable, (column) => `${quoteIdent(column)} = (u.n).${quoteIdent(column)}`)}
-FROM (SELECT x.o::${name} AS o, x.n::${name} AS n FROM unnest($1::text[], $2::text[]) AS x(o, n) OFFSET 0) u WHERE ${match}`,
-    remove: `DELETE FROM ONLY ${name} AS t USING (SELECT x.o::${name} AS o FROM unnest($1::text[]) AS x(o) OFFSET 0) u WHERE ${match}`,
+    update,
+    remove,
+    exact: { update: update && `${update} AND ${same}`, remove: `${remove} AND ${same}` },
   };
 }

@@ -67,6 +67,16 @@ describe('row plan', () => {
     ).toEqual([]);
   });
 
+  test('a change that a trigger overtook is joined with what came before it, too', () => {
+    expect(
+      planOf([
+        [null, '(1,a)'],
+        ['(1,b)', '(1,c)'],
+        ['(1,a)', '(1,b)'],
+      ]),
+    ).toEqual([[null, '(1,c)']]);
+  });
+
   test('equal rows of a table without a key are counted, not merged', () => {
     expect(
       planOf([
@@ -101,7 +111,11 @@ describe('row plan', () => {
     };
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        expect(balance(planOf(steps))).toEqual(balance(steps));
+        const plan = planOf(steps);
+        expect(balance(plan)).toEqual(balance(steps));
+        // What goes does not come, and what comes does not go: a row is written once.
+        const gone = new Set(plan.map(([old]) => old));
+        expect(plan.filter(([, next]) => next !== null && gone.has(next))).toEqual([]);
       }),
       { numRuns: 500 },
     );

@@ -1,0 +1,144 @@
+/** Turns the row changes of write sets into statements for a replica. Rows that changed several times are written once. */
+
+import type { CommitRecord } from '../contract.ts';
+import { counted } from './apply-pipeline.ts';
+import type { ApplyPipeline } from './apply-pipeline.ts';
+import { binaryArray } from './binary-array.ts';
+import { NetEffect } from './net-effect.ts';
+import type { ReplicaTable, ReplicaTables } from './replica-tables.ts';
+import { RowPlan } from './row-plan.ts';
+import type { RowChange } from './row-plan.ts';
+import type { Change, LargeChange } from './write-set.ts';
+
+/**
+ * How rows are applied. Each has another to fall back on, which takes longer.
+ *
+ *   whole      all changes in memory, updates as updates                              → replaced
+ *   replaced   all changes in memory, updates as deletes followed by inserts
+ *   in parts   each part by itself; a row is changed only while it is as it was when it was changed on the primary, so that a
+ *              change which overtook another, in a later part, is noticed                → net
+ *   net        all changes in a temporary table of the replica, which knows what remains of them
+ */
+export type Manner = 'whole' | 'replaced' | 'in parts' | 'net';
+
+export class ApplyRows {
+  readonly #pipeline: ApplyPipeline;
+  readonly #tables: ReplicaTables;
+  readonly #manner: Manner;
+  readonly #net: NetEffect;
+  #plan = new RowPlan();
+
+  constructor(pipeline: ApplyPipeline, tables: ReplicaTables, manner: Manner) {
+    this.#pipeline = pipeline;
+    this.#tables = tables;
+    this.#manner = manner;
+    this.#net = new NetEffect(pipeline);
+  }
+
+  add(change: Change): void {
+    this.#plan.add(change);
+  }
+
+  /** One row, whose images the member reads from its own log. */
+  async addLarge(change: LargeChange, record: CommitRecord): Promise<void> {
+    await this.#emptyPlan();
+    const table = await this.#tables.of({
+      schema: change.schema.toString('latin1'),
+      table: change.table.toString('latin1'),
+    });
+    const images = change.images.map(
+      ({ from, to }) => `lockstep.logged_image(${record.slot}::int2, ${record.csn}, ${from}, ${to})`,
+    );
+    const [first = '', second = ''] = images;
+    const old = change.op === 'I' ? undefined : first;
+    const next = change.op === 'I' ? first : change.op === 'U' ? second : undefined;
+    if (this.#staged(table)) {
+      if (old !== undefined) await this.#net.addImage(table, old, -1);
+      if (next !== undefined) await this.#net.addImage(table, next, 1);
+      return;
+    }
+    const run = async (sql: string, ...values: readonly string[]): Promise<void> => {
+      const query = values.reduce(
+        (done, value, i) => done.replaceAll(`$${i + 1}::text[]`, () => `ARRAY[${value}]`),
+        sql,
+      );
+      await this.#pipeline.run(counted(query, { table: table.shown, rows: '1' }));
+    };
+    const { insert, exact } = table.statements();
+    if (old !== undefined && next !== undefined && exact.update !== undefined) {
+      await run(exact.update, old, next);
+      return;
+    }
+    if (old !== undefined) await run(exact.remove, old);
+    if (next !== undefined) await run(insert, next);
+  }
+
+  /** Nothing of this part is needed in memory any more. */
+  async partDone(): Promise<void> {
+    if (this.#manner === 'in parts' || this.#manner === 'net') await this.#emptyPlan();
+  }
+
+  /** All that was added has its statements: what comes next may be something else than rows. */
+  async settle(): Promise<void> {
+    await this.#emptyPlan();
+    await this.#net.settle();
+  }
+
+  async #emptyPlan(): Promise<void> {
+    const plan = this.#plan;
+    if (plan.empty) return;
+    this.#plan = new RowPlan();
+    for (const { changes, ...name } of plan.tables()) this.#write(await this.#tables.of(name), changes);
+  }
+
+  /** Rows without a key are found by going through the whole table: once, not for each part. */
+  #staged(table: ReplicaTable): boolean {
+    return this.#manner === 'net' || (this.#manner === 'in parts' && !table.keyed);
+  }
+
+  #write(table: ReplicaTable, changes: readonly RowChange[]): void {
+    if (this.#staged(table)) {
+      this.#net.add(table, changes);
+      return;
+    }
+    const { insert, ...others } = table.statements();
+    const { update, remove } = this.#manner === 'in parts' ? others.exact : others;
+    const split = this.#manner === 'replaced' || update === undefined;
+    const removed: RowChange[] = [];
+    const updated: RowChange[] = [];
+    const inserted: RowChange[] = [];
+    for (const change of changes) {
+      if (change.old && change.new && !split) updated.push(change);
+      else {
+        if (change.old) removed.push(change);
+        if (change.new) inserted.push(change);
+      }
+    }
+    const parts = this.#manner === 'in parts' ? 'x' : '';
+    this.#add(`lockstep_d${parts}${table.number}`, table, remove, removed, ['old']);
+    this.#add(`lockstep_u${parts}${table.number}`, table, update ?? '', updated, ['old', 'new']);
+    this.#add(`lockstep_i${table.number}`, table, insert, inserted, ['new']);
+  }
+
+  #add(
+    statement: string,
+    table: ReplicaTable,
+    sql: string,
+    changes: readonly RowChange[],
+    images: readonly ('old' | 'new')[],
+  ): void {
+    if (changes.length === 0) return;
+    const values = images.map((image) =>
+      binaryArray(
+        'text',
+        changes.map((change) => change[image]),
+      ),
+    );
+    const rows = Buffer.alloc(8);
+    rows.writeBigInt64BE(BigInt(changes.length));
+    this.#pipeline.add(statement, counted(sql, { table: table.shown, rows: `$${values.length + 1}::int8` }), [
+      ...values,
+      rows,
+    ]);
+  }
+}

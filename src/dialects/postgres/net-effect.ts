@@ -1,0 +1,82 @@
+/**
+ * What remains of row changes, whatever their order and however many: of each image of a row, as many rows come as it was the
+ * new one of a change, and as many go as it was the old one. The replica itself keeps count, in a temporary table.
+ */
+
+import { counted } from './apply-pipeline.ts';
+import type { ApplyPipeline } from './apply-pipeline.ts';
+import { binaryArray } from './binary-array.ts';
+import type { ReplicaTable } from './replica-tables.ts';
+import type { RowChange } from './row-plan.ts';
+
+const counts = 'pg_temp.lockstep_counts';
+const net = 'pg_temp.lockstep_net';
+
+export class NetEffect {
+  readonly #pipeline: ApplyPipeline;
+  readonly #tables = new Set<ReplicaTable>();
+
+  constructor(pipeline: ApplyPipeline) {
+    this.#pipeline = pipeline;
+  }
+
+  add(table: ReplicaTable, changes: readonly RowChange[]): void {
+    this.#begin(table);
+    const images: Buffer[] = [];
+    const rows: number[] = [];
+    for (const change of changes) {
+      if (change.old) images.push(change.old);
+      if (change.old) rows.push(-1);
+      if (change.new) images.push(change.new);
+      if (change.new) rows.push(1);
+    }
+    this.#pipeline.add(
+      'lockstep_count',
+      `INSERT INTO ${counts} SELECT $1::text::int4, * FROM unnest($2::text[], $3::int4[])`,
+      [Buffer.from(String(table.number)), binaryArray('text', images), binaryArray('int4', rows)],
+    );
+  }
+
+  /** `image`: an expression. */
+  async addImage(table: ReplicaTable, image: string, rows: 1 | -1): Promise<void> {
+    this.#begin(table);
+    await this.#pipeline.run(`INSERT INTO ${counts} VALUES (${table.number}, ${image}, ${rows})`);
+  }
+
+  async settle(): Promise<void> {
+    if (this.#tables.size === 0) return;
+    // Whole tables are gone through here, which the settings of this connection are not made for.
+    await this.#pipeline.run(
+      `SET LOCAL enable_seqscan = on; CREATE TEMPORARY TABLE lockstep_net ON COMMIT DROP AS
+         SELECT place, image, sum(n) AS n FROM ${counts} GROUP BY place, image HAVING sum(n) <> 0;
+       DROP TABLE ${counts}; CREATE INDEX ON ${net} (place); ANALYZE ${net}`,
+    );
+    // Whatever comes may stand where something goes.
+    for (const sign of [-1, 1]) for (const table of this.#tables) await this.#apply(table, sign);
+    await this.#pipeline.run(`DROP TABLE ${net}; SET LOCAL enable_seqscan TO DEFAULT`);
+    this.#tables.clear();
+  }
+
+  async #apply(table: ReplicaTable, sign: number): Promise<void> {
+    const mine = `s.place = ${table.number} AND s.n * ${sign} > 0`;
+    const { rows } = await this.#pipeline.run(
+      `SELECT coalesce(sum(s.n * ${sign}), 0) FROM ${net} AS s WHERE ${mine}`,
+    );
+    const count = rows[0]?.[0]?.toString() ?? '';
+    if (count === '0') return;
+    const { insert, remove } = table.statements(
+      `(SELECT s.image FROM ${net} AS s, generate_series(1, s.n * ${sign}) WHERE ${mine})`,
+    );
+    await this.#pipeline.run(counted(sign < 0 ? remove : insert, { table: table.shown, rows: count }));
+  }
+
+  #begin(table: ReplicaTable): void {
+    if (this.#tables.size === 0) {
+      this.#pipeline.add(
+        'lockstep_counts',
+        `CREATE TEMPORARY TABLE lockstep_counts (place int4 NOT NULL, image text NOT NULL, n int4 NOT NULL) ON COMMIT DROP`,
+      );
+    }
+    this.#tables.add(table);
+  }
+}

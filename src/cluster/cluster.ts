@@ -266,6 +266,28 @@ export class Cluster {
     void this.#markMembers();
   }
 
+  /** Another member, inactive until it has been brought level. It is recorded when this resolves. */
+  async addMember(added: ClusterMember): Promise<void> {
+    const { member, url } = added;
+    await this.membership.admit({ id: member.id, url }, () => this.#roster.add(added));
+    this.world.raise({ type: 'member-added', member: member.id, url });
+  }
+
+  /**
+   * Takes a member out for good: it is taken out, recorded as leaving, taken out of the configuration by `configure`, and
+   * forgotten. Whatever ends this in between leaves a member that is held, and the same call goes on from there.
+   */
+  async removeMember(id: string, configure: () => Promise<void>): Promise<void> {
+    this.#known(id);
+    const reason = 'an operator removes it';
+    if (this.membership.entry(id)?.state === 'active') await this.deactivate(id, reason);
+    await this.membership.leave(id);
+    await configure();
+    await this.membership.forget(id);
+    this.#roster.remove(id);
+    this.world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
+  }
+
   async switchPrimary(id: string): Promise<void> {
     this.#known(id);
     if (id === this.#primary.id) return;

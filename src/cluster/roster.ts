@@ -38,4 +38,10 @@ export class Roster {
     this.#members.set(member.id, entry);
     this.#loads.set(member.id, new MemberLoad(member.id, weight));
   }
+
+  /** Whoever still has it in hand goes on to the end of what it does there. */
+  remove(id: string): void {
+    this.find(id)?.close();
+    this.#members.delete(id);
+  }
 }

@@ -23,4 +23,6 @@ export interface RememberedMember {
   readonly since: string;
   /** An operator took it out, so only an operator brings it back. */
   readonly held: boolean;
+  /** An operator takes it out of the cluster for good; it is held, and forgotten as soon as the configuration lacks it. */
+  readonly leaving?: true;
 }

@@ -66,6 +66,7 @@ const nodeState: z.ZodType<NodeState> = z.strictObject({
       reason: z.string().exactOptional(),
       since: z.string().min(1),
       held: z.boolean(),
+      leaving: z.literal(true).exactOptional(),
     }),
   ),
   primary: z.string().nullable(),

@@ -6,11 +6,21 @@ import type { Config, MemberConfig } from '../config/index.ts';
 import { openSpool } from '../dialects/spool.ts';
 import { PostgresCatalog, PostgresMember } from '../dialects/postgres/index.ts';
 
+export interface BuiltMember {
+  readonly member: PostgresMember;
+  readonly config: MemberConfig;
+}
+
 export interface BuiltMembers {
-  readonly members: readonly { readonly member: PostgresMember; readonly config: MemberConfig }[];
+  /** Those that there are now. */
+  readonly members: readonly BuiltMember[];
   readonly catalog: PostgresCatalog;
   /** The members ask for the primary when they translate its numbers. */
   setPrimary(id: () => string): void;
+  /** One that is not among them yet. */
+  build(member: MemberConfig): BuiltMember;
+  add(member: BuiltMember): void;
+  remove(id: string): void;
 }
 
 export function buildMembers(config: Config): BuiltMembers {
@@ -21,7 +31,7 @@ export function buildMembers(config: Config): BuiltMembers {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     return openSpool({ directory, memoryBytes: config.limits.writeSetMemoryBytes });
   };
-  const members = config.members.map((member) => {
+  const build = (member: MemberConfig): BuiltMember => {
     const { ca, cert, key, mode } = member.tls;
     const address = {
       memberId: member.id,
@@ -47,6 +57,16 @@ export function buildMembers(config: Config): BuiltMembers {
       member: new PostgresMember(options, { catalog, spool, primaryId: () => primary() }),
       config: member,
     };
-  });
-  return { members, catalog, setPrimary: (id) => (primary = id) };
+  };
+  let members: readonly BuiltMember[] = config.members.map(build);
+  return {
+    get members() {
+      return members;
+    },
+    catalog,
+    setPrimary: (id) => (primary = id),
+    build,
+    add: (member) => (members = [...members, member]),
+    remove: (id) => (members = members.filter(({ config: { id: other } }) => other !== id)),
+  };
 }

@@ -249,7 +249,7 @@ export class LockstepNode {
       catalog: this.#built.catalog,
       hooks: {
         schemaChanged: () => this.#loadCatalog(),
-        oneDatabaseName: new Set(config.members.map((member) => member.database)).size === 1,
+        oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
         maintain: (sql) => this.#maintain(sql),
         knownBetter: this.#knownBetter,
       },

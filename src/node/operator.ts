@@ -15,6 +15,7 @@ import type {
 import type { Cluster } from '../cluster/index.ts';
 import type { Config, MemberConfig } from '../config/index.ts';
 import type { BuiltMembers } from './build-members.ts';
+import { MemberChanges } from './member-changes.ts';
 import type { SyncEngine } from './sync-engine.ts';
 
 export interface OperatorParts {
@@ -33,11 +34,13 @@ export interface OperatorParts {
 
 export class Operator implements Operations {
   readonly #parts: OperatorParts;
+  readonly #changes: MemberChanges;
   readonly #jobs = new Jobs(systemClock);
   readonly #startedMs = systemClock.monotonicMs();
 
   constructor(parts: OperatorParts) {
     this.#parts = parts;
+    this.#changes = new MemberChanges(parts);
   }
 
   status(): Promise<ClusterStatus> {
@@ -169,12 +172,18 @@ export class Operator implements Operations {
     });
   }
 
-  addMember(member: NewMember): Promise<CommandResult> {
-    return Promise.reject(notYet(`take ${member.id} in while it runs`));
+  async addMember(member: NewMember): Promise<CommandResult> {
+    await this.#changes.add(member);
+    return { changed: true, message: `Member ${member.id} is added, and is brought level next.` };
   }
 
-  removeMember(id: string): Promise<CommandResult> {
-    return Promise.reject(notYet(`take ${id} out while it runs`));
+  async removeMember(id: string): Promise<CommandResult> {
+    this.#known(id);
+    await this.#changes.remove(id, () => this.#parts.sync.cancel(id));
+    return {
+      changed: true,
+      message: `Member ${id} is no longer part of cluster ${this.#parts.config.cluster}. Its data are as they were.`,
+    };
   }
 
   jobs(): Promise<readonly JobStatus[]> {
@@ -203,8 +212,4 @@ export class Operator implements Operations {
       hint: `Members are: ${ids.join(', ')}`,
     });
   }
-}
-
-function notYet(what: string): LockstepError {
-  return new LockstepError({ code: 'node.not-yet', message: `this version does not ${what} yet` });
 }

@@ -1,14 +1,18 @@
-/** Takes a member out of what a node remembers, while the node does not run. */
+/** Takes a member out of what a node remembers and out of the configuration file, while the node does not run. */
 
 import { LockstepError } from '../base/index.ts';
-import { parseMemberUrl } from '../config/index.ts';
+import { leavingReason } from '../cluster/index.ts';
+import { parseMemberUrl, planWithoutMember } from '../config/index.ts';
 import type { Config, MemberConfig } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import type { NodeState, RememberedMember } from '../coordination/index.ts';
 import { MemberError } from '../dialects/contract.ts';
 import { buildMembers } from './build-members.ts';
 
-/** Nothing is done to the member itself. Resolves with what the operator should know next. */
+/**
+ * Nothing is done to the member itself. Resolves with what the operator should know next. The steps are those of a running
+ * node, so that a crash between them leaves what that would leave (see member-changes.ts).
+ */
 export async function removeMember(config: Config, id: string): Promise<string> {
   const store = await openStore(config);
   try {
@@ -31,13 +35,23 @@ export async function removeMember(config: Config, id: string): Promise<string> 
         });
       }
     }
+    const plan = await planWithoutMember(config, id);
     const primary = state.primary === id ? null : state.primary;
-    await store.save({ ...state, version: state.version + 1, members: others, primary });
+    const leaving: RememberedMember = {
+      ...member,
+      active: false,
+      held: true,
+      leaving: true,
+      reason: leavingReason(id),
+    };
+    const version = state.version + 1;
+    await store.save({ ...state, version, members: [...others, leaving], primary });
+    await plan.apply();
+    await store.save({ ...state, version: version + 1, members: others, primary });
   } finally {
     await store.close();
   }
-  const still = config.members.some((other) => other.id === id);
-  return `Member ${id} is no longer part of cluster ${config.cluster}.${still ? ' Take it out of the configuration as well.' : ''}`;
+  return `Member ${id} is no longer part of cluster ${config.cluster}. Its data are as they were.`;
 }
 
 async function openStore(config: Config): Promise<FileStateStore> {

@@ -9,6 +9,8 @@ interface EventFields {
   'node-stopped': { readonly reason: string };
   'start-refused': { readonly code: string; readonly reason: string };
   'term-started': { readonly term: number; readonly primary: string };
+  'member-added': { readonly member: string; readonly url: string };
+  'member-removed': { readonly member: string; readonly reason: string };
   'member-activated': { readonly member: string; readonly reason: string };
   'member-deactivated': { readonly member: string; readonly reason: string };
   'member-unfit': { readonly member: string; readonly reason: string };
@@ -74,6 +76,17 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'info',
     meaning: 'A node has fenced off every earlier one.',
     say: (e) => `term ${e.term} begins with ${e.primary} as primary`,
+  },
+  'member-added': {
+    level: 'info',
+    meaning:
+      'An operator has taken a database into the cluster. It becomes active when it has been brought level.',
+    say: (e) => `member ${e.member} is added, at ${e.url}`,
+  },
+  'member-removed': {
+    level: 'warn',
+    meaning: 'A member is no longer part of the cluster, and nothing is remembered of it.',
+    say: (e) => `member ${e.member} is removed: ${e.reason}`,
   },
   'member-activated': {
     level: 'info',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { invariant } from '../../src/base/index.ts';
 import type { ClusterStatus } from '../../src/admin/index.ts';
 import type { LockstepNode } from '../../src/node/index.ts';
+import type { Logger } from '../../src/telemetry/index.ts';
 import { FaultProxy } from '../../src/testing/index.ts';
 import type { PostgresServer } from '../../src/testing/index.ts';
 import { endOpenClients } from '../support/connect.ts';
@@ -28,6 +29,7 @@ export interface StartOptions {
   /** Other members than there are. */
   readonly members?: readonly object[];
   readonly config?: Readonly<Record<string, unknown>>;
+  readonly logger?: Logger;
 }
 
 export interface TestMember {
@@ -138,8 +140,8 @@ export class FreshCluster {
   }
 
   async startNode(start: StartOptions = {}): Promise<void> {
-    const { trust, members, config } = start;
-    const options = { ...this.nodeOptions(config, members), ...(trust === undefined ? {} : { trust }) };
+    const { members, config, ...more } = start;
+    const options = { ...this.nodeOptions(config, members), ...more };
     this.#started = await startNode(this.#servers, options);
   }
 

@@ -71,7 +71,7 @@ export async function judge(cluster: FreshCluster, load: Load, inactive: readonl
         reason: null,
       });
   }
-  const active = cluster.members.filter(({ id }) => !inactive.includes(id));
+  const active = cluster.members.filter(({ id }) => members.some((one) => one.id === id && one.active));
   // Positions that were drawn by what then did not commit are carried over a moment later.
   const position = `select last_value from entries_id_seq`;
   await waitFor(

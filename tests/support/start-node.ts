@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
 import { invariant } from '../../src/base/index.ts';
-import { checkConfigText } from '../../src/config/index.ts';
+import { checkConfig } from '../../src/config/index.ts';
 import { LockstepNode } from '../../src/node/index.ts';
 import { silentLogger } from '../../src/telemetry/index.ts';
+import type { Logger } from '../../src/telemetry/index.ts';
 import type { PostgresServer } from '../../src/testing/index.ts';
 import { endOpenClients } from './connect.ts';
 
@@ -24,6 +25,7 @@ export interface NodeTestOptions {
   readonly dir?: string;
   /** The operator's word that this member has everything. */
   readonly trust?: string;
+  readonly logger?: Logger;
 }
 
 export interface StartedNode {
@@ -72,21 +74,16 @@ export async function startNode(
   options: NodeTestOptions = {},
 ): Promise<StartedNode> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'lockstep-node-')));
-  const { config, problems } = await checkConfigText(
-    nodeConfig(servers, options),
-    join(dir, 'lockstep.yaml'),
-    {
-      env: process.env,
-      readFile: async (path) => ({ text: await readFile(path, 'utf8'), mode: 0o600 }),
-    },
-  );
+  const path = join(dir, 'lockstep.yaml');
+  await writeFile(path, nodeConfig(servers, options), { mode: 0o600 });
+  const { config, problems } = await checkConfig(path, process.env);
   invariant(
     config,
     `the configuration is wrong: ${problems.map(({ key, message }) => `${key}: ${message}`).join('; ')}`,
   );
   const node = await LockstepNode.start({
     config,
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
     signal: new AbortController().signal,
     trust: options.trust,
   });

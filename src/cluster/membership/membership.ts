@@ -15,6 +15,8 @@ export interface MemberEntry {
   readonly state: MemberState;
   readonly reason: string | undefined;
   readonly since: string;
+  /** It is on its way out of the cluster, for good. */
+  readonly leaving: boolean;
 }
 
 export interface MembershipChange {
@@ -111,7 +113,8 @@ export class Membership {
         ...before,
         state: step,
         reason: step === 'active' ? undefined : reason,
-        since: this.#options.clock.wallTime().toISOString(),
+        since: this.#now(),
+        leaving: false,
       };
       const members = this.#members.map((member) => (member.id === id ? after : member));
       try {
@@ -123,6 +126,38 @@ export class Membership {
         this.#version += 1;
       }
       return { before, after, version: this.#version };
+    });
+  }
+
+  /** A new member. It is inactive until it has been brought level. `recorded` is called before anyone can see it here. */
+  admit(member: { readonly id: string; readonly url: string }, recorded: () => void): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.entry(member.id) !== undefined) throw alreadyMember(member.id);
+      const reason = 'it is new, and has to be brought level';
+      const entry: MemberEntry = { ...member, state: 'inactive', reason, since: this.#now(), leaving: false };
+      await this.#record([...this.#members, entry], this.#version + 1, this.#primary, recorded);
+    });
+  }
+
+  /** The member is held, and on its way out: whatever happens from here on, it does not come back by itself. */
+  leave(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.entry(id);
+      if (before === undefined) throw unknownMember(id, this.#members);
+      if (before.state === 'active') throw stillActive(id);
+      const reason = leavingReason(id);
+      const after: MemberEntry = { ...before, state: 'held', reason, since: this.#now(), leaving: true };
+      const members = this.#members.map((member) => (member.id === id ? after : member));
+      await this.#record(members, this.#version + 1, this.#primary);
+    });
+  }
+
+  /** Nothing is remembered of a member that left. */
+  forget(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.entry(id)?.leaving !== true) throw unknownMember(id, this.#members);
+      const members = this.#members.filter((member) => member.id !== id);
+      await this.#record(members, this.#version + 1, this.#primary);
     });
   }
 
@@ -143,7 +178,12 @@ export class Membership {
     this.#lastCsn = csn;
   }
 
-  async #record(members: readonly MemberEntry[], version: number, primary: string | null): Promise<void> {
+  async #record(
+    members: readonly MemberEntry[],
+    version: number,
+    primary: string | null,
+    recorded: () => void = () => undefined,
+  ): Promise<void> {
     const state: NodeState = {
       clusterId: this.#options.clusterId,
       term: this.#term,
@@ -153,9 +193,14 @@ export class Membership {
       lastCsn: this.#lastCsn,
     };
     await this.#options.store.save(state);
+    recorded();
     this.#members = members;
     this.#version = version;
     this.#primary = primary;
+  }
+
+  #now(): string {
+    return this.#options.clock.wallTime().toISOString();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -173,6 +218,23 @@ export function unknownMember(id: string, members: readonly { readonly id: strin
   });
 }
 
+function alreadyMember(id: string): LockstepError {
+  return new LockstepError({ code: 'cluster.member-exists', message: `there is a member ${id} already` });
+}
+
+function stillActive(id: string): LockstepError {
+  return new LockstepError({
+    code: 'cluster.member-active',
+    message: `member ${id} is active`,
+    hint: `First: lockstep member deactivate ${id}`,
+  });
+}
+
+/** What an operator is told who finds the removal half-way, after a crash. */
+export function leavingReason(id: string): string {
+  return `its removal was begun; lockstep member remove ${id} finishes it, lockstep sync ${id} takes it back`;
+}
+
 function remembered(member: MemberEntry): RememberedMember {
   return {
     id: member.id,
@@ -181,6 +243,7 @@ function remembered(member: MemberEntry): RememberedMember {
     ...(member.reason === undefined ? {} : { reason: member.reason }),
     since: member.since,
     held: member.state === 'held',
+    ...(member.leaving ? { leaving: true } : {}),
   };
 }
 
@@ -197,8 +260,10 @@ export function entryOf(
       state: 'new',
       reason: 'never yet part of the cluster',
       since: now.toISOString(),
+      leaving: false,
     };
   }
   const state = memory.active ? 'active' : memory.held ? 'held' : 'inactive';
-  return { id: member.id, url: member.url, state, reason: memory.reason, since: memory.since };
+  const { reason, since, leaving = false } = memory;
+  return { id: member.id, url: member.url, state, reason, since, leaving };
 }

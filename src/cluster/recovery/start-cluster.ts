@@ -5,7 +5,7 @@
  */
 
 import { LockstepError, messageOf } from '../../base/index.ts';
-import type { NodeState } from '../../coordination/index.ts';
+import type { NodeState, RememberedMember } from '../../coordination/index.ts';
 import type { Member, MemberReport, ProveEqual } from '../../dialects/contract.ts';
 import { Cluster } from '../cluster.ts';
 import { entryOf, Membership } from '../membership/membership.ts';
@@ -91,6 +91,9 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     term,
     world.raise,
   );
+  // Its removal had come as far as the configuration when an earlier node ended.
+  for (const { id } of loaded === undefined ? [] : missingOf(loaded, members))
+    world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
   for (const [id, reason] of verdict.distrusted)
     world.raise({ type: 'member-deactivated', member: id, reason });
   world.raise({ type: 'term-started', term, primary });
@@ -123,6 +126,11 @@ async function look(
   }
 }
 
+/** Remembered, and not configured. */
+function missingOf(state: NodeState, members: readonly ClusterMember[]): readonly RememberedMember[] {
+  return state.members.filter((remembered) => !members.some(({ member }) => member.id === remembered.id));
+}
+
 function checkAgainstConfiguration(state: NodeState, { settings, members }: StartOptions): void {
   if (state.clusterId !== settings.clusterId) {
     throw refusal(
@@ -131,9 +139,7 @@ function checkAgainstConfiguration(state: NodeState, { settings, members }: Star
       'Give each cluster its own state directory.',
     );
   }
-  const missing = state.members.filter(
-    (remembered) => !members.some(({ member }) => member.id === remembered.id),
-  );
+  const missing = missingOf(state, members).filter((remembered) => remembered.leaving !== true);
   const [first] = missing;
   if (first !== undefined) {
     const names = missing.map((member) => member.id).join(', ');

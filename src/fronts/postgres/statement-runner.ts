@@ -28,7 +28,7 @@ export interface RunnerHooks {
   /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
   schemaChanged(): Promise<void>;
   /** All members call their database the same. */
-  readonly oneDatabaseName: boolean;
+  readonly oneDatabaseName: () => boolean;
   /** Done on the primary; the others do it for themselves, each in its own time. */
   maintain(sql: Buffer): void;
   /** Taken for a read before, and found out. */
@@ -155,7 +155,7 @@ export class StatementRunner {
           throw volatileView(statement.createdTable?.name ?? '');
         return await this.#schema(statement, text);
       case 'ddl':
-        if (statement.namesDatabase && !this.#hooks.oneDatabaseName) throw databaseNamed(statement.tag);
+        if (statement.namesDatabase && !this.#hooks.oneDatabaseName()) throw databaseNamed(statement.tag);
         return await this.#schema(statement, text);
       case 'create-table-as':
       case 'refresh-matview':

@@ -1,5 +1,7 @@
 /** A client's request as the front hands it over and a session link carries it out. */
 
+import type { StatementShape } from './statement-shape.ts';
+
 /** A prepared statement of a session. One object per Parse, so that a link can tell a name from its re-use. */
 export interface PreparedStatement {
   readonly name: string;
@@ -7,6 +9,8 @@ export interface PreparedStatement {
   readonly parse: Buffer | undefined;
   /** Some member has confirmed it. Set by the link. */
   confirmed: boolean;
+  /** What the client has been told of it. Set by the link. */
+  shape?: StatementShape | undefined;
 }
 
 export type RequestMessage =

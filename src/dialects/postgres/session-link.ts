@@ -40,11 +40,12 @@ import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf, hintFor } from './errors.ts';
 import type { OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
+import { Descriptions, firstUserOid, parseAgain, shapeChanged, shapeOf } from './statement-shape.ts';
 import { WriteSetCollector } from './write-set-collector.ts';
 import { MemoryWriteSet } from './write-set.ts';
 
-/** OIDs from here on are given out by each server for itself. */
-const firstUserOid = 16_384;
+/** A name that no statement has. */
+const missingStatement = frontend.bind({ statement: 'lockstep_missing', values: [] });
 
 /** Messages above this are passed on in pieces. */
 const wholeUpToBytes = 256 * 1024;
@@ -66,6 +67,15 @@ type Phase =
       readonly kind: 'answer';
       readonly sink: AnswerSink;
       readonly mayBeUnsuitable: RunOptions['mayBeUnsuitable'];
+    }
+  /** A statement prepared again, to see whether it still is what the client was told. */
+  | {
+      readonly kind: 'check';
+      readonly statement: PreparedStatement;
+      readonly done: Deferred<ErrorFields | undefined>;
+      parameters: Buffer | undefined;
+      columns: Buffer | undefined;
+      error: ErrorFields | undefined;
     }
   | { readonly kind: 'own'; readonly done: Deferred<string | undefined>; value: string | undefined }
   | {
@@ -93,6 +103,9 @@ export class PostgresSessionLink implements SessionLink {
   #phases: Phase[] = [];
   /** Parse messages sent and not yet confirmed, in order. */
   #parses: { readonly statement: PreparedStatement | string; readonly injected: boolean }[] = [];
+  readonly #descriptions = new Descriptions();
+  /** What the client is told instead of the error under way, which only follows from it. */
+  #errorInstead: ErrorFields | undefined;
   /** CloseCompletes of our own to come before the client's. */
   #ownCloses = 0;
   #done: Deferred<Answer> | undefined;
@@ -165,19 +178,30 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
     const { messages, protocol, rest } = request as PostgresRequest;
+    // How the request before ended says nothing of what is sent ahead of this one.
+    this.#failed = false;
     const out: Buffer[] = [];
     this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
+    this.#errorInstead = undefined;
+    this.#descriptions.clear();
+    const unchecked = this.#unchecked(messages);
+    const changed = unchecked.size === 0 ? undefined : await this.#check(unchecked, out);
     if (options.begin !== undefined) {
       this.#prelude((options.begin as OwnStatement).sql, out);
     }
     for (const message of messages) {
       if (protocol === 'simple') this.#prepared.delete('');
-      if (message.kind === 'plain') out.push(message.frame);
-      else if (message.kind === 'uses') {
-        if (protocol === 'simple') this.#needAhead(message.statement, out);
-        else this.#need(message.statement, out);
+      if (message.kind === 'plain') {
+        if (message.frame[0] === Frontend.Describe) this.#descriptions.asked(undefined);
         out.push(message.frame);
+      } else if (message.kind === 'uses') {
+        const { statement, frame } = message;
+        if (protocol === 'simple') this.#needAhead(statement, out);
+        else if (statement !== changed) this.#need(statement, out);
+        if (frame[0] === Frontend.Describe) this.#descriptions.asked(statement);
+        // One that nobody has ever prepared: the server passes over the rest, and its transaction has failed.
+        out.push(statement === changed ? missingStatement : frame);
       } else {
         const { statement } = message;
         if (statement.name !== '' && this.#prepared.has(statement.name)) this.#closeOwn(statement.name, out);
@@ -347,10 +371,51 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#prepared.get(statement.name) === statement) return;
     if (statement.name !== '' && this.#prepared.has(statement.name)) this.#closeOwn(statement.name, out);
     // One too large to be kept is prepared where it was first sent, and nowhere else: the server says that it is missing.
-    if (statement.parse === undefined) return;
+    const parse = parseAgain(statement);
+    if (parse === undefined) return;
     this.#prepared.set(statement.name, statement);
     this.#parses.push({ statement, injected: true });
-    out.push(statement.parse);
+    out.push(parse);
+  }
+
+  /** What the client has had described and this member does not know yet. A nameless one is used at once. */
+  #unchecked(messages: PostgresRequest['messages']): ReadonlySet<PreparedStatement> {
+    const statements = new Set<PreparedStatement>();
+    for (const message of messages) {
+      if (message.kind !== 'uses' || message.statement.name === '' || message.statement.shape === undefined)
+        continue;
+      const { statement } = message;
+      if (this.#prepared.get(statement.name) !== statement) statements.add(statement);
+    }
+    return statements;
+  }
+
+  /**
+   * Prepares them ahead of everything else, and sees whether they still are what the client was told. Resolves to the
+   * first that is not. What is sent before is taken from `out`.
+   */
+  async #check(
+    statements: Iterable<PreparedStatement>,
+    out: Buffer[],
+  ): Promise<PreparedStatement | undefined> {
+    for (const statement of statements) {
+      this.#need(statement, out);
+      const done = deferred<ErrorFields | undefined>();
+      this.#phases.push({
+        kind: 'check',
+        statement,
+        done,
+        parameters: undefined,
+        columns: undefined,
+        error: undefined,
+      });
+      this.#write([...out.splice(0), frontend.describe('statement', statement.name), frontend.sync]);
+      this.#errorInstead = await done.promise;
+      if (this.#errorInstead === shapeChanged) this.forget(statement.name);
+      if (this.#errorInstead !== undefined)
+        return this.#errorInstead === shapeChanged ? statement : undefined;
+    }
+    return undefined;
   }
 
   /** Before a simple query, which has no place for it. A failure is the query's to tell. */
@@ -520,6 +585,11 @@ export class PostgresSessionLink implements SessionLink {
     }
     if (phase === undefined) return;
     if (phase.kind === 'prelude' || phase.kind === 'own') return;
+    if (phase.kind === 'check') {
+      if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
+      if (type === Backend.RowDescription) phase.columns = Buffer.from(frame);
+      return;
+    }
     if (phase.kind === 'commit') {
       if (type === Backend.CommandComplete) phase.lastTag = readCommandTag(frame);
       return;
@@ -540,10 +610,15 @@ export class PostgresSessionLink implements SessionLink {
         }
         break;
       }
+      case Backend.NoData:
+        this.#descriptions.columns(undefined);
+        break;
       case Backend.RowDescription:
+        this.#descriptions.columns(frame);
         if (phase.mayBeUnsuitable === 'any' && !phase.sink.passedOn && !this.#translate(frame)) return;
         break;
       case Backend.ParameterDescription:
+        this.#descriptions.parameters(frame);
         if (
           phase.mayBeUnsuitable === 'any' &&
           !phase.sink.passedOn &&
@@ -582,7 +657,9 @@ export class PostgresSessionLink implements SessionLink {
     this.#unsuitable = why;
   }
 
-  #error(frame: Buffer, phase: Phase | undefined): void {
+  #error(heard: Buffer, phase: Phase | undefined): void {
+    const instead = phase?.kind === 'answer' ? this.#errorInstead : undefined;
+    const frame = instead === undefined ? heard : backend.errorResponse(instead);
     const fields = readErrorFields(frame);
     if (fields.severityCode === 'FATAL' || fields.severityCode === 'PANIC') {
       this.#lose(fields.message, fields);
@@ -591,7 +668,7 @@ export class PostgresSessionLink implements SessionLink {
     this.#failed = true;
     this.#sqlState = fields.code;
     if (phase === undefined) return;
-    if (phase.kind === 'prelude') {
+    if (phase.kind === 'prelude' || phase.kind === 'check') {
       phase.error = fields;
       return;
     }
@@ -624,6 +701,15 @@ export class PostgresSessionLink implements SessionLink {
       // A setting that this member refuses: what follows would run under the wrong settings.
       if (phase.error !== undefined)
         this.#lose(`it could not be prepared for this session: ${phase.error.message}`, phase.error);
+      return;
+    }
+    if (phase.kind === 'check') {
+      this.#failed = false;
+      const { statement, parameters, columns } = phase;
+      const shape = parameters === undefined ? undefined : shapeOf(parameters, columns);
+      const changed = shape !== undefined && shape.columns !== statement.shape?.columns;
+      // Outside of a transaction it leaves no trace, and comes again.
+      phase.done.resolve(changed ? shapeChanged : this.#transaction === 'failed' ? phase.error : undefined);
       return;
     }
     if (phase.kind === 'own') {
@@ -721,7 +807,7 @@ export class PostgresSessionLink implements SessionLink {
     this.#pending = undefined;
     const phases = this.#phases;
     this.#phases = [];
-    for (const phase of phases) if (phase.kind === 'own') phase.done.reject(lost);
+    for (const phase of phases) if (phase.kind === 'own' || phase.kind === 'check') phase.done.reject(lost);
     const done = this.#done;
     const committed = this.#committed;
     this.#done = undefined;

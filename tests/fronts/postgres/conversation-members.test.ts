@@ -109,6 +109,57 @@ test('members: a prepared statement works on each of them, also after its table 
   for (let i = 0; i < 6; i++) expect(await ask()).toBe('2 D 1,2 C SELECT 1 Z I');
 });
 
+test('members: a prepared statement that was described keeps its word, or is refused as on one server', async () => {
+  const client = await talk();
+  const columns = async (sql: string): Promise<string[]> => await client.query(`ALTER TABLE shape ${sql}`);
+  await client.query('CREATE TABLE shape (x int, y int); INSERT INTO shape VALUES (1, 2)');
+  const prepareAndDescribe = async (name: string, sql: string): Promise<void> => {
+    client.send(parse({ name, query: sql }), frontend.describe('statement', name), sync);
+    expect(await client.answer()).toContain('Z I');
+  };
+  const ask = async (name: string, ...values: (string | Buffer)[]): Promise<string> => {
+    const formats = values.map((value) => (typeof value === 'string' ? 0 : 1));
+    return (await client.send(bind({ statement: name, values, formats }), execute(), sync).answer()).join(
+      ' ',
+    );
+  };
+  await prepareAndDescribe('rows', 'SELECT * FROM shape WHERE x = $1');
+  await prepareAndDescribe('insert', 'INSERT INTO shape (x) VALUES ($1)');
+  await prepareAndDescribe('plain', 'SELECT y FROM shape WHERE x = $1');
+  // Prepared on one member so far: the others meet it with another table.
+  await columns('ADD z int DEFAULT 3');
+  for (let i = 0; i < 6; i++) expect(await ask('rows', '1')).toBe('E 0A000 Z I');
+  for (let i = 0; i < 6; i++) expect(await ask('plain', '1')).toBe('2 D 2 C SELECT 1 Z I');
+  await client.query('BEGIN READ ONLY');
+  client.send(bind({ statement: 'rows', values: ['1'] }), execute(), sync);
+  const { code, message, routine } = errorOf(await client.until('Z'));
+  expect([code, message, routine]).toEqual([
+    '0A000',
+    'cached plan must not change result type',
+    'RevalidateCachedQuery',
+  ]);
+  expect(await client.query('SELECT 1')).toEqual(['E 25P02', 'Z E']);
+  await client.query('ROLLBACK');
+  await columns('DROP z');
+  for (let i = 0; i < 6; i++) expect(await ask('rows', '1')).toBe('2 D 1,2 C SELECT 1 Z I');
+  // The client sends four bytes, because it was told that the parameter is an int.
+  await columns('ALTER x TYPE bigint');
+  await node.node.switchPrimary('db2');
+  expect(await ask('insert', Buffer.from([0, 0, 0, 9]))).toBe('2 C INSERT 0 1 Z I');
+  await node.node.switchPrimary('db1');
+  expect(await client.query('SELECT x FROM shape ORDER BY x')).toEqual(
+    expect.arrayContaining(['D 1', 'D 9']),
+  );
+  // A statement that cannot be prepared any more fails a transaction with its own error.
+  await prepareAndDescribe('gone', 'SELECT y FROM shape');
+  await columns('DROP y');
+  for (let i = 0; i < 6; i++) {
+    await client.query('BEGIN READ ONLY');
+    expect(await ask('gone')).toBe('E 42703 Z E');
+    await client.query('ROLLBACK');
+  }
+});
+
 test('members: columns of enums, composites and tables carry the numbers of the primary', async () => {
   const admin = await connect(node.url);
   // Numbers that differ: each member makes something else first, around Lockstep.

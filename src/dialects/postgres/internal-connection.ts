@@ -1,5 +1,7 @@
 /** A connection for the engine's own work: pipelines of messages in, rows and tags out. One call at a time. */
 
+import { deferred } from '../../base/index.ts';
+import type { Deferred } from '../../base/index.ts';
 import {
   Backend,
   frontend,
@@ -9,7 +11,7 @@ import {
   readErrorFields,
 } from '../../wire/postgres/index.ts';
 import { MemberError } from '../contract.ts';
-import { connect } from './connect.ts';
+import { connect, sendCancel } from './connect.ts';
 import type { Address, Connection, Login } from './connect.ts';
 import { sqlStates } from './control-schema.ts';
 import { blameOf } from './errors.ts';
@@ -20,54 +22,93 @@ export interface PipelineResult {
   readonly rows: readonly (Buffer | null)[][];
 }
 
-interface Call {
+/**
+ * Takes what COPY … TO STDOUT brings: whole CopyData messages side by side, of which `messages` end here, or a piece of one
+ * that is large. A promise makes the server wait.
+ */
+export type CopyTaker = (frames: Buffer, messages: number) => Promise<void> | undefined;
+
+/** What COPY … FROM STDIN takes. */
+export interface CopyInput {
+  /** CopyData messages, cut anywhere. A promise: the server is slow, wait. Throws when the command has failed already. */
+  write(frames: Buffer): Promise<void> | undefined;
+  /** There is no more. Resolves when the command is done. */
+  end(): Promise<PipelineResult>;
+  /** Makes the command fail. Never rejects. */
+  giveUp(reason: string): Promise<void>;
+}
+
+type RowTaker = (row: (Buffer | null)[]) => void;
+
+interface Call extends Deferred<PipelineResult> {
   readonly tags: string[];
   readonly rows: (Buffer | null)[][];
-  readonly onRow: ((row: (Buffer | null)[]) => void) | undefined;
+  readonly onRow: RowTaker | undefined;
+  readonly onCopy: CopyTaker | undefined;
+  readonly inputWanted: (() => void) | undefined;
   error: MemberError | undefined;
-  resolve(result: PipelineResult): void;
-  reject(error: MemberError): void;
 }
+
+type Takers = Partial<Pick<Call, 'onRow' | 'onCopy' | 'inputWanted'>>;
 
 const messageBytesMax = 0x7fffffff;
 const ownStates = new Set<string>(Object.values(sqlStates));
 
+/** Messages above this are collected from their pieces, or passed on in pieces where they belong to a COPY. */
+const wholeUpToBytes = 1 << 20;
+
+const nothing = Buffer.alloc(0);
+
 export class InternalConnection {
   readonly pid: number;
   readonly parameters: ReadonlyMap<string, string>;
-  readonly #memberId: string;
+  readonly #address: Address;
   readonly #connection: Connection;
-  readonly #framer = new MessageFramer({ maxMessageBytes: messageBytesMax, wholeUpToBytes: messageBytesMax });
+  readonly #framer = new MessageFramer({
+    maxMessageBytes: messageBytesMax,
+    wholeUpToBytes,
+    runTypes: [Backend.CopyData],
+  });
   #call: Call | undefined;
   #lost: MemberError | undefined;
+  /** The pieces so far of a large message that is no CopyData. */
+  #large: Buffer[] = [];
+  #largeType = 0;
+  /** Promises of takers that the server has to wait for. */
+  #waits = 0;
+  #drained: Deferred | undefined;
 
-  private constructor(memberId: string, connection: Connection) {
-    this.#memberId = memberId;
+  private constructor(address: Address, connection: Connection) {
+    this.#address = address;
     this.#connection = connection;
     this.pid = connection.pid;
     this.parameters = connection.parameters;
     const { socket } = connection;
-    const unexpected = (): void => this.#lose('the server sent what cannot be read');
     const sink = {
       message: (type: number, frame: Buffer) => this.#message(type, frame),
-      largeStart: unexpected,
-      largeChunk: unexpected,
-      largeEnd: unexpected,
+      run: (_: number, frames: Buffer, count: number) => this.#copied(frames, count),
+      largeStart: (type: number, _: number, head: Buffer) => {
+        this.#largeType = type;
+        this.#largePiece(head);
+      },
+      largeChunk: (chunk: Buffer) => this.#largePiece(chunk),
+      largeEnd: () => this.#largeEnd(),
     };
     socket.on('data', (chunk: Buffer) => {
       try {
         this.#framer.push(chunk, sink);
       } catch {
-        unexpected();
+        this.#lose('the server sent what cannot be read');
       }
     });
+    socket.on('drain', () => this.#drained?.resolve());
     socket.on('error', (error) => this.#lose(error.message));
     socket.on('close', () => this.#lose('the connection was closed'));
     socket.resume();
   }
 
   static async open(address: Address, login: Login): Promise<InternalConnection> {
-    return new InternalConnection(address.memberId, await connect(address, login));
+    return new InternalConnection(address, await connect(address, login));
   }
 
   get lost(): MemberError | undefined {
@@ -75,8 +116,8 @@ export class InternalConnection {
   }
 
   /** One statement or several, as text. */
-  query(sql: string | Buffer, onRow?: (row: (Buffer | null)[]) => void): Promise<PipelineResult> {
-    return this.#start(frontend.query(sql), onRow);
+  query(sql: string | Buffer, onRow?: RowTaker): Promise<PipelineResult> {
+    return this.#start(frontend.query(sql), { onRow }).promise;
   }
 
   /** Rows as text. */
@@ -86,8 +127,43 @@ export class InternalConnection {
   }
 
   /** Messages of the extended protocol, up to and including Sync. */
-  pipeline(messages: readonly Buffer[], onRow?: (row: (Buffer | null)[]) => void): Promise<PipelineResult> {
-    return this.#start(Buffer.concat(messages), onRow);
+  pipeline(messages: readonly Buffer[], onRow?: RowTaker): Promise<PipelineResult> {
+    return this.#start(Buffer.concat(messages), { onRow }).promise;
+  }
+
+  copyOut(sql: string, onCopy: CopyTaker): Promise<PipelineResult> {
+    return this.#start(frontend.query(sql), { onCopy }).promise;
+  }
+
+  /** Resolves when the server wants the data. */
+  async copyIn(sql: string): Promise<CopyInput> {
+    const wanted = deferred();
+    const call = this.#start(frontend.query(sql), { inputWanted: () => wanted.resolve() });
+    // It may fail while nobody waits for it: whoever writes or ends the data is told.
+    call.promise.catch(() => undefined);
+    await Promise.race([wanted.promise, call.promise]);
+    const { socket } = this.#connection;
+    return {
+      write: (frames) => {
+        if (this.#call !== call) throw call.error ?? this.#lost ?? this.#gone('it took no more data');
+        if (socket.write(frames)) return undefined;
+        this.#drained ??= deferred();
+        return this.#drained.promise.finally(() => (this.#drained = undefined));
+      },
+      end: () => {
+        if (this.#call === call) socket.write(frontend.copyDone);
+        return call.promise;
+      },
+      giveUp: async (reason) => {
+        if (this.#call === call) socket.write(frontend.copyFail(reason));
+        await call.promise.catch(() => undefined);
+      },
+    };
+  }
+
+  /** Asks the server to stop what runs. Resolves when it has been told. */
+  cancel(): Promise<void> {
+    return this.#lost === undefined ? sendCancel(this.#address, this.#connection) : Promise.resolve();
   }
 
   /** The caller gave up waiting: whatever runs is lost with the connection. */
@@ -95,14 +171,23 @@ export class InternalConnection {
     this.#lose('closed by Lockstep');
   }
 
-  #start(bytes: Buffer, onRow: ((row: (Buffer | null)[]) => void) | undefined): Promise<PipelineResult> {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    if (this.#call !== undefined)
-      return Promise.reject(new MemberError(this.#memberId, 'gone', 'two calls at a time'));
-    return new Promise((resolve, reject) => {
-      this.#call = { tags: [], rows: [], onRow, error: undefined, resolve, reject };
+  #start(bytes: Buffer, takers: Takers): Call {
+    const call: Call = {
+      ...deferred<PipelineResult>(),
+      tags: [],
+      rows: [],
+      onRow: takers.onRow,
+      onCopy: takers.onCopy,
+      inputWanted: takers.inputWanted,
+      error: undefined,
+    };
+    if (this.#lost !== undefined) call.reject(this.#lost);
+    else if (this.#call !== undefined) call.reject(this.#gone('two calls at a time'));
+    else {
+      this.#call = call;
       this.#connection.socket.write(bytes);
-    });
+    }
+    return call;
   }
 
   #message(type: number, frame: Buffer): void {
@@ -115,15 +200,19 @@ export class InternalConnection {
       case Backend.CommandComplete:
         call?.tags.push(readCommandTag(frame));
         return;
+      case Backend.CopyInResponse:
+        call?.inputWanted?.();
+        return;
       case Backend.ErrorResponse: {
         const fields = readErrorFields(frame);
         // Our own functions say all there is to say.
         const own = ownStates.has(fields.code);
         const where = own || fields.where === undefined ? '' : ` (${fields.where.split('\n')[0]})`;
+        const { memberId } = this.#address;
         const error = new MemberError(
-          this.#memberId,
+          memberId,
           blameOf(fields.code),
-          `member ${this.#memberId}: ${fields.message}${fields.detail === undefined ? '' : `: ${fields.detail}`}${where}`,
+          `member ${memberId}: ${fields.message}${fields.detail === undefined ? '' : `: ${fields.detail}`}${where}`,
           fields.code,
         );
         if (call !== undefined) call.error ??= error;
@@ -141,12 +230,49 @@ export class InternalConnection {
     }
   }
 
+  #copied(frames: Buffer, messages: number): void {
+    const taken = this.#call?.onCopy?.(frames, messages);
+    if (taken === undefined) return;
+    const { socket } = this.#connection;
+    this.#waits += 1;
+    socket.pause();
+    // Whoever cannot take it ends the command himself.
+    void taken
+      .catch(() => undefined)
+      .finally(() => {
+        this.#waits -= 1;
+        if (this.#waits === 0) socket.resume();
+      });
+  }
+
+  #largePiece(piece: Buffer): void {
+    if (this.#largeType === Backend.CopyData) this.#copied(piece, 0);
+    else this.#large.push(piece);
+  }
+
+  #largeEnd(): void {
+    if (this.#largeType === Backend.CopyData) {
+      this.#copied(nothing, 1);
+      return;
+    }
+    const frame = Buffer.concat(this.#large);
+    this.#large = [];
+    this.#message(this.#largeType, frame);
+  }
+
+  #gone(why: string): MemberError {
+    const { memberId } = this.#address;
+    return new MemberError(memberId, 'gone', `member ${memberId}: ${why}`);
+  }
+
   #lose(why: string, error?: MemberError): void {
     if (this.#lost !== undefined) return;
-    this.#lost = error ?? new MemberError(this.#memberId, 'gone', `member ${this.#memberId}: ${why}`);
+    this.#lost = error ?? this.#gone(why);
     this.#connection.socket.destroy();
     const call = this.#call;
     this.#call = undefined;
     call?.reject(this.#lost);
+    // Whoever waits to write more finds out when it tries.
+    this.#drained?.resolve();
   }
 }

@@ -84,9 +84,10 @@ export class PostgresMember implements Member {
     };
   }
 
-  /** A connection for the engine's own use. The caller closes it. */
-  openInternal(): Promise<InternalConnection> {
-    return InternalConnection.open(this.options.address, this.#login(ownSettings));
+  /** A connection for the engine's own use, with further settings if need be. The caller closes it. */
+  openInternal(settings: Readonly<Record<string, string>> = {}): Promise<InternalConnection> {
+    const all = new Map([...ownSettings, ...Object.entries(settings)]);
+    return InternalConnection.open(this.options.address, this.#login(all));
   }
 
   async use<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@
 import type { InternalConnection } from './internal-connection.ts';
 import { pinnedSettings } from './control-schema.ts';
 
-const readingSettings: Readonly<Record<string, string>> = {
+export const readingSettings: Readonly<Record<string, string>> = {
   ...pinnedSettings,
   client_encoding: 'UTF8',
   TimeZone: 'UTC',

@@ -1,0 +1,69 @@
+/** Makes PostgreSQL members level and proves them equal. See DESIGN.md beside this file. */
+
+import type { Member } from '../../contract.ts';
+import type {
+  DataSync,
+  MemberDifference,
+  MemberSnapshot,
+  SchemaVerdict,
+  SyncJob,
+  TableChange,
+  WorkControl,
+} from '../../sync-contract.ts';
+import type { PostgresMember } from '../postgres-member.ts';
+import { compareSnapshots } from './compare-snapshots.ts';
+import { diffRows } from './diff.ts';
+import { conclude, markIncomplete } from './mark.ts';
+import { PostgresSnapshot } from './postgres-snapshot.ts';
+import { judgeSchemas } from './schema-verdict.ts';
+import { syncSettings } from './sync-settings.ts';
+
+export class PostgresDataSync implements DataSync {
+  openSnapshot(member: Member): Promise<MemberSnapshot> {
+    return PostgresSnapshot.open(member as PostgresMember);
+  }
+
+  async compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict> {
+    const source = snapshot as PostgresSnapshot;
+    const member = target as PostgresMember;
+    const connection = await member.openInternal(syncSettings);
+    try {
+      await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      const [[version] = []] = await connection.rows('SHOW server_version_num');
+      const other = { memberId: member.id, major: Math.floor(Number(version) / 10_000), connection };
+      return await source.use((right) =>
+        judgeSchemas({ memberId: source.memberId, major: source.major, connection: right }, other),
+      );
+    } finally {
+      connection.close();
+    }
+  }
+
+  markIncomplete(target: Member, why: string, as: { clusterId: string; term: number }): Promise<void> {
+    return markIncomplete(target as PostgresMember, why, as);
+  }
+
+  diff(job: SyncJob): Promise<readonly TableChange[]> {
+    return diffRows(job);
+  }
+
+  full(_job: SyncJob): Promise<readonly TableChange[]> {
+    return Promise.reject(new Error('not yet'));
+  }
+
+  conclude(
+    target: Member,
+    source: Member,
+    at: { csn: number; term: number; version: number },
+  ): Promise<void> {
+    return conclude(target as PostgresMember, source as PostgresMember, at);
+  }
+
+  compare(
+    snapshots: readonly MemberSnapshot[],
+    control: WorkControl,
+    tables?: readonly string[],
+  ): Promise<ReadonlyMap<string, MemberDifference>> {
+    return compareSnapshots(snapshots as readonly PostgresSnapshot[], control, tables);
+  }
+}

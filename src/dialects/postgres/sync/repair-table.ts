@@ -1,0 +1,267 @@
+/** Makes a table of the target equal to the source's. Only what differs is written, unless most of it does. */
+
+import { LockstepError } from '../../../base/index.ts';
+import { quoteLiteral } from '../../../sql/index.ts';
+import type { RowKeeper, TableChange } from '../../sync-contract.ts';
+import { MemberError } from '../../contract.ts';
+import { sqlStates } from '../control-schema.ts';
+import type { InternalConnection } from '../internal-connection.ts';
+import { pipeRows, readRows } from './copy-rows.ts';
+import type { PostgresSnapshot } from './postgres-snapshot.ts';
+import type { SyncProgress } from './sync-progress.ts';
+import { copyColumns, rowsAt } from './sync-table.ts';
+import type { SyncTable } from './sync-table.ts';
+import { compareDigests, compareRows, isOversized, sampleRows } from './table-difference.ts';
+import type { DigestDifference, RowDifference, Slice, TablePair } from './table-difference.ts';
+import { withTriggersOff } from './triggers-off.ts';
+
+export interface RepairOptions {
+  readonly snapshot: PostgresSnapshot;
+  readonly source: InternalConnection;
+  readonly target: InternalConnection;
+  readonly targetId: string;
+  readonly targetMajor: number;
+  readonly term: number;
+  readonly keeper: RowKeeper;
+  readonly progress: SyncProgress;
+  readonly dryRun: boolean;
+}
+
+type Sample = TableChange['samples'][number];
+
+/** Places in one statement. */
+const batchRows = 5000;
+
+/** `targetTable`: the same table as the target has it, with its own size and the source's columns. */
+export async function repairTable(
+  options: RepairOptions,
+  table: SyncTable,
+  targetTable: SyncTable,
+): Promise<TableChange | undefined> {
+  const { snapshot, source, progress } = options;
+  try {
+    await source.query(snapshot.begin);
+    await demandUnchanged(source, snapshot, table);
+    const repair = new TableRepair(options, table, targetTable);
+    const change = await repair.run();
+    progress.tableDone(table, repair.rows);
+    return change;
+  } finally {
+    // Its lock on the table goes with it.
+    if (source.lost === undefined) await source.query('ROLLBACK').catch(() => undefined);
+  }
+}
+
+/** What has been rewritten since the snapshot was taken appears empty in it. The lock keeps it as it is from here on. */
+export async function demandUnchanged(
+  source: InternalConnection,
+  snapshot: PostgresSnapshot,
+  table: SyncTable,
+): Promise<void> {
+  const found = await source.rows(
+    `LOCK TABLE ${table.from} IN ACCESS SHARE MODE;
+     SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE format('%I.%I', n.nspname, c.relname) = ${quoteLiteral(table.name)}
+        AND c.oid = ${quoteLiteral(table.name)}::regclass AND c.relfilenode = pg_relation_filenode(c.oid)`,
+  );
+  if (found.length === 1) return;
+  throw new LockstepError({
+    code: 'sync.table-changed',
+    message: `table ${table.name} of member ${snapshot.memberId} was emptied or rewritten since the synchronisation began`,
+    hint: 'It begins again by itself.',
+    retryable: true,
+  });
+}
+
+class TableRepair {
+  readonly #options: RepairOptions;
+  readonly #table: SyncTable;
+  readonly #targetTable: SyncTable;
+  readonly #pair: TablePair;
+  readonly #samples: Sample[] = [];
+  #missing = 0;
+  #extra = 0;
+  rows = 0;
+
+  constructor(options: RepairOptions, table: SyncTable, targetTable: SyncTable) {
+    this.#options = options;
+    this.#table = table;
+    this.#targetTable = targetTable;
+    const { progress, snapshot } = options;
+    this.#pair = {
+      right: { connection: options.source, table, major: snapshot.major },
+      other: { connection: options.target, table: targetTable, major: options.targetMajor },
+      onPiece: {
+        right: async ({ rows, bytes }) => await progress.moved(table, rows, bytes),
+        other: async ({ bytes }) => await progress.moved(table, 0, bytes),
+      },
+    };
+  }
+
+  async run(): Promise<TableChange | undefined> {
+    const difference = await compareDigests(this.#pair);
+    this.rows = difference.rowsRight;
+    if (difference.slices.length === 0) return undefined;
+    if (this.#options.dryRun) await this.#look(difference);
+    else await this.#repair(difference);
+    return {
+      table: this.#table.name,
+      missing: this.#missing,
+      extra: this.#extra,
+      samples: this.#samples,
+    };
+  }
+
+  async #look(difference: DigestDifference): Promise<void> {
+    for (const slice of difference.slices) {
+      if (isOversized(slice)) this.#countWhole(difference);
+      else await this.#count(await compareRows(this.#pair, difference, slice));
+    }
+  }
+
+  /**
+   * Rows that only the target has go first, everywhere: a row that is missing may have the key of one that is too many, in
+   * another slice. With one slice both are one transaction.
+   */
+  async #repair(difference: DigestDifference): Promise<void> {
+    const { slices } = difference;
+    if (difference.rowsOther === 0 || difference.rowsRight === 0 || slices.some(isOversized)) {
+      await this.#replaceAll(difference);
+      return;
+    }
+    const single = slices.length === 1;
+    for (const slice of slices) {
+      const mostly = await this.#transact('SHARE ROW EXCLUSIVE', async () => {
+        const found = await compareRows(this.#pair, difference, slice);
+        // A slice is as good as a sample: its buckets are chosen by hashes.
+        if (
+          !single &&
+          (found.missing.length > found.rowsRight / 2 || found.extra.length > found.rowsOther / 2)
+        )
+          return true;
+        await this.#count(found);
+        await this.#remove(found.extra);
+        if (single) await this.#add(found.missing);
+        return false;
+      });
+      if (mostly) {
+        await this.#replaceAll(difference);
+        return;
+      }
+    }
+    if (!single) for (const slice of slices) await this.#addMissing(difference, slice);
+  }
+
+  async #addMissing(difference: DigestDifference, slice: Slice): Promise<void> {
+    await this.#transact('SHARE ROW EXCLUSIVE', async () => {
+      const { missing } = await compareRows(this.#pair, difference, slice);
+      await this.#add(missing);
+    });
+  }
+
+  async #count(found: RowDifference): Promise<void> {
+    if (this.#missing === 0) await this.#sample('missing', found.missing);
+    if (this.#extra === 0) await this.#sample('extra', found.extra);
+    this.#missing += found.missing.length;
+    this.#extra += found.extra.length;
+  }
+
+  #countWhole(difference: DigestDifference): void {
+    this.#missing = difference.rowsRight;
+    this.#extra = difference.rowsOther;
+  }
+
+  async #sample(kind: Sample['kind'], places: readonly string[]): Promise<void> {
+    const side = kind === 'missing' ? this.#pair.right : this.#pair.other;
+    for (const row of await sampleRows(side, places)) this.#samples.push({ kind, row });
+  }
+
+  async #remove(places: readonly string[]): Promise<void> {
+    if (places.length === 0) return;
+    const { target } = this.#options;
+    for (const batch of batches(places)) await this.#keep(`COPY (${rowsAt(this.#table, batch)}) TO STDOUT`);
+    await this.#options.keeper.flush();
+    for (const batch of batches(places)) {
+      const { tags } = await target.query(
+        `DELETE FROM ${this.#table.from} WHERE ctid = ANY ('{"${batch.join('","')}"}'::tid[])`,
+      );
+      this.#expect(tags[0], `DELETE ${batch.length}`);
+    }
+  }
+
+  async #add(places: readonly string[]): Promise<void> {
+    for (const batch of batches(places)) {
+      const rows = await this.#pipe(`COPY (${rowsAt(this.#table, batch)}) TO STDOUT`);
+      this.#expect(`COPY ${rows}`, `COPY ${batch.length}`);
+    }
+  }
+
+  async #replaceAll(difference: DigestDifference): Promise<void> {
+    const { keeper } = this.#options;
+    await this.#transact('ACCESS EXCLUSIVE', async () => {
+      this.#countWhole(difference);
+      if (difference.rowsOther > 0) {
+        this.#extra = await this.#keep(`COPY ${this.#table.name} ${copyColumns(this.#table)} TO STDOUT`);
+        await keeper.flush();
+        await this.#empty();
+      }
+      this.#missing = await this.#pipe(`COPY ${this.#table.name} ${copyColumns(this.#table)} TO STDOUT`);
+    });
+  }
+
+  async #empty(): Promise<void> {
+    const { target } = this.#options;
+    await target.query('SAVEPOINT emptying');
+    try {
+      await target.query(`TRUNCATE ${this.#table.from}`);
+    } catch (error) {
+      // Other tables refer to it: then the server refuses TRUNCATE.
+      if (!(error instanceof MemberError) || error.sqlState !== '0A000') throw error;
+      await target.query(`ROLLBACK TO emptying; DELETE FROM ${this.#table.from}`);
+    }
+  }
+
+  async #pipe(out: string): Promise<number> {
+    const { source, target, progress } = this.#options;
+    return await pipeRows({
+      from: source,
+      out,
+      to: target,
+      in: `COPY ${this.#table.name} ${copyColumns(this.#table)} FROM STDIN`,
+      onCopied: (_, bytes) => progress.moved(this.#table, 0, bytes),
+    });
+  }
+
+  async #keep(query: string): Promise<number> {
+    const { target, keeper } = this.#options;
+    const { name, columns } = this.#table;
+    return await readRows(target, query, (row) => keeper.keep(name, columns, row));
+  }
+
+  /** The lock is against strangers: Lockstep itself has no one else at work here. */
+  async #transact<T>(lock: string, work: () => Promise<T>): Promise<T> {
+    const { target, term } = this.#options;
+    try {
+      await target.query(`BEGIN; LOCK TABLE ${this.#targetTable.from} IN ${lock} MODE`);
+      const result = await withTriggersOff(target, this.#table, work);
+      await target.query(`SELECT lockstep.fence(${term}); COMMIT`);
+      return result;
+    } catch (error) {
+      if (target.lost === undefined) await target.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #expect(found: string | undefined, wanted: string): void {
+    if (found === wanted) return;
+    throw new MemberError(
+      this.#options.targetId,
+      'unfit',
+      `rows of table ${this.#table.name} of member ${this.#options.targetId} were to change, and did not: ${found} instead of ${wanted}`,
+      sqlStates.diverged,
+    );
+  }
+}
+
+function* batches(places: readonly string[]): Generator<readonly string[]> {
+  for (let at = 0; at < places.length; at += batchRows) yield places.slice(at, at + batchRows);
+}

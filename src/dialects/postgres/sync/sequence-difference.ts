@@ -1,0 +1,97 @@
+/**
+ * Sequences stand outside of snapshots, and their positions reach the other members with commits and by a sweep about once a
+ * second. So one that is behind is given time to reach what the other had shown before. What then still differs, nothing explains.
+ */
+
+import { pause, systemClock } from '../../../base/index.ts';
+import { sequencePositions } from '../fingerprint.ts';
+import type { SequencePosition } from '../fingerprint.ts';
+import type { InternalConnection } from '../internal-connection.ts';
+import type { PostgresMember } from '../postgres-member.ts';
+import type { Crew } from './crew.ts';
+import { syncSettings } from './sync-settings.ts';
+
+const patienceMs = 5000;
+const lookEveryMs = 250;
+
+type Positions = ReadonlyMap<string, SequencePosition>;
+
+interface Watched {
+  readonly id: string;
+  readonly connection: InternalConnection;
+  /** As first seen. */
+  readonly before: Positions;
+  now: Positions;
+}
+
+interface Kind {
+  readonly up: boolean;
+  readonly cycles: boolean;
+}
+
+/** Of each member after the first, in sentences. */
+export async function unexplainedPositions(
+  crew: Crew,
+  members: readonly PostgresMember[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const watched = await Promise.all(
+    members.map(async (member): Promise<Watched> => {
+      const connection = await crew.open(member, syncSettings);
+      const before = await sequencePositions(connection);
+      return { id: member.id, connection, before, now: before };
+    }),
+  );
+  const [first, ...others] = watched;
+  if (first === undefined) return new Map();
+  const kinds = await readKinds(first.connection);
+  const deadline = systemClock.monotonicMs() + patienceMs;
+  for (;;) {
+    const differing = others.map((other) => [other.id, differences(first, other, kinds)] as const);
+    const found = new Map(differing.filter(([, sentences]) => sentences.length > 0));
+    if (found.size === 0 || systemClock.monotonicMs() > deadline) return found;
+    await pause(systemClock, lookEveryMs, crew.signal);
+    crew.signal.throwIfAborted();
+    for (const one of watched) one.now = await sequencePositions(one.connection);
+  }
+}
+
+function differences(first: Watched, other: Watched, kinds: ReadonlyMap<string, Kind>): readonly string[] {
+  return [...first.now].flatMap(([name, here]) => {
+    const there = other.now.get(name);
+    const kind = kinds.get(name);
+    // A sequence that is not everywhere is a difference of the schema.
+    if (there === undefined || kind === undefined || isExplained(name, kind, first, other)) return [];
+    return [`sequence ${name} stands at ${shown(here)} on ${first.id} and at ${shown(there)} on ${other.id}`];
+  });
+}
+
+/** Whoever is behind has meanwhile reached what the other one showed first; or it moves in a way that has no order. */
+function isExplained(name: string, kind: Kind, first: Watched, other: Watched): boolean {
+  const [a, b] = [first.now.get(name), other.now.get(name)];
+  const [a0, b0] = [first.before.get(name), other.before.get(name)];
+  if (a === undefined || b === undefined || a0 === undefined || b0 === undefined || isSame(a, b)) return true;
+  const moved = !isSame(a, a0) || !isSame(b, b0);
+  if (kind.cycles || isBehind(a, a0, kind) || isBehind(b, b0, kind)) return moved;
+  return isBehind(a, b, kind) ? !isBehind(a, b0, kind) : !isBehind(b, a0, kind);
+}
+
+function isSame(a: SequencePosition, b: SequencePosition): boolean {
+  return a.last === b.last && a.called === b.called;
+}
+
+function isBehind(a: SequencePosition, b: SequencePosition, { up }: Kind): boolean {
+  if (a.last === b.last) return !a.called && b.called;
+  return up ? a.last < b.last : a.last > b.last;
+}
+
+async function readKinds(connection: InternalConnection): Promise<ReadonlyMap<string, Kind>> {
+  const rows = await connection.rows(
+    `SELECT format('%I.%I', n.nspname, c.relname), s.seqincrement > 0, s.seqcycle
+       FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace`,
+  );
+  return new Map(rows.map(([name, up, cycles]) => [name ?? '', { up: up === 't', cycles: cycles === 't' }]));
+}
+
+function shown({ last, called }: SequencePosition): string {
+  return called ? String(last) : `${last} (not yet handed out)`;
+}

@@ -1,0 +1,61 @@
+/** Adds up what has been done and tells it; and slows down in time. */
+
+import type { WorkControl, WorkProgress } from '../../sync-contract.ts';
+import type { SyncTable } from './sync-table.ts';
+
+/** Between two reports, and between two questions whether the work may go on. */
+const pieceBytes = 1 << 20;
+
+export class SyncProgress {
+  readonly #control: WorkControl;
+  readonly #tablesTotal: number;
+  /** Estimates, replaced by counts as tables are done. */
+  #rowsTotal: number;
+  #tablesDone = 0;
+  #rowsDone = 0;
+  #bytesDone = 0;
+  #bytesUnpaced = 0;
+  #phase: WorkProgress['phase'] = 'schema';
+
+  constructor(control: WorkControl, tables: Iterable<SyncTable>) {
+    const all = [...tables];
+    this.#control = control;
+    this.#tablesTotal = all.length;
+    this.#rowsTotal = all.reduce((sum, table) => sum + table.rowsEstimate, 0);
+  }
+
+  enter(phase: WorkProgress['phase']): void {
+    this.#phase = phase;
+    this.#report(undefined);
+  }
+
+  /** Something of a table was read or moved. A promise: not so fast. */
+  moved(table: SyncTable, rows: number, bytes: number): Promise<void> | undefined {
+    this.#rowsDone += rows;
+    this.#bytesDone += bytes;
+    this.#bytesUnpaced += bytes;
+    if (this.#bytesUnpaced < pieceBytes) return undefined;
+    this.#report(table.name);
+    const due = this.#bytesUnpaced;
+    this.#bytesUnpaced = 0;
+    return this.#control.pace(due);
+  }
+
+  tableDone(table: SyncTable, rows: number): void {
+    this.#tablesDone += 1;
+    this.#rowsTotal += rows - table.rowsEstimate;
+    this.#report(undefined);
+  }
+
+  #report(table: string | undefined): void {
+    this.#control.progress({
+      phase: this.#phase,
+      table,
+      tablesDone: this.#tablesDone,
+      tablesTotal: this.#tablesTotal,
+      rowsDone: this.#rowsDone,
+      rowsTotal: Math.max(Math.round(this.#rowsTotal), this.#rowsDone),
+      bytesDone: this.#bytesDone,
+    });
+  }
+}

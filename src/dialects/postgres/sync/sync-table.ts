@@ -1,0 +1,87 @@
+/** The tables whose rows are compared and copied: each relation that holds rows of its own, known by name. */
+
+import { relationName, userRelations } from '../catalog-sql.ts';
+import type { InternalConnection } from '../internal-connection.ts';
+
+export interface SyncTable {
+  /** Quoted, with its schema. */
+  readonly name: string;
+  /** What to select from, to have its own rows and no others. */
+  readonly from: string;
+  /** For an operator's words: its name as it is written, and those of the partitioned tables above it. */
+  readonly knownAs: readonly string[];
+  /** Quoted, in order; those that are computed from others are left out. */
+  readonly columns: readonly string[];
+  /** Pages of the table itself. */
+  readonly pages: number;
+  /** With what is stored beside it. */
+  readonly bytes: number;
+  readonly rowsEstimate: number;
+}
+
+/** Without a row yet counted, a page is taken to hold this many. */
+const rowsPerPage = 40;
+export const pageBytes = 8192;
+
+interface Found {
+  readonly name: string;
+  readonly knownAs: readonly string[];
+  readonly columns: readonly string[] | null;
+  readonly pages: number | null;
+  readonly bytes: number | null;
+  readonly rows: number;
+}
+
+/** By name. Partitions each by itself; those that hold no rows of their own are not among them. */
+export async function readTables(
+  connection: InternalConnection,
+  kind: 'tables' | 'materialized views' = 'tables',
+): Promise<ReadonlyMap<string, SyncTable>> {
+  const rows = await connection.rows(`
+    SELECT json_build_object('name', ${relationName},
+      'knownAs', (SELECT json_agg(concat(an.nspname, '.', a.relname)) FROM pg_class a JOIN pg_namespace an ON an.oid = a.relnamespace
+                   WHERE a.oid = c.oid OR (c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid)))),
+      'columns', (SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
+                   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
+      'pages', pg_relation_size(c.oid) / current_setting('block_size')::int, 'bytes', pg_table_size(c.oid), 'rows', c.reltuples)
+    FROM ${userRelations(kind === 'tables' ? 'r' : 'm')} WHERE c.relispopulated ORDER BY ${relationName} COLLATE "C"`);
+  return new Map(
+    rows.map(([text]) => {
+      const found = JSON.parse(text ?? '{}') as Found;
+      const pages = found.pages ?? 0;
+      const table: SyncTable = {
+        name: found.name,
+        from: kind === 'tables' ? `ONLY ${found.name}` : found.name,
+        knownAs: found.knownAs,
+        columns: found.columns ?? [],
+        pages,
+        bytes: found.bytes ?? 0,
+        rowsEstimate: found.rows > 0 ? found.rows : pages * rowsPerPage,
+      };
+      return [table.name, table];
+    }),
+  );
+}
+
+/** Whether an operator's word means this table: quoted or not, with or without its schema, or a table that it is a part of. */
+export function isMeant(table: SyncTable, word: string): boolean {
+  return (
+    word === table.name ||
+    table.knownAs.some((known) => known === word || known.slice(known.indexOf('.') + 1) === word)
+  );
+}
+
+/** The text of a row, from the columns by name: members may hold them in another order. */
+export function rowText({ columns }: SyncTable, alias: string): string {
+  return `ROW(${columns.map((column) => `${alias}.${column}`).join(', ')})::text COLLATE "C"`;
+}
+
+/** To follow the table's name in COPY. A table without columns is copied without naming any. */
+export function copyColumns({ columns }: SyncTable): string {
+  return columns.length === 0 ? '' : `(${columns.join(', ')})`;
+}
+
+/** The same columns of the rows at these places. */
+export function rowsAt(table: SyncTable, places: readonly string[]): string {
+  return `SELECT ${table.columns.join(', ')} FROM ${table.from} WHERE ctid = ANY ('{"${places.join('","')}"}'::tid[])`;
+}

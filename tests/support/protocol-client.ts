@@ -30,9 +30,9 @@ export interface Heard {
 export interface ProtocolClientOptions {
   readonly tls?: boolean;
   readonly settings?: Readonly<Record<string, string>>;
+  /** How long nothing may be heard of what is waited for. */
+  readonly deadlineMs?: number;
 }
-
-const deadlineMs = 60_000;
 
 export class ProtocolClient {
   readonly socket: Socket;
@@ -43,9 +43,11 @@ export class ProtocolClient {
   #framer = new MessageFramer({ maxMessageBytes: 0x7fffffff, wholeUpToBytes: 0x7fffffff });
   #wake: () => void = () => undefined;
   #closed = false;
+  readonly #deadlineMs: number;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, { deadlineMs = 60_000 }: ProtocolClientOptions) {
     this.socket = socket;
+    this.#deadlineMs = deadlineMs;
     const large = (): void => undefined;
     const sink = {
       message: (type: number, frame: Buffer) => {
@@ -71,7 +73,7 @@ export class ProtocolClient {
     const { hostname, port, username, password, pathname } = new URL(url);
     let socket = connect({ host: hostname, port: Number(port), noDelay: true });
     if (options.tls === true) socket = await encrypt(socket);
-    const client = new ProtocolClient(socket);
+    const client = new ProtocolClient(socket, options);
     socket.write(
       startupMessage([
         ['user', decodeURIComponent(username)],
@@ -106,14 +108,14 @@ export class ProtocolClient {
 
   /** The next message, whatever it is. */
   async next(): Promise<Heard> {
-    const until = Date.now() + deadlineMs;
+    const until = Date.now() + this.#deadlineMs;
     for (;;) {
       const message = this.heard.shift();
       if (message !== undefined) return message;
       if (this.#closed) throw new Error('the connection was closed');
       await new Promise<void>((resolve, reject) => {
         const late = setTimeout(
-          () => reject(new Error(`nothing was heard for ${deadlineMs} ms`)),
+          () => reject(new Error(`nothing was heard for ${this.#deadlineMs} ms`)),
           Math.max(1, until - Date.now()),
         );
         this.#wake = () => {

@@ -383,6 +383,11 @@ END $f$;
 /** Expressions that plpgsql evaluates without starting an executor. */
 const termIsOver = `pg_advisory_xact_lock_shared(${termLock}) IS NULL OR pg_sequence_last_value('lockstep.term'::regclass) IS DISTINCT FROM p_term`;
 
+/** Whoever holds the write set takes the commit for decided, so nothing may stop the COMMIT behind it: no timeout of the client's. */
+const unhurriedCommit = ['statement_timeout', 'transaction_timeout']
+  .map((name) => `  IF current_setting('${name}', true) <> '0' THEN PERFORM set_config('${name}', '0', true); END IF;\n`)
+  .join('');
+
 function finishFunction(slot: number): string {
   return `
 CREATE FUNCTION lockstep.finish_${slot}(p_csn bigint, p_term bigint) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
@@ -393,7 +398,7 @@ BEGIN
   IF ascii(c) IS DISTINCT FROM 43 THEN c := lockstep.spilled(); ELSE c := substr(c, 2); END IF;
   w := convert_to(c, getdatabaseencoding());
   INSERT INTO lockstep.log_${slot} (slot, csn, part, term, payload) VALUES (${slot}, p_csn, 1, p_term, w);
-  RETURN w;
+${unhurriedCommit}  RETURN w;
 END $f$;`;
 }
 

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { withServers } from '../../support/index.ts';
+import { createControlSchema } from '../../../src/dialects/postgres/control-schema.ts';
+import { connectMember } from './member-connection.ts';
+
+const fixture = withServers(1);
+
+test('finish: no timeout of the client’s strikes between it and COMMIT', async () => {
+  const [server] = fixture.servers;
+  if (server === undefined) throw new Error('there is a server');
+  const connection = await connectMember(server);
+  await connection.query('CREATE TABLE t (id int)');
+  await connection.query(createControlSchema({ superuser: true }));
+  await connection.query(`SELECT lockstep.attach(), lockstep.raise_term(1);
+    SET lockstep.changes = '+'; SET statement_timeout = 200`);
+  await connection.query('BEGIN; INSERT INTO t VALUES (1)');
+  await expect(connection.rows('SELECT pg_sleep(5)')).rejects.toThrow('statement timeout');
+  await connection.query('ROLLBACK; BEGIN; INSERT INTO t VALUES (1); SELECT lockstep.finish_0(1, 1)');
+  await connection.rows('SELECT pg_sleep(0.4)');
+  await connection.query('COMMIT');
+  expect(await connection.rows('SHOW statement_timeout')).toEqual([['200ms']]);
+  expect(await connection.rows('SELECT count(*) FROM lockstep.log')).toEqual([['1']]);
+});

@@ -18,6 +18,7 @@ export {
   syncMember,
   verify,
 } from './commands/index.ts';
+export type { SyncMemberInput } from './commands/sync-member.ts';
 export { errorToJson } from './error-json.ts';
 export type { ErrorJson } from './error-json.ts';
 export { Jobs } from './jobs.ts';

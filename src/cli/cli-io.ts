@@ -1,3 +1,4 @@
+import type { Clock } from '../base/index.ts';
 import type { Program } from './program.ts';
 
 /** Everything that the command line touches outside itself. */
@@ -9,12 +10,19 @@ export interface CliIo {
     on(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
     off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
   };
+  readonly clock: Clock;
   /** Ends the process at once. */
   exit(status: number): void;
   loadProgram(): Promise<Program>;
 }
 
-export type CliOutput = NodeJS.WritableStream & { readonly isTTY?: boolean; hasColors?(): boolean };
+/** A terminal says so, and how large it is. */
+export type CliOutput = NodeJS.WritableStream & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  hasColors?(): boolean;
+};
 
 /** Options that every command has. */
 export interface CommonOptions {

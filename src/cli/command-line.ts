@@ -2,7 +2,11 @@
 import { Command } from 'commander';
 import type { CliIo, CommonOptions } from './cli-io.ts';
 import type { DemoCommandOptions } from './commands/demo.ts';
+import type { WaitOptions } from './commands/long-work.ts';
+import type { AddOptions } from './commands/member.ts';
 import type { ServeCommandOptions } from './commands/serve.ts';
+import type { SyncOptions } from './commands/sync.ts';
+import type { VerifyOptions } from './commands/verify.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 
@@ -16,6 +20,8 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
   const root = new Command('lockstep')
     .description('Keeps two or more independent database servers identical, behind one address.')
     .version(version)
+    // `sync cancel db2 --json`: an option belongs to the command that it follows, not to the one above.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(lockstep --help shows what there is)')
@@ -50,11 +56,13 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       ),
     );
 
-  withCommon(root.command('status').description('Shows the cluster and its members.')).action(
-    run(async (options: CommonOptions) =>
-      (await import('./commands/ask-node.ts')).showNodeStatus(io, options),
-    ),
-  );
+  withCommon(root.command('status').description('Shows the cluster and its members.'))
+    .option('--watch', 'go on showing it, until Ctrl-C: in place on a terminal, else a line for each change')
+    .action(
+      run(async (options: CommonOptions & { readonly watch?: boolean }) =>
+        (await import('./commands/ask-node.ts')).showNodeStatus(io, options),
+      ),
+    );
 
   const member = root.command('member').description('Commands about one member.');
   withCommon(member.command('activate').argument('<id>', 'the member'))
@@ -73,11 +81,83 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       ),
     );
 
+  withWait(withCommon(member.command('add')))
+    .description(
+      'Takes a database into the running cluster and into the configuration file, and brings it level. It is best empty.',
+    )
+    .requiredOption('--id <id>', 'name of the member')
+    .requiredOption('--url <url>', 'where it is: postgres://host:port/database')
+    .option('--weight <weight>', 'share of the reads, 0 to 100')
+    .option('--username <name>', 'overrides the common `username`')
+    .option('--password-env <name>', "environment variable of the node with the member's own password")
+    .option('--password-file <path>', 'the same in a file, relative to the configuration')
+    .option('--strategy <strategy>', 'see `sync`; needed when the database has tables of its own')
+    .action(run(async (options: AddOptions) => (await import('./commands/member.ts')).add(io, options)));
   withCommon(member.command('remove').argument('<id>', 'the member'))
-    .description('Makes the node forget a member that is inactive or gone. Stop the node first.')
+    .description(
+      'Takes a member out of the cluster and out of the configuration file, by the node or, where none runs, without. Its data stay.',
+    )
     .action(
       run(async (id: string, options: CommonOptions) =>
-        (await import('./commands/remove-member.ts')).remove(io, id, options),
+        (await import('./commands/member.ts')).remove(io, id, options),
+      ),
+    );
+
+  const sync = withWait(withCommon(root.command('sync').argument('<id>', 'an inactive member')))
+    .enablePositionalOptions()
+    .summary('Brings a member level, and activates it.')
+    .description('Brings a member level, and activates it, also one that an operator took out.')
+    .option(
+      '--strategy <strategy>',
+      '`replay` what it lacks, `diff` (compare, and put right what differs), `full` (copy everything), or `passive`: take your word that it is level. Default: the cheapest that is enough',
+    )
+    .option('--dry-run', 'find out which rows of which tables would change; change nothing')
+    .option('--max-rate <rate>', 'data read in a second, such as 20MB')
+    .action(
+      run(async (id: string, options: SyncOptions) =>
+        (await import('./commands/sync.ts')).sync(io, id, options),
+      ),
+    );
+  withCommon(sync.command('cancel').argument('<id>', 'the member'))
+    .description('Stops what brings a member level. It is held inactive until `sync` or `member activate`.')
+    .action(
+      run(async (id: string, options: CommonOptions) =>
+        (await import('./commands/member.ts')).cancelSyncOf(io, id, options),
+      ),
+    );
+
+  withWait(withCommon(root.command('verify')))
+    .summary('Proves that all active members hold the same.')
+    .description(
+      'Proves that all active members hold the same: schema, rows, sequences, all at one place in the order. One that differs is taken out and brought level. Status 0: equal, 5: members differ, 6: could not be checked.',
+    )
+    .option('--tables <names>', 'only these, with commas between them: schema.table, or a name alone')
+    .option('--rate <rate>', 'data read from each member in a second, such as 20MB')
+    .action(
+      run(async (options: VerifyOptions) => (await import('./commands/verify.ts')).verify(io, options)),
+    );
+  withWait(withCommon(root.command('repair').argument('[id]', 'the member')))
+    .description(
+      'Makes members equal again that the last verification found different, or the one that is named.',
+    )
+    .action(
+      run(async (id: string | undefined, options: WaitOptions) =>
+        (await import('./commands/repair.ts')).repair(io, id, options),
+      ),
+    );
+
+  const jobs = withCommon(root.command('jobs'))
+    .enablePositionalOptions()
+    .summary('Shows the long work that operators have begun.')
+    .description('Shows the long work that operators have begun: synchronisations, verifications, repairs.')
+    .action(
+      run(async (options: CommonOptions) => (await import('./commands/jobs.ts')).showJobs(io, options)),
+    );
+  withCommon(jobs.command('cancel').argument('<job>', 'its number'))
+    .description('Asks a piece of long work to end.')
+    .action(
+      run(async (job: string, options: CommonOptions) =>
+        (await import('./commands/jobs.ts')).cancel(io, job, options),
       ),
     );
 
@@ -112,6 +192,10 @@ function withCommon(command: Command): Command {
   return withJson(
     command.option('--config <file>', 'configuration (else $LOCKSTEP_CONFIG, else ./lockstep.yaml)'),
   );
+}
+
+function withWait(command: Command): Command {
+  return command.option('--no-wait', 'begin it and return; `jobs` shows how far it is');
 }
 
 function withJson(command: Command): Command {

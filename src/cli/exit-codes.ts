@@ -7,6 +7,9 @@ export const EXIT_CODES = {
   usage: { status: 2, meaning: 'the command line or the configuration is wrong' },
   unreachable: { status: 3, meaning: 'no node answers' },
   refused: { status: 4, meaning: 'refused: nothing was changed, and the message says what to do' },
+  differs: { status: 5, meaning: 'members differ' },
+  unchecked: { status: 6, meaning: 'whether members differ could not be found out' },
+  detached: { status: 130, meaning: 'Ctrl-C while waiting for work in the node: the work goes on' },
 } as const;
 
 export type ExitCode = keyof typeof EXIT_CODES;

@@ -1,4 +1,5 @@
 /** The program `lockstep`. */
+import { systemClock } from '../base/index.ts';
 import { runCli } from './run-cli.ts';
 
 /** `lockstep status | head`: whoever read the output has gone, and that is no error. */
@@ -14,6 +15,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   signals: process,
+  clock: systemClock,
   exit: (status) => process.exit(status),
   loadProgram: async () => (await import('./wiring.ts')).program,
 });

@@ -27,13 +27,16 @@ interface Leaf {
   readonly command: Command;
 }
 
-/** The commands that do something; groups and hidden ones are left out. */
+/** The commands that do something, which all take an option; groups and hidden ones are left out. */
 function leaves(command: Command, path: readonly string[]): readonly Leaf[] {
-  if (command.commands.length === 0) return [{ path, command }];
-  const shown = command.createHelp().visibleCommands(command);
-  return shown
-    .filter((inner) => inner.name() !== 'help')
-    .flatMap((inner) => leaves(inner, [...path, inner.name()]));
+  const own = path.length > 0 && command.options.length > 0 ? [{ path, command }] : [];
+  const shown = command.commands.length === 0 ? [] : command.createHelp().visibleCommands(command);
+  return [
+    ...own,
+    ...shown
+      .filter((inner) => inner.name() !== 'help')
+      .flatMap((inner) => leaves(inner, [...path, inner.name()])),
+  ];
 }
 
 function optionText(option: { readonly description: string; readonly defaultValue?: unknown }): string {

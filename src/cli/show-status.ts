@@ -1,7 +1,9 @@
 import type { ClusterStatus, MemberStatus } from '../admin/index.ts';
-import { table } from './table.ts';
+import { progressLine, syncHeadline } from './show-progress.ts';
+import { oneLine, table } from './table.ts';
 
-export function showStatus(status: ClusterStatus): string {
+/** `now` is in milliseconds since 1970. */
+export function showStatus(status: ClusterStatus, now: number): string {
   return [
     `cluster ${status.cluster}: node ${status.role}, primary ${status.primary ?? 'none'}, ${activeText(status)}`,
     `listening on ${status.listen.join(', ')}; up ${duration(status.uptimeMs)}; ${count(status.clients, 'client')}`,
@@ -11,8 +13,45 @@ export function showStatus(status: ClusterStatus): string {
       ['MEMBER', 'ACTIVE', 'STATE', 'ROLE', 'WEIGHT', 'LOAD', 'LATENCY', 'LAG', 'SINCE', 'VERSION', 'REASON'],
       status.members.map(memberRow),
     ),
+    ...syncLines(status, now),
+    ...verificationLines(status.verification, now),
   ].join('\n');
 }
+
+function syncLines({ members }: ClusterStatus, now: number): readonly string[] {
+  const lines = members.flatMap(({ id, sync }) =>
+    sync === null
+      ? []
+      : [
+          oneLine(syncHeadline(id, sync, now)),
+          ...(sync.progress === null ? [] : [`  ${oneLine(progressLine(sync.progress))}`]),
+        ],
+  );
+  return lines.length === 0 ? [] : ['', ...lines];
+}
+
+function verificationLines(
+  { at, outcome, reason, nextAt, tables }: ClusterStatus['verification'],
+  now: number,
+): readonly string[] {
+  const next = nextAt === null ? '' : `; the next in ${duration(Math.max(0, Date.parse(nextAt) - now))}`;
+  if (at === null || outcome === null) return nextAt === null ? [] : ['', `not yet verified${next}`];
+  const ago = `${duration(Math.max(0, now - Date.parse(at)))} ago`;
+  const odd = tables.filter(({ equal }) => !equal).map(({ table: name }) => name);
+  const why = reason === null ? '' : `: ${oneLine(reason)}`;
+  return [
+    '',
+    `verified ${ago}: ${OUTCOMES[outcome]}${why}${next}`,
+    ...(odd.length === 0
+      ? []
+      : [
+          `  different: ${oneLine(odd.slice(0, TABLES_SHOWN).join(', '))}${odd.length > TABLES_SHOWN ? ', …' : ''}`,
+        ]),
+  ];
+}
+
+const TABLES_SHOWN = 10;
+const OUTCOMES = { equal: 'equal', differs: 'members differed', unchecked: 'could not be checked' } as const;
 
 function memberRow(member: MemberStatus): readonly string[] {
   return [

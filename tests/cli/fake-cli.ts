@@ -3,8 +3,14 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { systemClock } from '../../src/base/index.ts';
 import { runCli } from '../../src/cli/index.ts';
 import type { Program } from '../../src/cli/index.ts';
+
+export interface Terminal {
+  readonly columns: number;
+  readonly rows: number;
+}
 
 const unused = () => Promise.reject(new Error('this test does not need it'));
 
@@ -14,10 +20,17 @@ export class FakeCli {
   readonly exits: number[] = [];
   stdout = '';
   stderr = '';
+  /** With it, both outputs are a terminal of this size. */
+  readonly #terminal: Terminal | undefined;
   readonly #program: Program;
   readonly #env: Readonly<Record<string, string>>;
 
-  constructor(program: Partial<Program> = {}, env: Readonly<Record<string, string>> = {}) {
+  constructor(
+    program: Partial<Program> = {},
+    env: Readonly<Record<string, string>> = {},
+    terminal?: Terminal,
+  ) {
+    this.#terminal = terminal;
     this.#program = {
       serve: unused,
       check: unused,
@@ -31,31 +44,33 @@ export class FakeCli {
 
   run(...args: string[]): Promise<number> {
     return runCli(args, {
-      stdout: sink((text) => {
+      stdout: this.#sink((text) => {
         this.stdout += text;
       }),
-      stderr: sink((text) => {
+      stderr: this.#sink((text) => {
         this.stderr += text;
       }),
       env: this.#env,
       signals: this.signals,
+      clock: systemClock,
       exit: (status) => this.exits.push(status),
       loadProgram: () => Promise.resolve(this.#program),
     });
   }
 
+  #sink(take: (text: string) => void): Writable {
+    const output = new Writable({
+      write: (chunk, _, done) => {
+        take(String(chunk));
+        done();
+      },
+    });
+    return this.#terminal === undefined ? output : Object.assign(output, { isTTY: true, ...this.#terminal });
+  }
+
   json(): Record<string, unknown> {
     return JSON.parse(this.stdout) as Record<string, unknown>;
   }
-}
-
-function sink(take: (text: string) => void): Writable {
-  return new Writable({
-    write: (chunk, _, done) => {
-      take(String(chunk));
-      done();
-    },
-  });
 }
 
 /** A directory with a good configuration in it. */

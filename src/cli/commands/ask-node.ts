@@ -4,12 +4,20 @@ import type { CliIo, CommonOptions } from '../cli-io.ts';
 import { print } from '../cli-io.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { showStatus } from '../show-status.ts';
-import { load } from './load.ts';
+import { nodeClient } from './node-client.ts';
 
-export async function showNodeStatus(io: CliIo, options: CommonOptions): Promise<ExitCode> {
+export async function showNodeStatus(
+  io: CliIo,
+  options: CommonOptions & { readonly watch?: boolean },
+): Promise<ExitCode> {
   const { status } = await import('../../admin/index.ts');
-  const answer = await ask(io, options, status, {});
-  print(io, options, answer, () => showStatus(answer));
+  const node = await nodeClient(io, options);
+  if (options.watch === true) {
+    const { watchStatus } = await import('../watch-status.ts');
+    return await watchStatus(io, options, node);
+  }
+  const answer = await node.ask(status, {});
+  print(io, options, answer, () => showStatus(answer, io.clock.wallTime().getTime()));
   return 'ok';
 }
 
@@ -39,18 +47,8 @@ async function change<Input>(
   command: Command<Input, CommandResult>,
   input: Input,
 ): Promise<ExitCode> {
-  const result = await ask(io, options, command, input);
+  const node = await nodeClient(io, options);
+  const result = await node.ask(command, input);
   print(io, options, result, () => result.message);
   return 'ok';
-}
-
-async function ask<Input, Output>(
-  io: CliIo,
-  options: CommonOptions,
-  command: Command<Input, Output>,
-  input: Input,
-): Promise<Output> {
-  const config = await load(io, options);
-  const { adminAddress, AdminClient } = await import('../../admin/index.ts');
-  return await new AdminClient(adminAddress(config.state)).call(command, input);
 }

@@ -1,0 +1,80 @@
+/** What long work found and did, for people. */
+import type { MemberDifference, SyncReport, TableChange, VerifyReport } from '../admin/index.ts';
+import { bytesText, exactText } from './byte-size.ts';
+import { duration } from './show-status.ts';
+import { oneLine } from './table.ts';
+
+export function showSync(report: SyncReport): string {
+  const { member, source, strategy, reason, dryRun, tables, keptFile, rows, bytes, tookMs } = report;
+  const from = source === null ? '' : ` from ${source}`;
+  const changes = tables.flatMap((one) => changeLines(one, dryRun ? WOULD : DID));
+  const how = `by ${strategy}${from}: ${reason}`;
+  if (dryRun) {
+    return tables.length === 0
+      ? `No row of ${member} would change (${how}).`
+      : [`On ${member} these rows would change, ${how}`, ...changes].join('\n');
+  }
+  const did = `${amount(rows, 'row')}, ${bytesText(bytes)}, in ${took(tookMs)}`;
+  return [
+    `Member ${member} is active. It was brought level ${how}.`,
+    `${did}.`,
+    ...changes,
+    ...(keptFile === null ? [] : [`Rows that were removed or overwritten are in ${keptFile}`]),
+  ].join('\n');
+}
+
+export function showVerification(report: VerifyReport): string {
+  const { outcome, reason, csn, members, tables, rows, differences, tookMs } = report;
+  const scope = `${members.join(', ')}: ${amount(tables, 'table')}, ${amount(rows, 'row')}${csn === null ? '' : ` at CSN ${csn}`}, in ${took(tookMs)}`;
+  const open = reason === null ? [] : [`Not checked: ${oneLine(reason)}`];
+  if (outcome === 'equal') return [`Equal: ${scope}`, ...open].join('\n');
+  if (outcome === 'unchecked') return open.join('\n');
+  const wrong = differences.map(({ member }) => member);
+  return [
+    `Different: ${wrong.join(', ')}, of ${scope}`,
+    ...differences.flatMap(differenceLines),
+    ...open,
+    `What differs is taken out and brought level by itself; to have it done now: lockstep repair${wrong.length === 1 ? ` ${wrong[0]}` : ''}`,
+  ].join('\n');
+}
+
+interface Words {
+  readonly missing: string;
+  readonly extra: string;
+}
+
+const DID: Words = { missing: 'put in', extra: 'taken out' };
+const WOULD: Words = { missing: 'to put in', extra: 'to take out' };
+const FOUND: Words = { missing: 'missing', extra: 'too many' };
+
+function differenceLines({ member, schema, tables, sequences }: MemberDifference): readonly string[] {
+  return [
+    `${member} differs:`,
+    ...schema.map((line) => `  schema: ${oneLine(line)}`),
+    ...tables.flatMap((one) => changeLines(one, FOUND)),
+    ...sequences.map((line) => `  sequence: ${oneLine(line)}`),
+  ];
+}
+
+function changeLines({ table, missing, extra, samples }: TableChange, words: Words): readonly string[] {
+  const counts = [
+    ...(missing === 0 ? [] : [`${amount(missing, 'row')} ${words.missing}`]),
+    ...(extra === 0 ? [] : [`${amount(extra, 'row')} ${words.extra}`]),
+  ];
+  const shown = samples.map(({ kind, row }) => `    ${kind === 'missing' ? '+' : '-'} ${rowText(row)}`);
+  const rest = missing + extra > samples.length && samples.length > 0 ? ['    …'] : [];
+  return [`  ${oneLine(table)}: ${counts.join(', ')}`, ...shown, ...rest];
+}
+
+/** A line of COPY text: columns with tabs between them. */
+function rowText(row: string): string {
+  return row.split('\t').map(oneLine).join(' | ');
+}
+
+function amount(count: number, noun: string): string {
+  return `${exactText(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function took(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : duration(ms);
+}

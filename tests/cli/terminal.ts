@@ -1,0 +1,35 @@
+/** What a terminal shows after all that was written to it: the few control sequences that the program uses, and no others. */
+export function shownBy(
+  written: string,
+  size: { readonly columns: number; readonly rows: number },
+): readonly string[] {
+  const lines: string[] = [''];
+  let row = 0;
+  let column = 0;
+  const put = (character: string): void => {
+    if (column >= size.columns) throw new Error(`a line is longer than the terminal: ${lines[row]}`);
+    const line = (lines[row] ?? '').padEnd(column);
+    lines[row] = line.slice(0, column) + character + line.slice(column + 1);
+    column += 1;
+  };
+  // oxlint-disable-next-line no-control-regex
+  for (const [token] of written.matchAll(/\u001B\[[?\d]*[A-Za-z]|[\s\S]/gu)) {
+    if (token === '\r') column = 0;
+    else if (token === '\n') {
+      row += 1;
+      column = 0;
+      lines[row] ??= '';
+    } else if (token.endsWith('A') && token.length > 1) {
+      row -= Number(token.slice(2, -1));
+      if (row < 0 || row < lines.length - size.rows) throw new Error('the cursor left the terminal');
+    } else if (token === '\u001B[K') lines[row] = (lines[row] ?? '').slice(0, column);
+    else if (token === '\u001B[J') {
+      lines.length = row + 1;
+      lines[row] = (lines[row] ?? '').slice(0, column);
+    } else if (token !== '\u001B[?25l' && token !== '\u001B[?25h') {
+      if (token.startsWith('\u001B')) throw new Error(`unknown sequence ${JSON.stringify(token)}`);
+      put(token);
+    }
+  }
+  return lines;
+}

@@ -385,7 +385,10 @@ const termIsOver = `pg_advisory_xact_lock_shared(${termLock}) IS NULL OR pg_sequ
 
 /** Whoever holds the write set takes the commit for decided, so nothing may stop the COMMIT behind it: no timeout of the client's. */
 const unhurriedCommit = ['statement_timeout', 'transaction_timeout']
-  .map((name) => `  IF current_setting('${name}', true) <> '0' THEN PERFORM set_config('${name}', '0', true); END IF;\n`)
+  .map(
+    (name) =>
+      `  IF current_setting('${name}', true) <> '0' THEN PERFORM set_config('${name}', '0', true); END IF;\n`,
+  )
   .join('');
 
 function finishFunction(slot: number): string {

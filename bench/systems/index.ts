@@ -5,6 +5,7 @@ import { startLockstep } from './lockstep.ts';
 import { versionOf } from './middleman.ts';
 import { startPgbouncer } from './pgbouncer.ts';
 import { startPgpool } from './pgpool.ts';
+import { startRelay } from './relay.ts';
 import type { StartSystem } from './system.ts';
 
 export type { System, SystemContext } from './system.ts';
@@ -13,6 +14,7 @@ export const systemNames = [
   'direct',
   'pgbouncer-session',
   'pgbouncer-transaction',
+  'relay',
   'pgpool2',
   'pgpool3',
   'atonce2',
@@ -48,6 +50,7 @@ export const systemPlans: Readonly<Record<SystemName, SystemPlan>> = {
     start: startPgbouncer('transaction'),
     needs: pgbouncer,
   },
+  relay: { members: 1, database: 'b_direct', start: startRelay },
   pgpool2: { members: 2, database: 'b_pool2', start: startPgpool, needs: pgpool },
   pgpool3: { members: 3, database: 'b_pool3', start: startPgpool, needs: pgpool },
   atonce2: { members: 2, database: 'b_atonce', start: startAtOnce },

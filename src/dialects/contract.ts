@@ -107,7 +107,7 @@ export interface AnswerSink {
 export interface Answer {
   readonly failed: boolean;
   readonly sqlState: string | undefined;
-  /** Digest of rows, tags and error codes: equal answers have equal digests. */
+  /** Digest of rows, tags and error codes: equal answers have equal digests. Not made of an answer that `mayBeUnsuitable`. */
   readonly digest: number;
   /** Rows reported as changed, for the estimate of the write set's size. */
   readonly rows: number;

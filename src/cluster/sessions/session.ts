@@ -307,7 +307,8 @@ export class Session implements MemberUser {
       let link: SessionLink | undefined;
       try {
         const atPrimary = member === undefined || member.id === this.#cluster.primary.id;
-        link = atPrimary ? await this.#primaryLink() : await this.#link(member);
+        link = atPrimary ? this.#primaryNow() : this.#linkNow(member);
+        link ??= atPrimary ? await this.#primaryLink() : await this.#link(member);
         this.#throwIfCancelled();
         const answer = await this.#runOn(link, work.request, held, undefined, atPrimary ? 'writes' : 'any');
         if (answer.unsuitable !== undefined) {
@@ -318,7 +319,8 @@ export class Session implements MemberUser {
             ? await this.#autocommit({ ...work, effect }, sink)
             : await this.#read({ ...work, effect }, sink);
         }
-        await this.#untilSure(link);
+        const unsure = this.#unsure(link);
+        if (unsure !== undefined) await unsure;
         held.release();
         return answer;
       } catch (error) {
@@ -383,12 +385,12 @@ export class Session implements MemberUser {
         const answer = await this.#step(transaction, work, held);
         transaction.wrote ||= work.effect === 'write';
         // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
-        if (!transaction.wrote && transaction.link !== undefined) {
-          await this.#untilSure(transaction.link).catch((error: unknown) => {
-            transaction.failed = error instanceof LockstepError;
-            throw error;
-          });
-        }
+        const unsure =
+          transaction.wrote || transaction.link === undefined ? undefined : this.#unsure(transaction.link);
+        await unsure?.catch((error: unknown) => {
+          transaction.failed = error instanceof LockstepError;
+          throw error;
+        });
         held.release();
         this.#record(transaction, work, answer);
         return answer;
@@ -407,15 +409,20 @@ export class Session implements MemberUser {
     }
   }
 
-  /** For a moment, what the primary shows may still be lost with it. Rejects when that has happened, and the answer is void. */
-  async #untilSure(link: SessionLink): Promise<void> {
+  /**
+   * For a moment, what the primary shows may still be lost with it. Rejects when that has happened, and the answer is
+   * void; undefined when there is nothing to wait for.
+   */
+  #unsure(link: SessionLink): Promise<void> | undefined {
     const { order, primary, settings, world } = this.#cluster;
     const sure = link.memberId === primary.id ? order.sure() : undefined;
-    if (sure === undefined) return;
+    if (sure === undefined) return undefined;
     const { commitMs } = settings;
-    const kept = await withDeadline(world.clock, commitMs, sure, () => answerUnsure(commitMs));
-    if (!kept)
-      throw new MemberError(link.memberId, 'gone', `member ${link.memberId} was lost with what it had shown`);
+    return withDeadline(world.clock, commitMs, sure, () => answerUnsure(commitMs)).then((kept) => {
+      if (kept) return;
+      const why = `member ${link.memberId} was lost with what it had shown`;
+      throw new MemberError(link.memberId, 'gone', why);
+    });
   }
 
   /** One request of a transaction, with what belongs around it. Begins the transaction if it has not begun. */
@@ -448,7 +455,8 @@ export class Session implements MemberUser {
   }
 
   async #placeOf(transaction: Transaction): Promise<SessionLink> {
-    if (!transaction.options.readOnly || this.#pinned !== undefined) return await this.#primaryLink();
+    if (!transaction.options.readOnly || this.#pinned !== undefined)
+      return this.#primaryNow() ?? (await this.#primaryLink());
     const tried = new Set<string>();
     for (
       let reader = this.#cluster.chooseReader(this.#seenCsn, tried);
@@ -620,6 +628,16 @@ export class Session implements MemberUser {
     if (this.#cancelling === 'wanted') throw statementCancelled();
   }
 
+  /** The connection that is there already, if it may be used at once. */
+  #primaryNow(): SessionLink | undefined {
+    return this.#cluster.gate.open ? this.#linkNow(this.#cluster.primary) : undefined;
+  }
+
+  #linkNow(member: Member): SessionLink | undefined {
+    const known = this.#links.get(member.id);
+    return known?.lost === undefined ? known : undefined;
+  }
+
   async #primaryLink(): Promise<SessionLink> {
     for (let attempt = 0; ; attempt++) {
       await this.#cluster.gate.passed();
@@ -637,8 +655,8 @@ export class Session implements MemberUser {
   }
 
   async #link(member: Member): Promise<SessionLink> {
-    const known = this.#links.get(member.id);
-    if (known !== undefined && known.lost === undefined) return known;
+    const known = this.#linkNow(member);
+    if (known !== undefined) return known;
     const link = await member.openSession(this.#identity, {
       unasked: (id, message) => {
         if (id === this.#cluster.primary.id) this.#hooks.unasked(message);

@@ -21,7 +21,8 @@ import {
   readDataRow,
   readErrorFields,
   readParameterDescription,
-  readRowDescription,
+  readRowCount,
+  tableOidOffsets,
   TransactionStatus,
 } from '../../wire/postgres/index.ts';
 import type { ErrorFields, FrameSink } from '../../wire/postgres/index.ts';
@@ -216,7 +217,7 @@ export class PostgresSessionLink implements SessionLink {
     const done = (this.#done = deferred<Answer>());
     this.#write(out);
     if (rest !== undefined) await this.#stream(rest, protocol === 'extended');
-    return done.promise;
+    return await done.promise;
   }
 
   async commit(options: CommitOptions): Promise<'committed' | 'refused'> {
@@ -496,7 +497,7 @@ export class PostgresSessionLink implements SessionLink {
     if (phase === undefined) return;
     if (phase.kind === 'answer') {
       if (this.#unsuitable !== undefined) return;
-      this.#digest = crc32(frames, this.#digest);
+      if (phase.mayBeUnsuitable === 'no') this.#digest = crc32(frames, this.#digest);
       this.#forward(frames);
     } else if (phase.kind === 'commit' && type === Backend.DataRow) {
       this.#writeSetArrived(phase, frames);
@@ -601,9 +602,8 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#unsuitable !== undefined) return;
     switch (type) {
       case Backend.CommandComplete: {
-        this.#digest = crc32(frame, this.#digest);
-        const rows = /(\d+)$/.exec(readCommandTag(frame))?.[1];
-        if (rows !== undefined) this.#rows += Number(rows);
+        if (phase.mayBeUnsuitable === 'no') this.#digest = crc32(frame, this.#digest);
+        this.#rows += readRowCount(frame);
         if (phase.sink.passedOn && phase.sink.completing !== undefined) {
           this.#flush();
           phase.sink.completing();
@@ -640,14 +640,13 @@ export class PostgresSessionLink implements SessionLink {
 
   /** Gives the columns the primary's table numbers. False: a type known by this member's number only. */
   #translate(frame: Buffer): boolean {
-    const columns = readRowDescription(frame);
-    for (const column of columns) {
-      if (column.typeOid >= firstUserOid) {
+    for (const offset of tableOidOffsets(frame)) {
+      if (frame.readUInt32BE(offset + 6) >= firstUserOid) {
         this.#giveUp('member-specific');
         return false;
       }
-      if (column.tableOid >= firstUserOid)
-        frame.writeUInt32BE(this.#settings.tableOid(column.tableOid), column.tableOidOffset);
+      const tableOid = frame.readUInt32BE(offset);
+      if (tableOid >= firstUserOid) frame.writeUInt32BE(this.#settings.tableOid(tableOid), offset);
     }
     return true;
   }

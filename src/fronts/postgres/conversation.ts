@@ -209,7 +209,8 @@ export class Conversation {
 
   #data(chunk: Buffer): void {
     this.#deliver(() => this.#framer.push(chunk, this.#framerSink));
-    if (this.#framer.halted && !this.#ended) this.#socket.pause();
+    // Most clients send nothing while they wait for an answer, and reading is stopped only for one that does.
+    if (this.#framer.heldBytes > 0 && this.#framer.halted && !this.#ended) this.#socket.pause();
   }
 
   #deliver(work: () => void): void {

@@ -67,6 +67,7 @@ export class MessageFramer {
 
   /** Undelivered bytes kept because of a halt. A caller that goes on pushing while halted must bound them. */
   get heldBytes(): number {
+    if (this.#held.length === 0) return 0;
     return this.#held.reduce((bytes, chunk) => bytes + chunk.length, 0) - this.#heldOffset;
   }
 

@@ -40,7 +40,9 @@ export {
   readParameterDescription,
   readParameterStatus,
   readReadyForQuery,
+  readRowCount,
   readRowDescription,
+  tableOidOffsets,
 } from './read-backend.ts';
 export type { AuthenticationRequest, ColumnFields } from './read-backend.ts';
 

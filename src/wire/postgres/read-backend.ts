@@ -6,7 +6,12 @@
 import { ERROR_FIELD_LETTERS } from './error-fields.ts';
 import type { ErrorFields } from './error-fields.ts';
 import { FrameReader } from './frame-reader.ts';
-import { CANCEL_KEY_BYTES_MAX, CANCEL_KEY_BYTES_MIN, TransactionStatus } from './message-types.ts';
+import {
+  CANCEL_KEY_BYTES_MAX,
+  CANCEL_KEY_BYTES_MIN,
+  HEADER_BYTES,
+  TransactionStatus,
+} from './message-types.ts';
 import type { TransactionStatusByte } from './message-types.ts';
 
 export type AuthenticationRequest =
@@ -126,6 +131,18 @@ export function readCommandTag(frame: Buffer): string {
   return tag;
 }
 
+/** How many rows the tag of a CommandComplete counts; 0 where it counts none. */
+export function readRowCount(frame: Buffer): number {
+  let count = 0;
+  let unit = 1;
+  for (let at = frame.length - 2; at > HEADER_BYTES; at--, unit *= 10) {
+    const digit = (frame[at] as number) - 0x30;
+    if (digit < 0 || digit > 9) break;
+    count += digit * unit;
+  }
+  return count;
+}
+
 export interface ColumnFields {
   readonly name: string;
   readonly tableOid: number;
@@ -159,6 +176,18 @@ export function readRowDescription(frame: Buffer): ColumnFields[] {
   }
   reader.end();
   return columns;
+}
+
+/** Where in a RowDescription the table's OID of each column stands; its type's OID is six bytes behind. Makes nothing else of it. */
+export function tableOidOffsets(frame: Buffer): number[] {
+  const offsets: number[] = [];
+  let at = HEADER_BYTES + 2;
+  for (let left = frame.readInt16BE(HEADER_BYTES); left > 0; left--) {
+    const start = frame.indexOf(0, at) + 1;
+    offsets.push(start);
+    at = start + 18;
+  }
+  return offsets;
 }
 
 export function readParameterDescription(frame: Buffer): { typeOids: number[]; offset: number } {

@@ -3,12 +3,13 @@
  * It knows members only through what it is handed.
  */
 
-import { invariant, LockstepError, messageOf, pause } from '../base/index.ts';
+import { invariant, messageOf } from '../base/index.ts';
 import { MemberError } from '../dialects/contract.ts';
-import type { CommitRecord, Member, MemberReport, SessionLink } from '../dialects/contract.ts';
+import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
 import type { ApplyStream } from './apply/apply-stream.ts';
 import { ReplicaStreams } from './apply/replica-streams.ts';
-import { asMemberError, busy, nodeStops, notActive } from './cluster-errors.ts';
+import { asMemberError, nodeStops, notActive } from './cluster-errors.ts';
+import { CommitBoundary } from './commits/commit-boundary.ts';
 import { CommitOrder } from './commits/commit-order.ts';
 import type { Ticket } from './commits/commit-order.ts';
 import { LogRing } from './commits/log-ring.ts';
@@ -22,6 +23,8 @@ import type { WayOut } from './primary-moves.ts';
 import type { MemberLoad } from './reads/member-load.ts';
 import { ReadRouter } from './reads/read-router.ts';
 import { Roster } from './roster.ts';
+import { Reactivation } from './sync/reactivation.ts';
+import type { SyncTools } from './sync/sync-parts.ts';
 import type { ClusterMember, ClusterSettings, MemberUser, Verdict, World } from './world.ts';
 
 export interface ClusterParts {
@@ -29,6 +32,8 @@ export interface ClusterParts {
   readonly world: World;
   readonly members: readonly ClusterMember[];
   readonly membership: Membership;
+  /** Without them members come back by replay alone. */
+  readonly tools: SyncTools | undefined;
   readonly start: { readonly term: number; readonly lastCsn: number; readonly slot: number };
 }
 
@@ -42,7 +47,7 @@ export class Cluster {
   readonly order: CommitOrder;
   /** In front of the primary: closed while it changes. */
   readonly gate = new Gate();
-  /** In front of the order: closed while a member joins. */
+  /** In front of the order: closed for the moment in which snapshots are opened. */
   readonly commitGate = new Gate();
   readonly #roster: Roster;
   readonly #streams: ReplicaStreams;
@@ -52,6 +57,8 @@ export class Cluster {
   readonly #inquiries: Inquiries;
   readonly #primary: PrimaryMoves;
   readonly #users = new Set<MemberUser>();
+  /** How members come back. */
+  readonly sync: Reactivation;
   readonly #stopped = new AbortController();
   #endingsUntilMs = -Infinity;
 
@@ -72,6 +79,7 @@ export class Cluster {
         dispatch: (record) => this.#dispatch(record),
         passed: (csn) => this.#streams.pass(csn),
         appliedEverywhere: () => this.#streams.appliedEverywhere,
+        releasable: () => this.#streams.releasable,
         slotFor: () => this.#ring.slot,
       },
       start,
@@ -105,7 +113,15 @@ export class Cluster {
       ...common,
       prober: this.#prober,
       primaryId: () => this.#primary.id,
-      takeOut: (id, reason) => this.#takeOut(id, reason),
+      takeOut: (id, error) => this.#takeOut(id, error),
+    });
+    this.sync = new Reactivation({
+      ...common,
+      gate: this.gate,
+      boundary: new CommitBoundary({ clock: world.clock, gate: this.commitGate, order }),
+      tools: parts.tools,
+      primaryId: () => this.#primary.id,
+      activated: (id, reason) => this.#activated(id, reason),
     });
   }
 
@@ -143,11 +159,13 @@ export class Cluster {
     }
     await this.#markMembers();
     this.#prober.start();
+    this.sync.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#prober.stop();
+    await this.sync.stop();
     await this.#streams.stop();
     for (const member of this.#roster.all) member.close();
   }
@@ -247,14 +265,15 @@ export class Cluster {
     });
   }
 
-  #takeOut(id: string, reason: string): Promise<void> {
+  #takeOut(id: string, { message, blame }: MemberError): Promise<void> {
     return id === this.#primary.id
-      ? this.#primary.takeOver(id, reason, 'failed')
-      : this.#removeReplica(id, reason, 'failed');
+      ? this.#primary.takeOver(id, message, 'failed')
+      : this.#removeReplica(id, message, 'failed', blame === 'diverged');
   }
 
-  async #removeReplica(id: string, reason: string, event: WayOut): Promise<void> {
-    const change = await this.membership.change(id, event, reason);
+  async #removeReplica(id: string, reason: string, event: WayOut, differs = false): Promise<void> {
+    const { dispatched: wholeUpToCsn } = this.order;
+    const change = await this.membership.change(id, event, reason, { wholeUpToCsn, differs });
     if (change === undefined) return;
     // It became the primary while this was recorded.
     if (id === this.#primary.id) return await this.#primary.takeOver(id, reason, event);
@@ -280,12 +299,20 @@ export class Cluster {
   async removeMember(id: string, configure: () => Promise<void>): Promise<void> {
     this.#known(id);
     const reason = 'an operator removes it';
+    await this.sync.cancel(id, reason);
     if (this.membership.entry(id)?.state === 'active') await this.deactivate(id, reason);
     await this.membership.leave(id);
+    await this.sync.cancel(id, reason);
     await configure();
     await this.membership.forget(id);
     this.#roster.remove(id);
     this.world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
+  }
+
+  async #activated(id: string, reason: string): Promise<void> {
+    if (this.membership.entry(id)?.state === 'active')
+      this.world.raise({ type: 'member-activated', member: id, reason });
+    await this.#markMembers();
   }
 
   async switchPrimary(id: string): Promise<void> {
@@ -297,88 +324,18 @@ export class Cluster {
 
   async deactivate(id: string, reason: string): Promise<void> {
     this.#known(id);
+    await this.sync.cancel(id, reason);
     if (id === this.#primary.id && this.membership.active.length > 1) {
       await this.#primary.withoutWriters(() => Promise.resolve());
       await this.#primary.takeOver(id, reason, 'operator-out');
     } else await this.#removeReplica(id, reason, 'operator-out');
   }
 
-  /**
-   * Brings a member back that is provably level: its log ends where the order ends, while nothing can be added.
-   * Transactions go on meanwhile; only their commits wait.
-   */
+  /** Brings a member back, held or not: it is brought level in the cheapest way that is enough. */
   async activate(id: string): Promise<void> {
     this.#known(id);
     if (this.membership.entry(id)?.state === 'active') return;
-    const member = this.#roster.member(id);
-    this.commitGate.close();
-    try {
-      await this.#settled(() => this.order.waiting > 0);
-      const endCsn = this.order.lastOpened;
-      const { term } = await this.#proveLevel(member);
-      if (term < this.term) await member.raiseTerm(this.term);
-      const stream = this.#streams.make(member);
-      await stream.open();
-      await this.membership.change(id, 'operator-in', 'proven level');
-      // A crash before the next line is harmless: a member that lacks commits is given them at the start.
-      if (this.order.lastOpened !== endCsn || this.order.waiting > 0) {
-        stream.end();
-        await this.membership.change(id, 'failed', 'commits came in while it was examined');
-        throw busy();
-      }
-      this.#streams.add(stream);
-    } finally {
-      this.commitGate.reopen();
-    }
-    const reason = 'its commit log ends where the cluster’s ends';
-    this.world.raise({ type: 'member-activated', member: id, reason });
-    await this.#markMembers();
-  }
-
-  async #proveLevel(member: Member): Promise<MemberReport> {
-    const refuse = (why: string): never => {
-      throw new LockstepError({
-        code: 'cluster.not-level',
-        message: `member ${member.id} is not provably level with the cluster: ${why}`,
-        hint: 'It has to be synchronised first.',
-      });
-    };
-    const report = await member.inspect();
-    const { marks, term, lastCsn } = report;
-    if (marks === undefined) return refuse('it has never been part of the cluster');
-    if (marks.clusterId !== this.settings.clusterId) refuse(`it belongs to the cluster ${marks.clusterId}`);
-    if (marks.memberId !== member.id) refuse(`it calls itself ${marks.memberId}`);
-    if (marks.incomplete !== null) refuse(`its last synchronisation did not finish (${marks.incomplete})`);
-    if (term > this.term) refuse(`it has seen term ${term}, this node has term ${this.term}`);
-    const ours = (await this.primary.inspect()).lastCsn;
-    if (lastCsn !== ours) refuse(`its log ends at CSN ${lastCsn}, the cluster's at ${ours}`);
-    await this.#sameLog(member, ours, refuse);
-    return report;
-  }
-
-  /** The last records must be the same ones: equal numbers from different terms are different commits. */
-  async #sameLog(member: Member, lastCsn: number, refuse: (why: string) => never): Promise<void> {
-    const [theirs, ours] = await Promise.all([
-      member.log.list(lastCsn - 1000),
-      this.primary.log.list(lastCsn - 1000),
-    ]);
-    const key = (record: { csn: number; term: number; dead: boolean }): string =>
-      `${record.csn}/${record.term}/${record.dead}`;
-    const known = new Set(ours.map(key));
-    const odd = theirs.find((record) => !known.has(key(record)));
-    if (odd !== undefined)
-      refuse(`its log has a commit ${odd.csn} of term ${odd.term} that the cluster does not have`);
-    if (theirs.length !== ours.length) refuse('its log lacks commits of the cluster');
-  }
-
-  /** Waits until something is over, but not for ever. */
-  async #settled(goesOn: () => boolean): Promise<void> {
-    const { clock } = this.world;
-    const until = clock.monotonicMs() + this.settings.commitMs;
-    while (goesOn()) {
-      if (clock.monotonicMs() > until || this.#stopped.signal.aborted) throw busy();
-      await pause(clock, 1);
-    }
+    await this.sync.run(id, {});
   }
 
   #dispatch(record: CommitRecord): void {
@@ -388,7 +345,8 @@ export class Cluster {
   }
 
   async #emptySegment(slot: number): Promise<void> {
-    const upToCsn = this.order.lastOpened;
+    // Until every replica has a record, it may be the log of the primary alone that has it.
+    const upToCsn = Math.min(this.order.dispatched, this.#streams.appliedEverywhere);
     await Promise.all(this.membership.active.map((id) => this.#roster.member(id).dropSegment(slot, upToCsn)));
   }
 

@@ -59,7 +59,10 @@ export class PrimaryMoves {
       gate.close();
       try {
         for (const user of users) user.abandon(from);
-        const change = await membership.change(from, event, reason, { primary: this.#successor(from) });
+        const change = await membership.change(from, event, reason, {
+          primary: this.#successor(from),
+          wholeUpToCsn: order.dispatched,
+        });
         if (change !== undefined) world.raise({ type: 'member-deactivated', member: from, reason });
         for (const csn of order.primaryLost()) {
           const why = `member ${from} was lost before its write set was received`;

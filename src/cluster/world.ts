@@ -20,7 +20,24 @@ export interface ClusterSettings {
   readonly commitMs: number;
   readonly switchMs: number;
   readonly applyBatch: number;
+  readonly sync: SyncSettings;
   readonly log: { readonly segments: number; readonly segmentBytes: number; readonly segmentMs: number };
+}
+
+/** How inactive members are brought back. */
+export interface SyncSettings {
+  /** Without being asked. */
+  readonly automatic: boolean;
+  /** Between two attempts at a member that keeps failing: from this, doubling, to that. */
+  readonly retryMs: number;
+  readonly retryMaxMs: number;
+  /** So many failures of an active member within that time put it into quarantine. */
+  readonly quarantineFailures: number;
+  readonly quarantineMs: number;
+  /** Read from a source; 0: no limit. */
+  readonly maxBytesPerSecond: number;
+  /** Longest time that commits are held while snapshots are opened. */
+  readonly holdMs: number;
 }
 
 /** All that the engine touches. */

@@ -8,7 +8,7 @@ export interface NodeState {
   readonly members: readonly RememberedMember[];
   /** Id of the primary, when there was one. */
   readonly primary: string | null;
-  /** A hint only, for people and for order of work: the members' own commit logs say what is true. */
+  /** Up to here, at least, the primary lacked nothing when this was recorded. How far it really was, its own log says. */
   readonly lastCsn: number;
 }
 
@@ -25,4 +25,11 @@ export interface RememberedMember {
   readonly held: boolean;
   /** An operator takes it out of the cluster for good; it is held, and forgotten as soon as the configuration lacks it. */
   readonly leaving?: true;
+  /**
+   * Of an inactive member: up to here its log has no holes. Above, when it was the primary, a commit may be missing in it that
+   * others have, and that stands between two of its own. Absent: there are none.
+   */
+  readonly wholeUpToCsn?: number;
+  /** Its rows were found to differ, or may: what it has missed is not all that it lacks. */
+  readonly differs?: boolean;
 }

@@ -67,6 +67,8 @@ const nodeState: z.ZodType<NodeState> = z.strictObject({
       since: z.string().min(1),
       held: z.boolean(),
       leaving: z.literal(true).exactOptional(),
+      wholeUpToCsn: count.exactOptional(),
+      differs: z.boolean().exactOptional(),
     }),
   ),
   primary: z.string().nullable(),

@@ -28,6 +28,8 @@ export type Blame =
   | 'retry'
   /** The member answers but cannot do its work: disk full, read-only, out of connections, wrong identity. */
   | 'unfit'
+  /** Its rows are not what its commits have made of them: an order cannot be carried out. */
+  | 'diverged'
   /** The connection or the server is gone. */
   | 'gone'
   /** A newer node has taken over. */
@@ -52,7 +54,7 @@ export interface MemberReport {
   readonly serverVersion: string;
   readonly marks: MemberMarks | undefined;
   readonly term: number;
-  /** The highest CSN in its commit log, or where its log began. */
+  /** The highest CSN in its commit log, or where its log begins. */
   readonly lastCsn: number;
 }
 
@@ -61,6 +63,7 @@ export interface MemberMarks {
   readonly memberId: string;
   readonly version: number;
   readonly active: readonly string[];
+  /** Where its log begins: every commit up to here is in its data, with or without a record; every one above has its record. */
   readonly baseCsn: number;
   /** Why this member must not be trusted, when a synchronisation did not finish. */
   readonly incomplete: string | null;
@@ -75,10 +78,39 @@ export interface ApplyLink {
   close(): void;
 }
 
+/** A record of the commit log without its write set. */
+export interface LoggedPlace {
+  readonly csn: number;
+  readonly term: number;
+  readonly slot: number;
+  readonly dead: boolean;
+}
+
 export interface MemberLog {
-  /** CSN, term and slot of each record above `afterCsn`, ascending. */
-  list(afterCsn: number): Promise<readonly { csn: number; term: number; slot: number; dead: boolean }[]>;
+  /** Of each record above `afterCsn`, and not above `upToCsn` if that is given; ascending. */
+  list(afterCsn: number, upToCsn?: number): Promise<readonly LoggedPlace[]>;
   read(csn: number): Promise<WriteSet | null>;
+  /** For reading one page after another. The caller closes it. */
+  openReader(): Promise<LogReader>;
+}
+
+export interface LogReader {
+  /** What the log holds of a range, from its beginning: about `bytesMax` of it, but one record at least. */
+  read(range: {
+    readonly afterCsn: number;
+    readonly upToCsn: number;
+    readonly bytesMax: number;
+  }): Promise<LogPage>;
+  close(): void;
+}
+
+export interface LogPage {
+  /** Ascending. Whoever reads the page releases their write sets. */
+  readonly records: readonly CommitRecord[];
+  /** Up to here there are no others. */
+  readonly upToCsn: number;
+  /** Where the log began when it had been read: if that is above `afterCsn`, records may be missing. */
+  readonly baseCsn: number;
 }
 
 /** Who a session is, on every member alike. */
@@ -195,8 +227,13 @@ export interface Member {
   settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'>;
   readonly log: MemberLog;
   /**
-   * Empties a segment of the commit log, unless it holds a record above `upToCsn`: a call that was given up may still be
-   * carried out when the segment is in use again.
+   * Ends whatever this node has begun on the member and left there: nothing of it takes effect from here on. The member takes no
+   * part, so nothing else of this node is under way on it.
+   */
+  shutOut(): Promise<void>;
+  /**
+   * Empties a segment of the commit log, which then begins above it. Rejects when the segment holds a record above `upToCsn`,
+   * which somebody may still need; or a call that was given up is carried out when the segment is in use again.
    */
   dropSegment(slot: number, upToCsn: number): Promise<void>;
   /** Lets go of the connection that is kept for probes, and of a probe under way. */

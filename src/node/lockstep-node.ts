@@ -83,6 +83,15 @@ export class LockstepNode {
           commitMs: config.deadlines.commitMs,
           switchMs: config.deadlines.switchMs,
           applyBatch: config.limits.applyBatch,
+          sync: {
+            automatic: config.sync.automatic,
+            retryMs: 1000,
+            retryMaxMs: config.sync.retryMaxMs,
+            quarantineFailures: config.sync.quarantineFailures,
+            quarantineMs: config.sync.quarantineMinutes * 60_000,
+            maxBytesPerSecond: config.sync.maxBytesPerSecond,
+            holdMs: config.verification.holdMs,
+          },
           log: {
             segments: logSegments,
             segmentBytes: config.log.retentionBytes / logSegments,

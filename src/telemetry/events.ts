@@ -15,6 +15,48 @@ interface EventFields {
   'member-deactivated': { readonly member: string; readonly reason: string };
   'member-unfit': { readonly member: string; readonly reason: string };
   'member-recovered': { readonly member: string };
+  'member-quarantined': { readonly member: string; readonly reason: string };
+  'sync-started': {
+    readonly member: string;
+    readonly strategy: string;
+    readonly source: string | undefined;
+    readonly reason: string;
+  };
+  'sync-progress': {
+    readonly member: string;
+    readonly phase: string;
+    readonly table: string | undefined;
+    readonly tablesDone: number;
+    readonly tablesTotal: number;
+    readonly rowsDone: number;
+    readonly rowsTotal: number;
+    readonly bytesDone: number;
+    /** Commits that it still lacks; undefined while that does not matter. */
+    readonly lagCsn: number | undefined;
+  };
+  'sync-changed': {
+    readonly member: string;
+    readonly table: string;
+    readonly missing: number;
+    readonly extra: number;
+    readonly keptFile: string | undefined;
+  };
+  'sync-ended': {
+    readonly member: string;
+    readonly strategy: string;
+    readonly source: string | undefined;
+    /** Replayed commits, or rows that were changed. */
+    readonly rows: number;
+    readonly bytes: number;
+    readonly tookMs: number;
+  };
+  'sync-failed': {
+    readonly member: string;
+    readonly strategy: string | undefined;
+    readonly source: string | undefined;
+    readonly reason: string;
+    readonly retryMs: number;
+  };
   'primary-switched': { readonly from: string | null; readonly to: string; readonly reason: string };
   'session-replayed': {
     readonly session: number;
@@ -108,6 +150,41 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'info',
     meaning: 'A member that was unfit has passed a probe again.',
     say: (e) => `member ${e.member} answers again`,
+  },
+  'member-quarantined': {
+    level: 'warn',
+    meaning:
+      'The member has come back and failed again so often that it is tried only now and then, until it has been well for a while.',
+    say: (e) => `member ${e.member} is in quarantine: ${e.reason}`,
+  },
+  'sync-started': {
+    level: 'info',
+    meaning: 'An inactive member that answers is being brought level.',
+    say: (e) =>
+      `member ${e.member} is brought level by ${e.strategy}${e.source === undefined ? '' : ` from ${e.source}`}: ${e.reason}`,
+  },
+  'sync-progress': {
+    level: 'info',
+    meaning: 'How far a synchronisation is, every few seconds.',
+    say: (e) =>
+      `member ${e.member}: ${e.phase}${e.table === undefined ? '' : ` ${e.table}`}, ${e.tablesDone} of ${e.tablesTotal} tables, ${e.rowsDone} of about ${e.rowsTotal} rows${e.lagCsn === undefined ? '' : `, ${e.lagCsn} commits to go`}`,
+  },
+  'sync-changed': {
+    level: 'warn',
+    meaning: 'Rows of a table were made equal. What was removed or overwritten is in the file.',
+    say: (e) =>
+      `member ${e.member}: ${e.table} lacked ${e.missing} rows and had ${e.extra} others${e.keptFile === undefined ? '' : `, kept in ${e.keptFile}`}`,
+  },
+  'sync-ended': {
+    level: 'info',
+    meaning: 'The member is level. It becomes active with this.',
+    say: (e) => `member ${e.member} is level by ${e.strategy} after ${e.tookMs} ms, ${e.rows} rows`,
+  },
+  'sync-failed': {
+    level: 'warn',
+    meaning:
+      'An attempt at bringing a member level has ended without success; the member stays inactive. It is tried again.',
+    say: (e) => `member ${e.member} is not level yet: ${e.reason}; next attempt in ${e.retryMs} ms`,
   },
   'primary-switched': {
     level: 'warn',

@@ -16,6 +16,7 @@ import type { NodeProcess, StartedNode } from '../support/start-node.ts';
 import { accountCount, schemaOf, startBalance } from './load.ts';
 
 export interface FreshOptions {
+  /** Members do not come back by themselves unless it says so. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly weights?: readonly number[];
   /** Places of the members that are reached through a proxy. */
@@ -129,7 +130,7 @@ export class FreshCluster {
           url: this.memberUrl(index),
           ...(this.#options.weights === undefined ? {} : { weight: this.#options.weights[index] }),
         })),
-      config: { probe: quickProbe, ...this.#options.config, ...more },
+      config: { probe: quickProbe, sync: { automatic: false }, ...this.#options.config, ...more },
     };
   }
 
@@ -197,6 +198,13 @@ export class FreshCluster {
         return found?.active === false ? (found.reason ?? 'no reason is given') : '';
       },
       { what: `member ${id} to be inactive`, timeoutMs },
+    );
+  }
+
+  async untilActive(id: string, timeoutMs = 20_000): Promise<void> {
+    await waitFor(
+      async () => (await this.status()).members.find((member) => member.id === id)?.active === true,
+      { what: `member ${id} to be active`, timeoutMs },
     );
   }
 

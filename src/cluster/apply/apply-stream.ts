@@ -40,16 +40,22 @@ export class ApplyStream {
   readonly member: Member;
   readonly #options: ApplyStreamOptions;
   #queue: Due[] = [];
+  /** The first of the batch under way. */
+  #applying: Due | undefined;
   /** The last one that is not yet applied. */
   #tail: Due | undefined;
   #link: ApplyLink | undefined;
   /** Counts the tries, so that one that was given up does nothing more when its turn comes after all. */
   #attempt = 0;
-  #running = false;
+  /** Until it is opened, what is pushed waits. */
+  #running = true;
   #stalled = false;
   #ended = false;
   #appliedCsn: number;
   #visibleCsn: number;
+  /** The highest record that the replica has confirmed to us. */
+  #confirmedCsn = 0;
+  #waitingBytes = 0;
   #idle: (() => void)[] = [];
 
   constructor(member: Member, options: ApplyStreamOptions) {
@@ -73,16 +79,27 @@ export class ApplyStream {
     return this.#queue.length;
   }
 
+  /** What the records that wait occupy, in bytes; those that are just being applied are not among them. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** How long ago the oldest record that is not yet applied was pushed. */
+  get behindMs(): number {
+    const oldest = this.#applying ?? this.#queue[0];
+    return oldest === undefined ? 0 : this.#options.clock.monotonicMs() - oldest.sinceMs;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** What is pushed meanwhile waits. Where it fails, the first record tries again. */
+  /** What was pushed before, or is meanwhile, has all its time from here on. Where it fails, the first record tries again. */
   async open(): Promise<void> {
-    this.#running = true;
     try {
       await this.#connect();
     } finally {
+      this.#renewTime();
       void this.#run();
     }
   }
@@ -91,6 +108,7 @@ export class ApplyStream {
     if (this.#ended) return;
     const due = { record, sinceMs: this.#options.clock.monotonicMs(), upTo: record.csn };
     this.#queue.push(due);
+    this.#waitingBytes += bytesOf(due);
     this.#tail = due;
     if (!this.#running && !this.#stalled) void this.#run();
   }
@@ -105,9 +123,13 @@ export class ApplyStream {
   goOn(): void {
     if (!this.#stalled || this.#ended) return;
     this.#stalled = false;
+    this.#renewTime();
+    void this.#run();
+  }
+
+  #renewTime(): void {
     const now = this.#options.clock.monotonicMs();
     for (const due of this.#queue) due.sinceMs = now;
-    void this.#run();
   }
 
   /** Resolves when nothing is waiting any more, or the stream has ended. */
@@ -120,6 +142,7 @@ export class ApplyStream {
     if (this.#ended) return;
     this.#ended = true;
     this.#queue = [];
+    this.#waitingBytes = 0;
     this.#link?.close();
     this.#release();
   }
@@ -131,9 +154,12 @@ export class ApplyStream {
       // It may have ended meanwhile.
       if (this.#queue.length === 0) continue;
       const batch = this.#nextBatch();
+      this.#applying = batch[0];
       try {
         await this.#apply(batch);
+        this.#applying = undefined;
       } catch (error) {
+        this.#applying = undefined;
         this.#running = false;
         this.#stall(batch, error);
         return;
@@ -148,10 +174,12 @@ export class ApplyStream {
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && count < batchMax) {
-      bytes += this.#queue[count]?.record.writeSet?.bytes ?? 0;
-      if (count > 0 && bytes > batchBytesMax) break;
+      const next = bytesOf(this.#queue[count] as Due);
+      if (count > 0 && bytes + next > batchBytesMax) break;
+      bytes += next;
       count += 1;
     }
+    this.#waitingBytes -= bytes;
     return this.#queue.splice(0, count);
   }
 
@@ -184,13 +212,16 @@ export class ApplyStream {
     if (attempt !== this.#attempt || this.#ended) return;
     const due = batch.map(({ record }) => record).filter(({ csn }) => csn > this.#appliedCsn);
     if (due.length > 0) await link.apply(due);
+    this.#confirmedCsn = Math.max(this.#confirmedCsn, batch.at(-1)?.record.csn ?? 0);
   }
 
   /** A connection; how far the replica has come is asked, never guessed: an earlier one may have done more than we heard of. */
   async #connect(): Promise<ApplyLink> {
     const link = await this.member.openApply(this.#options.term);
     try {
-      this.#appliedCsn = Math.max(this.#appliedCsn, await link.lastCsn());
+      const lastCsn = await link.lastCsn();
+      if (lastCsn < this.#confirmedCsn) throw this.#wentBack(lastCsn);
+      this.#appliedCsn = Math.max(this.#appliedCsn, lastCsn);
     } catch (error) {
       link.close();
       throw error;
@@ -200,6 +231,13 @@ export class ApplyStream {
     return link;
   }
 
+  /** Put back to an older state, or what it had committed was not safe on its disk. */
+  #wentBack(lastCsn: number): MemberError {
+    const { id } = this.member;
+    const why = `member ${id} has lost commits that it had confirmed: its log ends at CSN ${lastCsn}, it was at ${this.#confirmedCsn}`;
+    return new MemberError(id, 'unfit', why);
+  }
+
   #reached(csn: number): void {
     this.#appliedCsn = Math.max(this.#appliedCsn, csn);
     this.#visibleCsn = Math.max(this.#visibleCsn, csn);
@@ -207,9 +245,8 @@ export class ApplyStream {
   }
 
   #deadlineOf(batch: readonly Due[]): { readonly atMs: number; readonly allowedMs: number } {
-    const bytes = batch.reduce((sum, { record }) => sum + (record.writeSet?.bytes ?? 0), 0);
-    // Large work takes its time: a second for each 4 MB on top.
-    const allowedMs = this.#options.deadlineMs + (bytes / (4 << 20)) * 1000;
+    const bytes = batch.reduce((sum, due) => sum + bytesOf(due), 0);
+    const allowedMs = applyDeadlineMs(this.#options.deadlineMs, bytes);
     return { atMs: (batch[0] as Due).sinceMs + allowedMs, allowedMs };
   }
 
@@ -230,6 +267,7 @@ export class ApplyStream {
     if (this.#ended) return;
     this.#stalled = true;
     this.#queue.unshift(...batch);
+    for (const due of batch) this.#waitingBytes += bytesOf(due);
     const failure =
       error instanceof MemberError ? error : new MemberError(this.member.id, 'unfit', messageOf(error));
     this.#options.onFailed(failure);
@@ -240,4 +278,13 @@ export class ApplyStream {
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/** Large work takes its time: a second for each 4 MB on top. */
+export function applyDeadlineMs(deadlineMs: number, bytes: number): number {
+  return deadlineMs + (bytes / (4 << 20)) * 1000;
+}
+
+function bytesOf({ record }: Due): number {
+  return record.writeSet?.bytes ?? 0;
 }

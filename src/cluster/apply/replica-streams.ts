@@ -2,10 +2,11 @@
 
 import { pause, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { CommitRecord, Member } from '../../dialects/contract.ts';
+import type { Blame, CommitRecord, Member } from '../../dialects/contract.ts';
 import type { CommitOrder } from '../commits/commit-order.ts';
 import type { ClusterSettings, World } from '../world.ts';
 import { ApplyStream } from './apply-stream.ts';
+import { Joiner } from './joiner.ts';
 
 export interface ReplicaStreamsOptions {
   readonly settings: ClusterSettings;
@@ -27,9 +28,16 @@ const batchBytesMax = 4 << 20;
 /** How long the node waits, when it stops, for what is dispatched to be applied. */
 const stopMs = 2000;
 
+/** What may wait for a member that is joining, beyond which it goes back to reading the log. */
+const joinRecordsMax = 5000;
+const joinBytesMax = 16 << 20;
+
 export class ReplicaStreams {
   readonly #options: ReplicaStreamsOptions;
+  /** Those that count. */
   readonly #streams = new Map<string, ApplyStream>();
+  /** Those that take what is dispatched, and for which nobody waits. */
+  readonly #beside = new Map<string, Joiner>();
 
   constructor(options: ReplicaStreamsOptions) {
     this.#options = options;
@@ -39,53 +47,63 @@ export class ReplicaStreams {
     return this.#streams.get(id);
   }
 
-  /** The lowest CSN that every one of them has applied; Infinity when there are none. */
+  /** The lowest CSN that every one that counts has applied; Infinity when there are none. */
   get appliedEverywhere(): number {
     let level = Infinity;
     for (const stream of this.#streams.values()) level = Math.min(level, stream.appliedCsn);
     return level;
   }
 
+  /** Up to here none of them needs a write set any more. */
+  get releasable(): number {
+    let level = this.appliedEverywhere;
+    for (const { stream } of this.#beside.values()) level = Math.min(level, stream.appliedCsn);
+    return level;
+  }
+
   push(record: CommitRecord): void {
     for (const stream of this.#streams.values()) stream.push(record);
+    for (const joiner of this.#beside.values()) {
+      const { stream } = joiner;
+      stream.push(record);
+      if (stream.waiting > joinRecordsMax || stream.waitingBytes > joinBytesMax)
+        joiner.fail(tooMuchWaits(stream.member.id));
+    }
   }
 
   pass(csn: number): void {
     for (const stream of this.#streams.values()) stream.pass(csn);
+    for (const { stream } of this.#beside.values()) stream.pass(csn);
   }
 
   /** Counts from now on. Rejects when the member cannot be reached; what is pushed then waits. */
   async open(member: Member): Promise<void> {
-    const stream = this.make(member);
-    this.add(stream);
+    const stream = this.#make(member, (error) => this.#failed(member.id, error));
+    this.#streams.set(member.id, stream);
     await stream.open();
   }
 
-  /** One for a member that has everything that was dispatched so far. It does not count yet. */
-  make(member: Member): ApplyStream {
-    const { settings, world, term, order } = this.#options;
+  /**
+   * A stream beside the others: it takes what is dispatched from now on, and nobody waits for it. What was dispatched before, the
+   * caller has to give to the member; then the caller opens the stream.
+   */
+  join(member: Member): Joiner {
     const { id } = member;
-    return new ApplyStream(member, {
-      clock: world.clock,
-      term,
-      startCsn: order.dispatched,
-      batchMax: settings.applyBatch,
-      batchBytesMax,
-      gather: () => this.#gather(),
-      deadlineMs: settings.commitMs,
-      onApplied: () => order.acknowledge(),
-      onFailed: (error) => {
-        world.raise({ type: 'member-unfit', member: id, reason: error.message });
-        // A broken connection is a reason to ask; an order that cannot be carried out is evidence.
-        const asked = error.blame === 'gone' || error.blame === 'fenced';
-        const { message, sqlState } = error;
-        this.#options.onFailed(id, asked ? error : new MemberError(id, 'unfit', message, sqlState));
+    const joiner: Joiner = new Joiner((onFailed) => this.#make(member, onFailed), {
+      count: () => {
+        this.#beside.delete(id);
+        this.#streams.set(id, joiner.stream);
       },
+      drop: () => {
+        joiner.stream.end();
+        if (this.#beside.get(id) === joiner) this.#beside.delete(id);
+        if (this.#streams.get(id) === joiner.stream) this.#streams.delete(id);
+        this.#options.order.acknowledge();
+      },
+      failed: (error) => this.#failed(id, error),
     });
-  }
-
-  add(stream: ApplyStream): void {
-    this.#streams.set(stream.member.id, stream);
+    this.#beside.set(id, joiner);
+    return joiner;
   }
 
   /** It counts no more. */
@@ -104,6 +122,31 @@ export class ReplicaStreams {
       ),
     );
     for (const stream of all) stream.end();
+    for (const { stream } of this.#beside.values()) stream.end();
+  }
+
+  #make(member: Member, onFailed: (error: MemberError) => void): ApplyStream {
+    const { settings, world, term, order } = this.#options;
+    return new ApplyStream(member, {
+      clock: world.clock,
+      term,
+      startCsn: order.dispatched,
+      batchMax: settings.applyBatch,
+      batchBytesMax,
+      gather: () => this.#gather(),
+      deadlineMs: settings.commitMs,
+      onApplied: () => order.acknowledge(),
+      onFailed,
+    });
+  }
+
+  #failed(id: string, error: MemberError): void {
+    this.#options.world.raise({ type: 'member-unfit', member: id, reason: error.message });
+    const { blame, message, sqlState } = error;
+    // A broken connection is a reason to ask; an order that cannot be carried out is evidence.
+    const asked = blame === 'gone' || blame === 'fenced';
+    const verdict = failsAlone(blame) ? 'diverged' : 'unfit';
+    this.#options.onFailed(id, asked ? error : new MemberError(id, verdict, message, sqlState));
   }
 
   /** Until the commits under way now are decided, but never long: an idle cluster does not wait at all. */
@@ -112,4 +155,13 @@ export class ReplicaStreams {
     const decided = order.decided(gatherPlacesMin);
     return decided === undefined ? undefined : Promise.race([decided, pause(world.clock, gatherMs)]);
   }
+}
+
+/** What the primary could do and this member cannot, whenever it is asked: its rows or its schema must be others. */
+export function failsAlone(blame: Blame): boolean {
+  return blame === 'client' || blame === 'diverged';
+}
+
+function tooMuchWaits(id: string): MemberError {
+  return new MemberError(id, 'gone', `member ${id} falls behind while it joins`);
 }

@@ -43,8 +43,10 @@ export interface CommitOrderHooks {
   dispatch(record: CommitRecord): void;
   /** A place that leaves nothing for a replica to do. */
   passed(csn: number): void;
-  /** The lowest CSN that every active replica has applied; Infinity without replicas. */
+  /** The lowest CSN that every replica that counts has applied; Infinity without replicas. */
   appliedEverywhere(): number;
+  /** Up to here nobody needs a write set any more, not even one who does not count yet. */
+  releasable(): number;
   /** Where in the ring of the commit log this record belongs. */
   slotFor(csn: number): number;
 }
@@ -55,6 +57,8 @@ export class CommitOrder {
   readonly #waiting = new Map<number, Entry>();
   /** Dispatched and not yet applied everywhere, ascending. */
   #dispatched: Entry[] = [];
+  /** Acknowledged, and still needed by a member that is joining; ascending. */
+  #lingering: Entry[] = [];
   #watchers: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #readers: { readonly upTo: number; readonly resolve: (kept: boolean) => void }[] = [];
   /** Every place up to here is sure. */
@@ -182,10 +186,20 @@ export class CommitOrder {
     for (const entry of this.#dispatched) {
       if (entry.csn > level) break;
       entry.settled.resolve(entry.fate === 'dead' ? 'dead' : 'committed');
-      entry.writeSet?.release();
       done += 1;
     }
-    if (done > 0) this.#dispatched = this.#dispatched.slice(done);
+    if (done > 0) {
+      this.#lingering.push(...this.#dispatched.slice(0, done));
+      this.#dispatched = this.#dispatched.slice(done);
+    }
+    const free = this.#hooks.releasable();
+    let released = 0;
+    for (const entry of this.#lingering) {
+      if (entry.csn > free) break;
+      entry.writeSet?.release();
+      released += 1;
+    }
+    if (released > 0) this.#lingering = this.#lingering.slice(released);
   }
 
   #entry(ticket: Ticket): Entry | undefined {

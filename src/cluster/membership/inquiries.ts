@@ -23,7 +23,7 @@ export interface InquiriesOptions {
   readonly stopped: AbortSignal;
   primaryId(): string;
   /** Records the member inactive and goes on without it. Rejects when it could not be done. */
-  takeOut(id: string, reason: string): Promise<void>;
+  takeOut(id: string, error: MemberError): Promise<void>;
 }
 
 const allSilentPauseMs = 250;
@@ -55,7 +55,7 @@ export class Inquiries {
   async #inquire(id: string, first: MemberError, failedProbes: number): Promise<Verdict> {
     const { membership, prober, settings, stopped, streams } = this.#options;
     // An order that cannot be carried out is evidence in itself; a broken connection is only a reason to ask.
-    if (first.blame === 'unfit') {
+    if (first.blame === 'unfit' || first.blame === 'diverged') {
       const out = (await this.#otherAnswers(id)) && (await this.#depose(id, first));
       if (out) return 'deposed';
       await this.#pauseAllSilent();
@@ -98,7 +98,7 @@ export class Inquiries {
   /** False: it could not be done. */
   async #depose(id: string, error: MemberError): Promise<boolean> {
     try {
-      await this.#options.takeOut(id, error.message);
+      await this.#options.takeOut(id, error);
       return true;
     } catch (failure) {
       const reason = `could not be taken out: ${messageOf(failure)}`;

@@ -17,6 +17,16 @@ export interface MemberEntry {
   readonly since: string;
   /** It is on its way out of the cluster, for good. */
   readonly leaving: boolean;
+  /** As remembered; of use while it is not active. */
+  readonly wholeUpToCsn?: number;
+  readonly differs?: boolean;
+}
+
+/** What is recorded along with a change. */
+export interface ChangeOptions {
+  readonly primary?: string;
+  readonly wholeUpToCsn?: number;
+  readonly differs?: boolean;
 }
 
 export interface MembershipChange {
@@ -33,6 +43,7 @@ export interface MembershipOptions {
   readonly version: number;
   readonly members: readonly MemberEntry[];
   readonly primary: string | null;
+  readonly lastCsn: number;
 }
 
 export class Membership {
@@ -41,7 +52,7 @@ export class Membership {
   #version: number;
   #term: number;
   #primary: string | null;
-  #lastCsn = 0;
+  #lastCsn: number;
   /** Changes one at a time. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -51,6 +62,7 @@ export class Membership {
     this.#version = options.version;
     this.#term = options.term;
     this.#primary = options.primary;
+    this.#lastCsn = options.lastCsn;
   }
 
   get version(): number {
@@ -85,7 +97,7 @@ export class Membership {
     id: string,
     event: MemberEvent,
     reason: string,
-    options: { primary?: string } = {},
+    options: ChangeOptions = {},
   ): Promise<MembershipChange | undefined> {
     return this.#inTurn(async () => {
       const before = this.entry(id);
@@ -109,13 +121,7 @@ export class Membership {
           hint: 'Bring another member back first.',
         });
       }
-      const after: MemberEntry = {
-        ...before,
-        state: step,
-        reason: step === 'active' ? undefined : reason,
-        since: this.#now(),
-        leaving: false,
-      };
+      const after = entryAfter(before, step, reason, this.#options.clock.wallTime(), options);
       const members = this.#members.map((member) => (member.id === id ? after : member));
       try {
         await this.#record(members, this.#version + 1, options.primary ?? this.#primary);
@@ -173,7 +179,7 @@ export class Membership {
     });
   }
 
-  /** A hint for people; never relied on. */
+  /** So far every place in the order is decided, and the primary lacks nothing. */
   noteCsn(csn: number): void {
     this.#lastCsn = csn;
   }
@@ -235,15 +241,36 @@ export function leavingReason(id: string): string {
   return `its removal was begun; lockstep member remove ${id} finishes it, lockstep sync ${id} takes it back`;
 }
 
-function remembered(member: MemberEntry): RememberedMember {
+/** Whoever becomes active leaves behind what was wrong with it. */
+export function entryAfter(
+  before: MemberEntry,
+  state: MemberState,
+  reason: string,
+  now: Date,
+  { wholeUpToCsn = before.wholeUpToCsn, differs = before.differs }: ChangeOptions = {},
+): MemberEntry {
+  const { id, url } = before;
+  const since = now.toISOString();
+  if (state === 'active') return { id, url, state, reason: undefined, since, leaving: false };
   return {
-    id: member.id,
-    url: member.url,
-    active: member.state === 'active',
-    ...(member.reason === undefined ? {} : { reason: member.reason }),
-    since: member.since,
-    held: member.state === 'held',
-    ...(member.leaving ? { leaving: true } : {}),
+    id,
+    url,
+    state,
+    reason,
+    since,
+    leaving: false,
+    ...(wholeUpToCsn === undefined ? {} : { wholeUpToCsn }),
+    ...(differs === true ? { differs } : {}),
+  };
+}
+
+function remembered({ state, reason, leaving, ...more }: MemberEntry): RememberedMember {
+  return {
+    ...more,
+    active: state === 'active',
+    ...(reason === undefined ? {} : { reason }),
+    held: state === 'held',
+    ...(leaving ? { leaving } : {}),
   };
 }
 
@@ -261,9 +288,11 @@ export function entryOf(
       reason: 'never yet part of the cluster',
       since: now.toISOString(),
       leaving: false,
+      // It may have been, and nobody remembers.
+      wholeUpToCsn: 0,
     };
   }
-  const state = memory.active ? 'active' : memory.held ? 'held' : 'inactive';
-  const { reason, since, leaving = false } = memory;
-  return { id: member.id, url: member.url, state, reason, since, leaving };
+  const { active, held, leaving = false, ...more } = memory;
+  const state = active ? 'active' : held ? 'held' : 'inactive';
+  return { ...more, url: member.url, state, reason: memory.reason, leaving };
 }

@@ -10,6 +10,8 @@ export interface ProbeSettings {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly threshold: number;
+  /** Longest time between two looks at a member that does not answer. */
+  readonly backOffMaxMs: number;
 }
 
 export interface ProberOptions {

@@ -4,15 +4,8 @@
  */
 
 import { LockstepError } from '../../base/index.ts';
-import type { CommitRecord, Member } from '../../dialects/contract.ts';
+import type { CommitRecord, LoggedPlace, Member } from '../../dialects/contract.ts';
 import type { World } from '../world.ts';
-
-interface Logged {
-  readonly csn: number;
-  readonly term: number;
-  readonly slot: number;
-  readonly dead: boolean;
-}
 
 /** How far below the lowest end of a log a commit can be missing: more than can ever be in flight at once. */
 export const windowCsns = 20_000;
@@ -23,10 +16,11 @@ export async function fillGaps(
   term: number,
   raise: World['raise'],
 ): Promise<number> {
-  const ends = await Promise.all(members.map(async (member) => (await member.inspect()).lastCsn));
+  const reports = await Promise.all(members.map((member) => member.inspect()));
+  const ends = reports.map(({ lastCsn }) => lastCsn);
   const after = Math.max(0, Math.min(...ends) - windowCsns);
   const logs = await Promise.all(members.map((member) => member.log.list(after)));
-  const all = new Map<number, { record: Logged; from: Member }>();
+  const all = new Map<number, { record: LoggedPlace; from: Member }>();
   for (const [index, log] of logs.entries()) {
     for (const record of log) {
       const known = all.get(record.csn);
@@ -37,11 +31,11 @@ export async function fillGaps(
   }
   const order = [...all.keys()].sort((a, b) => a - b);
   for (const [index, member] of members.entries()) {
-    const log = logs[index] as readonly Logged[];
+    const log = logs[index] as readonly LoggedPlace[];
     const has = new Set(log.map((record) => record.csn));
-    // What is below a member's own log it has without a record: from a segment that was dropped, or from its base.
-    const floor = log[0]?.csn ?? ends[index] ?? 0;
-    const missing = order.filter((csn) => csn > floor && !has.has(csn));
+    // What its log does not reach down to it has without a record.
+    const baseCsn = reports[index]?.marks?.baseCsn ?? 0;
+    const missing = order.filter((csn) => csn > baseCsn && !has.has(csn));
     if (missing.length > 0) await give(member, missing, all, term, raise);
   }
   return Math.max(0, ...ends);
@@ -50,7 +44,7 @@ export async function fillGaps(
 async function give(
   member: Member,
   missing: readonly number[],
-  all: ReadonlyMap<number, { record: Logged; from: Member }>,
+  all: ReadonlyMap<number, { record: LoggedPlace; from: Member }>,
   term: number,
   raise: World['raise'],
 ): Promise<void> {

@@ -8,8 +8,9 @@ import { LockstepError, messageOf } from '../../base/index.ts';
 import type { NodeState, RememberedMember } from '../../coordination/index.ts';
 import type { Member, MemberReport, ProveEqual } from '../../dialects/contract.ts';
 import { Cluster } from '../cluster.ts';
-import { entryOf, Membership } from '../membership/membership.ts';
+import { entryAfter, entryOf, Membership } from '../membership/membership.ts';
 import type { MemberEntry } from '../membership/membership.ts';
+import type { SyncTools } from '../sync/sync-parts.ts';
 import type { ClusterMember, ClusterSettings, World } from '../world.ts';
 import { fillGaps, windowCsns } from './fill-gaps.ts';
 
@@ -22,6 +23,7 @@ export interface StartOptions {
   readonly source: string | undefined;
   /** The operator's word, for this start only: this member has everything. */
   readonly trust: string | undefined;
+  readonly tools?: SyncTools | undefined;
 }
 
 interface Found {
@@ -52,13 +54,16 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
   const verdict = await judge(found, state, options);
   const term = Math.max(state?.term ?? 0, ...found.map(({ report }) => report?.term ?? 0)) + 1;
   const active = verdict.trusted.map(({ member }) => member.id);
-  const now = world.clock.wallTime().toISOString();
+  const now = world.clock.wallTime();
   const entries = found.map(({ entry }): MemberEntry => {
     if (active.includes(entry.id))
-      return entry.state === 'active' ? entry : { ...entry, state: 'active', reason: undefined, since: now };
+      return entry.state === 'active' ? entry : entryAfter(entry, 'active', '', now);
     if (entry.state === 'held') return entry;
     const reason = verdict.distrusted.get(entry.id) ?? entry.reason ?? 'not synchronised';
-    return { ...entry, state: 'inactive', reason, since: entry.state === 'inactive' ? entry.since : now };
+    if (entry.state === 'inactive') return { ...entry, reason };
+    // What was under way when the node ended may be on the primary with holes in between.
+    const whole = state?.primary === entry.id ? { wholeUpToCsn: state.lastCsn } : {};
+    return entryAfter(entry, 'inactive', reason, now, whole);
   });
   const remembered = state?.primary ?? null;
   const primary =
@@ -72,6 +77,7 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     version: Math.max(state?.version ?? 0, ...versions),
     members: entries,
     primary,
+    lastCsn: state?.lastCsn ?? 0,
   });
 
   // The record comes first: whoever is left out is recorded before anything is done without it.
@@ -91,6 +97,7 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     term,
     world.raise,
   );
+  membership.noteCsn(lastCsn);
   // Its removal had come as far as the configuration when an earlier node ended.
   for (const { id } of loaded === undefined ? [] : missingOf(loaded, members))
     world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
@@ -98,7 +105,8 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     world.raise({ type: 'member-deactivated', member: id, reason });
   world.raise({ type: 'term-started', term, primary });
   const slot = await lastSlot(verdict.trusted, lastCsn);
-  return new Cluster({ settings, world, members, membership, start: { term, lastCsn, slot } });
+  const { tools } = options;
+  return new Cluster({ settings, world, members, membership, tools, start: { term, lastCsn, slot } });
 }
 
 /** A first start that died between its record and the first member's: it is made again, with all its proof. */
@@ -106,10 +114,10 @@ function neverServed(state: NodeState | undefined, found: readonly Found[]): boo
   return state?.version === firstVersion && found.every(({ report }) => report?.marks === undefined);
 }
 
-/** The segment that the last record went to. */
+/** The segment that the last record went to. A member whose log was begun anew may not have it. */
 async function lastSlot(trusted: readonly Found[], lastCsn: number): Promise<number> {
-  const records = await trusted[0]?.member.log.list(lastCsn - 1);
-  return records?.at(-1)?.slot ?? 0;
+  const ends = await Promise.all(trusted.map(({ member }) => member.log.list(lastCsn - 1)));
+  return ends.find((records) => records.length > 0)?.at(-1)?.slot ?? 0;
 }
 
 async function look(
@@ -214,6 +222,11 @@ function fromState(found: readonly Found[]): Verdict {
   const furthest = Math.max(
     ...found.map(({ entry, report }) => (entry.state === 'active' ? (report?.lastCsn ?? 0) : 0)),
   );
+  const beginning = Math.max(
+    ...found
+      .filter(({ entry, report }) => entry.state === 'active' && report?.lastCsn === furthest)
+      .map(({ report }) => report?.marks?.baseCsn ?? 0),
+  );
   const trusted = found.filter(({ member, entry, report, error }) => {
     if (entry.state !== 'active') return false;
     const reason =
@@ -223,7 +236,7 @@ function fromState(found: readonly Found[]): Verdict {
           ? 'its control schema is gone'
           : report.marks.incomplete !== null
             ? `a synchronisation did not finish: ${report.marks.incomplete}`
-            : report.lastCsn < furthest - windowCsns
+            : report.lastCsn < Math.max(furthest - windowCsns, beginning)
               ? `its log ends at CSN ${report.lastCsn}, another's at ${furthest}: it was put back to an older state`
               : undefined;
     if (reason !== undefined) distrusted.set(member.id, reason);

@@ -5,7 +5,7 @@ import { sqlStates } from './control-schema.ts';
 
 const exact: Readonly<Record<string, Blame>> = {
   [sqlStates.staleTerm]: 'fenced',
-  [sqlStates.diverged]: 'unfit',
+  [sqlStates.diverged]: 'diverged',
   '25006': 'unfit', // read_only_sql_transaction, on a connection that was opened for writing
   '40001': 'retry',
   '53300': 'retry', // too_many_connections: it is full, not unfit

@@ -1,10 +1,12 @@
 /** One PostgreSQL database as a member of a cluster. */
 
+import type { Socket } from 'node:net';
 import { LockstepError, systemClock, withDeadline } from '../../base/index.ts';
 import { quoteLiteral } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
   ApplyLink,
+  LoggedPlace,
   Member,
   MemberLog,
   MemberReport,
@@ -21,6 +23,7 @@ import type { Address, Login } from './connect.ts';
 import { controlFormat, createControlSchema, logSegments, pinnedSettings } from './control-schema.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
 import { InternalConnection } from './internal-connection.ts';
+import { PostgresLogReader } from './log-reader.ts';
 import { PostgresSessionLink } from './session-link.ts';
 
 export interface PostgresMemberOptions {
@@ -57,6 +60,9 @@ const endedPollMs = 5;
 /** What takes longer than this, of the engine's own small questions, is not going to be answered. */
 const questionMs = 30_000;
 
+/** Of so many sessions that ended in a transaction the server processes are remembered. */
+const sessionPidsMax = 10_000;
+
 /** A write set is read from the log in pieces of this size. */
 const readBytes = 2 << 20;
 
@@ -71,6 +77,8 @@ export class PostgresMember implements Member {
   #probe: InternalConnection | undefined;
   /** The server process of the last apply link. */
   #applyPid: number | undefined;
+  /** Server processes of sessions that may still carry out what they were sent: in use, or left in a transaction. */
+  readonly #sessionPids = new Set<number>();
   /** The probe under way. */
   #probing: object | undefined;
 
@@ -79,8 +87,9 @@ export class PostgresMember implements Member {
     this.options = options;
     this.#shared = shared;
     this.log = {
-      list: (afterCsn) => this.#listLog(afterCsn),
+      list: (afterCsn, upToCsn) => this.#listLog(afterCsn, upToCsn),
       read: (csn) => this.#readLog(csn),
+      openReader: async () => new PostgresLogReader(await this.openInternal(), (csn) => this.#readLog(csn)),
     };
   }
 
@@ -252,7 +261,7 @@ export class PostgresMember implements Member {
     // The one before may still be at work on what its other end has given up.
     const before = this.#applyPid;
     this.#applyPid = connection.pid;
-    if (before !== undefined) await endBackend(connection, before);
+    if (before !== undefined) await endBackends(connection, [before]);
     // Row images travel in the encoding of the database, which all members share: nothing is converted on the way.
     const [encoding] = await connection.rows('SHOW server_encoding');
     await connection.query(`SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`);
@@ -284,13 +293,32 @@ export class PostgresMember implements Member {
       deferred: () => catalog.hasDeferred,
       tableOid: (oid: number) => catalog.tableNumber(oid, this.id, primaryId()),
     };
-    return new PostgresSessionLink(this.id, address, connection, settings, listener);
+    const link = new PostgresSessionLink(this.id, address, connection, settings, listener);
+    this.#watchSession(link, connection.socket);
+    return link;
+  }
+
+  #watchSession(link: PostgresSessionLink, socket: Socket): void {
+    const { pid } = link;
+    const pids = this.#sessionPids;
+    for (const oldest of pids) if (pids.size >= sessionPidsMax) pids.delete(oldest);
+    pids.add(pid);
+    // Outside of a transaction nothing can be on its way that would still be committed.
+    socket.once('close', () => {
+      if (link.transaction === 'none') pids.delete(pid);
+    });
+  }
+
+  async shutOut(): Promise<void> {
+    const pids = [...this.#sessionPids, ...(this.#applyPid === undefined ? [] : [this.#applyPid])];
+    if (pids.length > 0) await this.#ask((connection) => endBackends(connection, pids));
+    for (const pid of pids) this.#sessionPids.delete(pid);
   }
 
   /** Ends whoever could still commit, waits until that is done, and looks into the log. */
   settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'> {
     return this.#ask(async (connection) => {
-      await endBackend(connection, (link as PostgresSessionLink).pid);
+      await endBackends(connection, [(link as PostgresSessionLink).pid]);
       const found = await connection.rows(
         `SELECT FROM lockstep.log WHERE ${everySlot} AND csn = ${csn} LIMIT 1`,
       );
@@ -303,9 +331,11 @@ export class PostgresMember implements Member {
     await this.#ask((connection) =>
       connection.query(`SET lock_timeout = 1000; DO $$ BEGIN
         LOCK TABLE lockstep.log_${part} IN ACCESS EXCLUSIVE MODE;
-        IF NOT EXISTS (SELECT FROM lockstep.log_${part} WHERE slot = ${part} AND csn > ${upToCsn}) THEN
-          TRUNCATE lockstep.log_${part};
+        IF EXISTS (SELECT FROM lockstep.log_${part} WHERE slot = ${part} AND csn > ${upToCsn}) THEN
+          RAISE EXCEPTION 'a record above CSN ${upToCsn} is still needed' USING ERRCODE = 'object_in_use';
         END IF;
+        UPDATE lockstep.member SET base_csn = greatest(base_csn, (SELECT max(csn) FROM lockstep.log_${part} WHERE slot = ${part}));
+        TRUNCATE lockstep.log_${part};
       END $$`),
     );
   }
@@ -314,12 +344,11 @@ export class PostgresMember implements Member {
     this.#dropProbe();
   }
 
-  async #listLog(
-    afterCsn: number,
-  ): Promise<readonly { csn: number; term: number; slot: number; dead: boolean }[]> {
+  async #listLog(afterCsn: number, upToCsn?: number): Promise<readonly LoggedPlace[]> {
+    const range = `csn > ${afterCsn}${upToCsn === undefined ? '' : ` AND csn <= ${upToCsn}`}`;
     const rows = await this.#ask((connection) =>
       connection.rows(
-        `SELECT csn, term, slot, payload IS NULL FROM lockstep.log WHERE ${everySlot} AND csn > ${afterCsn} AND part = 1 ORDER BY csn`,
+        `SELECT csn, term, slot, payload IS NULL FROM lockstep.log WHERE ${everySlot} AND ${range} AND part = 1 ORDER BY csn`,
       ),
     );
     return rows.map(([csn, term, slot, dead]) => ({
@@ -355,15 +384,12 @@ export class PostgresMember implements Member {
   }
 }
 
-/** Ends a server process and waits until its transaction is over, one way or the other. */
-async function endBackend(connection: InternalConnection, pid: number): Promise<void> {
-  await connection.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ${pid} AND pid <> pg_backend_pid() AND datname = current_database()`,
-  );
+/** Ends server processes and waits until their transactions are over, one way or the other. */
+async function endBackends(connection: InternalConnection, pids: readonly number[]): Promise<void> {
+  const theirs = `pid IN (${pids.join(', ')}) AND pid <> pg_backend_pid() AND datname = current_database()`;
+  await connection.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${theirs}`);
   for (;;) {
-    const alive = await connection.rows(
-      `SELECT FROM pg_stat_activity WHERE pid = ${pid} AND pid <> pg_backend_pid() AND datname = current_database()`,
-    );
+    const alive = await connection.rows(`SELECT FROM pg_stat_activity WHERE ${theirs}`);
     if (alive.length === 0) return;
     await connection.query(`SELECT pg_sleep(${endedPollMs / 1000})`);
   }

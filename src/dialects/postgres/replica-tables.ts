@@ -54,7 +54,7 @@ export class ReplicaTables {
     if (row === undefined) {
       throw new MemberError(
         this.#memberId,
-        'unfit',
+        'diverged',
         `member ${this.#memberId} has no table ${Buffer.from(shown, 'latin1').toString('utf8')}`,
         sqlStates.diverged,
       );

@@ -42,10 +42,19 @@ export function drawProfile(random: SeededRandom): Profile {
     settings: {
       clusterId,
       balancer: random.pick(['least-loaded', 'round-robin', 'random', 'simple'] as const),
-      probe: { intervalMs: 50, timeoutMs: 100, threshold: 2 },
+      probe: { intervalMs: 50, timeoutMs: 100, threshold: 2, backOffMaxMs: 200 },
       commitMs: random.pick([60, 400]),
       switchMs: random.pick([5, 60]),
       applyBatch: random.pick([1, 3, 64]),
+      sync: {
+        automatic: true,
+        retryMs: 20,
+        retryMaxMs: 300,
+        quarantineFailures: 3,
+        quarantineMs: 500,
+        maxBytesPerSecond: 0,
+        holdMs: 50,
+      },
       log: { segments: 4, segmentBytes: random.pick([1500, 1 << 20]), segmentMs: 3_600_000 },
     },
     limits: {

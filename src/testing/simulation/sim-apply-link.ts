@@ -86,7 +86,7 @@ export class SimApplyLink implements ApplyLink {
       const found = server.read(backend, change.key) ?? null;
       if (found !== change.old && !world.flawed('applies-out-of-order')) {
         const why = `member ${server.id}: ${change.key} is ${found}, CSN ${csn} expects ${change.old}`;
-        throw new MemberError(server.id, 'unfit', why, 'LS004');
+        throw new MemberError(server.id, 'diverged', why, 'LS004');
       }
       backend.transaction?.changes.set(change.key, change);
       if (world.flawed('applies-in-halves')) {

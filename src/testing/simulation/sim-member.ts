@@ -14,6 +14,7 @@ import type {
 import { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
 import { SimApplyLink } from './sim-apply-link.ts';
+import { SimLogReader } from './sim-log-reader.ts';
 import type { Backend, SimServer } from './sim-server.ts';
 import { SimSessionLink } from './sim-session-link.ts';
 import { SimWriteSet } from './sim-write-set.ts';
@@ -30,6 +31,7 @@ export class SimMember implements Member {
   readonly #server: SimServer;
   readonly #ledger: WriteSetLedger;
   #applies: Backend | undefined;
+  readonly #sessions = new Set<Backend>();
 
   constructor(world: World, machine: Machine, server: SimServer, ledger: WriteSetLedger) {
     this.id = server.id;
@@ -38,10 +40,10 @@ export class SimMember implements Member {
     this.#server = server;
     this.#ledger = ledger;
     this.log = {
-      list: (afterCsn) =>
+      list: (afterCsn, upToCsn = Infinity) =>
         this.#ask(() =>
           [...server.log.values()]
-            .filter(({ csn }) => csn > afterCsn)
+            .filter(({ csn }) => csn > afterCsn && csn <= upToCsn)
             .sort((one, other) => one.csn - other.csn)
             .map(({ csn, term, slot, payload }) => ({ csn, term, slot, dead: payload === null })),
         ),
@@ -49,6 +51,8 @@ export class SimMember implements Member {
         const payload = await this.#ask(() => server.log.get(csn)?.payload ?? null);
         return payload === null ? null : new SimWriteSet(payload, ledger.handOut());
       },
+      openReader: async () =>
+        new SimLogReader(await Connection.open(world, machine, server), () => ledger.handOut()),
     };
   }
 
@@ -105,6 +109,7 @@ export class SimMember implements Member {
     const connection = await Connection.open(this.#world, this.#machine, this.#server, (error) =>
       listener.lost(error),
     );
+    this.#sessions.add(connection.backend);
     return new SimSessionLink(this.#world, connection, () => this.#ledger.handOut());
   }
 
@@ -116,12 +121,14 @@ export class SimMember implements Member {
     });
   }
 
+  async shutOut(): Promise<void> {
+    const left = [...this.#sessions, ...(this.#applies === undefined ? [] : [this.#applies])];
+    await this.#ask(() => left.forEach((backend) => this.#server.end(backend)));
+    for (const backend of left) this.#sessions.delete(backend);
+  }
+
   dropSegment(slot: number, upToCsn: number): Promise<void> {
-    return this.#ask(() => {
-      const segment = [...this.#server.log.values()].filter((record) => record.slot === slot);
-      if (segment.some(({ csn }) => csn > upToCsn)) return;
-      for (const { csn } of segment) this.#server.log.delete(csn);
-    });
+    return this.#ask(() => this.#server.dropSegment(slot, upToCsn));
   }
 
   close(): void {}

@@ -208,6 +208,19 @@ export class SimServer {
     return this.rows.get(key);
   }
 
+  dropSegment(slot: number, upToCsn: number): void {
+    const segment = [...this.log.values()].filter((record) => record.slot === slot).map(({ csn }) => csn);
+    if (segment.some((csn) => csn > upToCsn))
+      throw new MemberError(
+        this.id,
+        'client',
+        `member ${this.id}: a record above ${upToCsn} is still needed`,
+      );
+    if (this.marks !== undefined)
+      this.marks = { ...this.marks, baseCsn: Math.max(this.marks.baseCsn, ...segment) };
+    for (const csn of segment) this.log.delete(csn);
+  }
+
   /** Brought level by somebody else: everything but its own name is the other's. */
   copyFrom(source: SimServer): void {
     replace(this.rows, source.rows);

@@ -32,11 +32,16 @@ describe('log: a segment is emptied', () => {
     );
 
     // Given up when 4 was the last, and carried out only now.
-    await member.dropSegment(1, 4);
+    await expect(member.dropSegment(1, 4)).rejects.toThrow(/above CSN 4 is still needed/);
+    await expect(member.dropSegment(1, 5)).rejects.toThrow(/above CSN 5 is still needed/);
     expect(await records()).toEqual([5, 6, 7]);
-    await member.dropSegment(1, 5);
-    expect(await records()).toEqual([5, 6, 7]);
+    expect((await member.inspect()).marks?.baseCsn).toBe(0);
     await member.dropSegment(1, 7);
     expect(await records()).toEqual([7]);
+    // The log begins above what was dropped.
+    expect((await member.inspect()).marks?.baseCsn).toBe(6);
+    await member.dropSegment(1, 7);
+    await member.dropSegment(2, 7);
+    expect(await member.inspect()).toMatchObject({ lastCsn: 7, marks: { baseCsn: 7 } });
   });
 });

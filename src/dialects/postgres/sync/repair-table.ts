@@ -255,7 +255,7 @@ class TableRepair {
     if (found === wanted) return;
     throw new MemberError(
       this.#options.targetId,
-      'unfit',
+      'diverged',
       `rows of table ${this.#table.name} of member ${this.#options.targetId} were to change, and did not: ${found} instead of ${wanted}`,
       sqlStates.diverged,
     );

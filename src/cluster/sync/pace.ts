@@ -1,0 +1,33 @@
+/** How much may be read in a second. */
+
+import { pause } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
+
+export class Pace {
+  readonly #clock: Clock;
+  readonly #bytesPerSecond: number;
+  #bytes = 0;
+  /** When all that was read so far would have been read at this rate. */
+  #dueMs: number;
+
+  /** 0: no limit. */
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock;
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#dueMs = clock.monotonicMs();
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Resolves when the next piece may begin. */
+  async take(bytes: number, signal: AbortSignal): Promise<void> {
+    this.#bytes += bytes;
+    if (this.#bytesPerSecond === 0) return;
+    const now = this.#clock.monotonicMs();
+    // What was not used in time is not made up for: that would be a burst.
+    this.#dueMs = Math.max(this.#dueMs, now) + (bytes / this.#bytesPerSecond) * 1000;
+    if (this.#dueMs > now) await pause(this.#clock, this.#dueMs - now, signal);
+  }
+}

@@ -1,0 +1,370 @@
+/**
+ * Inactive members come back by themselves: each is asked now and then whether it answers, and who does is brought level. What
+ * keeps failing is tried more and more seldom; who fails again and again after it came back is in quarantine; who was taken out by
+ * an operator is left alone.
+ */
+
+import { BackOff, LockstepError, messageOf, pause } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type { Strategy } from './choose-strategy.ts';
+import { Flaps } from './flaps.ts';
+import { ProgressMeter } from './progress-meter.ts';
+import type { MeasuredProgress } from './progress-meter.ts';
+import { SyncFailure } from './sync-parts.ts';
+import type { SyncParts, SyncProgress } from './sync-parts.ts';
+import { Synchroniser } from './synchroniser.ts';
+import type { SyncOutcome, SyncRequest } from './synchroniser.ts';
+
+/** What is done, or planned, to bring a member level. */
+export interface SyncStatus {
+  readonly state: 'running' | 'waiting';
+  /** Counts from 1 since it was last active. */
+  readonly attempt: number;
+  /** Undefined until it is chosen, and between attempts. */
+  readonly strategy: Strategy | undefined;
+  /** Why this strategy; between attempts why the last one ended. */
+  readonly reason: string | undefined;
+  readonly source: string | undefined;
+  readonly dryRun: boolean;
+  /** ISO 8601. */
+  readonly startedAt: string | undefined;
+  /** Undefined while an attempt is under way, and when none is planned. */
+  readonly nextRetryMs: number | undefined;
+  readonly quarantined: boolean;
+  readonly progress: MeasuredProgress | undefined;
+}
+
+export interface SyncWatch {
+  readonly signal?: AbortSignal;
+  progress?(progress: MeasuredProgress): void;
+}
+
+interface Running {
+  readonly abort: AbortController;
+  readonly request: SyncRequest;
+  readonly byOperator: boolean;
+  readonly startedAt: string;
+  readonly meter: ProgressMeter;
+  chosen:
+    | { readonly strategy: Strategy; readonly reason: string; readonly source: string | undefined }
+    | undefined;
+  /** Settles when the attempt is over. */
+  over: Promise<unknown>;
+}
+
+/** What is known of a member since it was last active. */
+interface Care {
+  readonly id: string;
+  readonly probing: BackOff;
+  readonly retry: BackOff;
+  dueMs: number;
+  attempts: number;
+  /** Why replaying is not enough. */
+  compare: string | undefined;
+  lastReason: string | undefined;
+  running: Running | undefined;
+}
+
+/** Between two reports of how far an attempt is. */
+const reportMs = 5000;
+
+const stopMs = 2000;
+
+export class Reactivation {
+  readonly #parts: SyncParts;
+  readonly #synchroniser: Synchroniser;
+  readonly #cares = new Map<string, Care>();
+  readonly #flaps = new Map<string, Flaps>();
+  #cancelTick: (() => void) | undefined;
+
+  constructor(parts: SyncParts) {
+    this.#parts = parts;
+    this.#synchroniser = new Synchroniser(parts);
+  }
+
+  start(): void {
+    const { clock } = this.#parts.world;
+    this.#cancelTick = clock.after(this.#parts.settings.probe.intervalMs, () => {
+      this.#tick();
+      this.start();
+    });
+  }
+
+  /** What is under way gets a moment to end. */
+  async stop(): Promise<void> {
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+    const ended = Promise.all([...this.#cares.keys()].map((id) => this.cancel(id, 'the node stops')));
+    await Promise.race([ended, pause(this.#parts.world.clock, stopMs)]);
+  }
+
+  /**
+   * On an operator's word, now, also for a member that was held; resolves when it is active or, for a dry run, when it is known
+   * what would change. What is under way for the member is ended first.
+   */
+  async run(id: string, request: SyncRequest, watch: SyncWatch = {}): Promise<SyncOutcome> {
+    await this.cancel(id, 'an operator asked for another attempt');
+    if (this.#parts.membership.entry(id)?.state === 'active') throw isActiveAlready(id);
+    const care = this.#care(id);
+    try {
+      return await this.#attempt(care, request, true, watch);
+    } catch (error) {
+      throw refusal(id, error);
+    } finally {
+      if (this.#parts.membership.entry(id)?.state !== 'inactive') this.#cares.delete(id);
+    }
+  }
+
+  /** Ends what is under way for a member. False: there was nothing. */
+  async cancel(id: string, reason = 'an operator ended it'): Promise<boolean> {
+    const running = this.#cares.get(id)?.running;
+    if (running === undefined) return false;
+    running.abort.abort(new SyncFailure('cancelled', reason));
+    await running.over;
+    return true;
+  }
+
+  /** Undefined: nothing is done or planned. */
+  statusOf(id: string): SyncStatus | undefined {
+    const care = this.#cares.get(id);
+    if (care === undefined) return undefined;
+    const { attempts: attempt, running, lastReason, dueMs } = care;
+    const quarantined = this.#flaps.get(id)?.quarantined === true;
+    if (running === undefined) {
+      const nextRetryMs = Math.max(0, dueMs - this.#parts.world.clock.monotonicMs());
+      const nothing = { strategy: undefined, source: undefined, startedAt: undefined, progress: undefined };
+      return {
+        ...nothing,
+        state: 'waiting',
+        attempt,
+        reason: lastReason,
+        dryRun: false,
+        nextRetryMs,
+        quarantined,
+      };
+    }
+    const { chosen, startedAt, request, meter } = running;
+    return {
+      state: 'running',
+      attempt,
+      strategy: chosen?.strategy,
+      reason: chosen?.reason,
+      source: chosen?.source,
+      dryRun: request.dryRun === true,
+      startedAt,
+      nextRetryMs: undefined,
+      quarantined,
+      progress: meter.progress,
+    };
+  }
+
+  #tick(): void {
+    const { membership, settings, world } = this.#parts;
+    const now = world.clock.monotonicMs();
+    for (const { id, state } of membership.members) {
+      if (state === 'active') {
+        this.#flapsOf(id).well(now);
+        this.#cares.delete(id);
+      } else if (state === 'held' || !settings.sync.automatic) {
+        if (this.#cares.get(id)?.running === undefined) this.#cares.delete(id);
+      } else {
+        const care = this.#care(id);
+        if (care.running === undefined && now >= care.dueMs) void this.#attemptByItself(care);
+      }
+    }
+  }
+
+  #care(id: string): Care {
+    const known = this.#cares.get(id);
+    if (known !== undefined) return known;
+    const { settings, world } = this.#parts;
+    const { random, clock } = world;
+    const { retryMs, retryMaxMs } = settings.sync;
+    const retry = new BackOff({ firstMs: retryMs, maxMs: retryMaxMs, random });
+    const { intervalMs, backOffMaxMs } = settings.probe;
+    const probing = new BackOff({ firstMs: intervalMs, maxMs: backOffMaxMs, random });
+    const now = clock.monotonicMs();
+    const care: Care = {
+      id,
+      probing,
+      retry,
+      attempts: 0,
+      compare: undefined,
+      lastReason: undefined,
+      running: undefined,
+      dueMs: now + retry.nextMs(),
+    };
+    this.#cares.set(id, care);
+    const flaps = this.#flapsOf(id);
+    if (flaps.out(now)) {
+      const reason = `it has failed ${settings.sync.quarantineFailures} times within ${settings.sync.quarantineMs / 60_000} minutes`;
+      world.raise({ type: 'member-quarantined', member: id, reason });
+    }
+    if (flaps.quarantined) care.dueMs = now + this.#seldomMs();
+    return care;
+  }
+
+  #flapsOf(id: string): Flaps {
+    const { quarantineFailures: failuresMax, quarantineMs: withinMs } = this.#parts.settings.sync;
+    const flaps = this.#flaps.get(id) ?? new Flaps({ failuresMax, withinMs });
+    this.#flaps.set(id, flaps);
+    return flaps;
+  }
+
+  /** The longest time between two attempts, spread so that nobody marches in step. */
+  #seldomMs(): number {
+    const { settings, world } = this.#parts;
+    return settings.sync.retryMaxMs * (0.5 + 0.5 * world.random());
+  }
+
+  async #attemptByItself(care: Care): Promise<void> {
+    try {
+      await this.#attempt(care, {}, false, {});
+    } catch {
+      // It was said, and it is tried again.
+    }
+  }
+
+  async #attempt(
+    care: Care,
+    request: SyncRequest,
+    byOperator: boolean,
+    watch: SyncWatch,
+  ): Promise<SyncOutcome> {
+    const { clock } = this.#parts.world;
+    const running: Running = {
+      request,
+      byOperator,
+      chosen: undefined,
+      over: Promise.resolve(),
+      abort: new AbortController(),
+      startedAt: clock.wallTime().toISOString(),
+      meter: new ProgressMeter(clock),
+    };
+    care.running = running;
+    care.attempts += 1;
+    const forward = (): void => running.abort.abort(new SyncFailure('cancelled', 'an operator ended it'));
+    watch.signal?.addEventListener('abort', forward, { once: true });
+    const work = this.#synchronise(care, running, watch);
+    running.over = work.catch(() => undefined);
+    try {
+      return await work;
+    } finally {
+      watch.signal?.removeEventListener('abort', forward);
+      care.running = undefined;
+    }
+  }
+
+  async #synchronise(care: Care, running: Running, watch: SyncWatch): Promise<SyncOutcome> {
+    const { world, roster } = this.#parts;
+    const { clock } = world;
+    const { id } = care;
+    const { meter, request } = running;
+    const since = clock.monotonicMs();
+    let reportedMs = since;
+    try {
+      const outcome = await this.#synchroniser.attempt({
+        member: roster.member(id),
+        request,
+        compare: care.compare,
+        byOperator: running.byOperator,
+        signal: running.abort.signal,
+        chosen: (strategy, reason, source) => {
+          running.chosen = { strategy, reason, source };
+          if (request.dryRun !== true)
+            world.raise({ type: 'sync-started', member: id, strategy, source, reason });
+        },
+        progress: (change: Partial<SyncProgress>) => {
+          meter.report(change);
+          watch.progress?.(meter.progress);
+          if (request.dryRun === true || clock.monotonicMs() - reportedMs < reportMs) return;
+          reportedMs = clock.monotonicMs();
+          world.raise({ type: 'sync-progress', member: id, ...shown(meter.progress) });
+        },
+      });
+      if (!outcome.dryRun) this.#tellEnd(id, outcome, clock.monotonicMs() - since);
+      return outcome;
+    } catch (error) {
+      this.#failed(care, running, error);
+      throw error;
+    }
+  }
+
+  #tellEnd(id: string, outcome: SyncOutcome, tookMs: number): void {
+    const { raise } = this.#parts.world;
+    const { strategy, source, keptFile, rows, bytes } = outcome;
+    for (const { table, missing, extra } of outcome.tables)
+      if (missing + extra > 0) raise({ type: 'sync-changed', member: id, table, missing, extra, keptFile });
+    raise({ type: 'sync-ended', member: id, strategy, source, rows, bytes, tookMs: Math.round(tookMs) });
+  }
+
+  #failed(care: Care, { chosen, request }: Running, error: unknown): void {
+    const { settings, world, stopped } = this.#parts;
+    const kind = error instanceof SyncFailure ? error.kind : 'failed';
+    const reason = messageOf(error);
+    const news = reason !== care.lastReason;
+    care.lastReason = reason;
+    if (kind !== 'unreachable') care.probing.reset();
+    if (kind === 'log-gone' || kind === 'differs') care.compare = reason;
+    let waitMs: number;
+    if (this.#flaps.get(care.id)?.quarantined || kind === 'refused') waitMs = this.#seldomMs();
+    else if (kind === 'unreachable' && chosen === undefined) waitMs = care.probing.nextMs();
+    else if (kind === 'source') waitMs = settings.sync.retryMs;
+    else waitMs = care.retry.nextMs();
+    care.dueMs = world.clock.monotonicMs() + waitMs;
+    // A member that is simply away is known to be away.
+    if (stopped.aborted || request.dryRun || (kind === 'unreachable' && chosen === undefined)) return;
+    if (kind === 'refused' && !news) return;
+    const { strategy, source } = chosen ?? { strategy: undefined, source: undefined };
+    world.raise({
+      type: 'sync-failed',
+      member: care.id,
+      strategy,
+      source,
+      reason,
+      retryMs: Math.round(waitMs),
+    });
+  }
+}
+
+function shown({
+  phase,
+  table,
+  tablesDone,
+  tablesTotal,
+  rowsDone,
+  rowsTotal,
+  bytesDone,
+  lagCsn,
+}: SyncProgress) {
+  return { phase, table, tablesDone, tablesTotal, rowsDone, rowsTotal, bytesDone, lagCsn };
+}
+
+function isActiveAlready(id: string): LockstepError {
+  return new LockstepError({
+    code: 'cluster.member-active',
+    message: `member ${id} is active: it has every commit`,
+    hint: `To prove that it is equal: lockstep verify. To bring it level from the ground up: lockstep member deactivate ${id}, then this again.`,
+  });
+}
+
+/** For the operator who asked. */
+function refusal(id: string, error: unknown): unknown {
+  if (error instanceof SyncFailure) {
+    return new LockstepError({
+      code: error.kind === 'refused' ? 'cluster.not-level' : 'cluster.sync-failed',
+      message: `member ${id} is not brought level: ${error.message}`,
+      retryable: error.kind !== 'refused' && error.kind !== 'cancelled',
+      hint: error.hint,
+      cause: error,
+    });
+  }
+  if (!(error instanceof MemberError)) return error;
+  return new LockstepError({
+    code: 'cluster.sync-failed',
+    message: `member ${id} is not brought level: ${error.message}`,
+    retryable: true,
+    hint: 'Try again.',
+    cause: error,
+  });
+}

@@ -201,7 +201,8 @@ export interface SessionLink {
 
 /** What a member tells a session outside of any answer. */
 export interface SessionListener {
-  unasked(memberId: string, message: Buffer): void;
+  /** A promise: whoever is told is slow, and nothing more should come before it resolves. */
+  unasked(memberId: string, message: Buffer): Promise<void> | undefined;
   lost(error: MemberError): void;
 }
 

@@ -62,8 +62,8 @@ export interface SessionLimits {
 export interface SessionHooks {
   /** How a transaction for one statement begins. */
   readonly autocommit: () => BeginOptions;
-  /** A message from the primary outside of any answer. */
-  unasked(message: Buffer): void;
+  /** A message from the primary outside of any answer. A promise: nothing more should come before it resolves. */
+  unasked(message: Buffer): Promise<void> | undefined;
   /** The connection to the primary broke while nothing ran on it. */
   primaryLost(): void;
   /** The session cannot go on. */
@@ -658,9 +658,8 @@ export class Session implements MemberUser {
     const known = this.#linkNow(member);
     if (known !== undefined) return known;
     const link = await member.openSession(this.#identity, {
-      unasked: (id, message) => {
-        if (id === this.#cluster.primary.id) this.#hooks.unasked(message);
-      },
+      unasked: (id, message) =>
+        id === this.#cluster.primary.id ? this.#hooks.unasked(message) : undefined,
       lost: (error) => this.#linkLost(link, error),
     });
     if (this.#closed) {

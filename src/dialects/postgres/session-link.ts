@@ -475,9 +475,13 @@ export class PostgresSessionLink implements SessionLink {
     if (phase?.kind !== 'answer') return;
     const { chunk, start, end } = pending;
     const slice = start === 0 && end === chunk.length ? chunk : Buffer.from(chunk.buffer, start, end - start);
-    if (phase.sink.write(slice)) return;
-    this.#connection.socket.pause();
-    void phase.sink.drained().then(() => this.#connection.socket.resume());
+    if (!phase.sink.write(slice)) this.#pauseUntil(phase.sink.drained());
+  }
+
+  #pauseUntil(fetched: Promise<void>): void {
+    const { socket } = this.#connection;
+    socket.pause();
+    void fetched.then(() => socket.resume());
   }
 
   #forward(frame: Buffer): void {
@@ -568,7 +572,9 @@ export class PostgresSessionLink implements SessionLink {
       (type === Backend.NoticeResponse && phase?.kind !== 'answer')
     ) {
       if (type === Backend.NoticeResponse && phase !== undefined) return;
-      this.#listener.unasked(this.memberId, frame);
+      const fetched = this.#listener.unasked(this.memberId, frame);
+      // The fate of a commit is not kept from those who wait for it.
+      if (fetched !== undefined && phase?.kind !== 'commit') this.#pauseUntil(fetched);
       return;
     }
     if (type === Backend.ErrorResponse) {

@@ -21,14 +21,15 @@ export class ClientSink implements AnswerSink {
   write(bytes: Buffer): boolean {
     const socket = this.#socket;
     if (socket.destroyed) return true;
-    if (this.#pieces.length === 0) process.nextTick(() => this.#flush());
+    if (this.#pieces.length === 0) process.nextTick(() => this.flush());
     this.#pieces.push(bytes);
     this.#bytes += bytes.length;
-    if (this.#bytes > joinedBytesMax) this.#flush();
+    if (this.#bytes > joinedBytesMax) this.flush();
     return !socket.writableNeedDrain;
   }
 
-  #flush(): void {
+  /** Before whatever else writes to the socket, or ends it. */
+  flush(): void {
     const pieces = this.#pieces;
     const [only] = pieces;
     if (only === undefined) return;

@@ -64,6 +64,9 @@ const wholeUpToBytes = 256 * 1024;
 /** Messages that wait for their Sync are run when there are this many bytes of them. */
 const batchBytesMax = 1 << 20;
 
+/** Requests may be answered here without any waiting: after so many, others have their turn. */
+const requestsInTurn = 32;
+
 const ready = {
   none: backend.readyForQuery(TransactionStatus.Idle),
   open: backend.readyForQuery(TransactionStatus.Open),
@@ -107,6 +110,7 @@ export class Conversation {
   #deaf = false;
   #stream: ByteQueue | undefined;
   #ended = false;
+  #inTurn = 0;
   #onEnd: (() => void) | undefined;
   #reading: SessionReading = {};
 
@@ -121,14 +125,14 @@ export class Conversation {
     });
   }
 
-  /** Messages of the primary outside of any answer. */
-  unasked(message: Buffer): void {
+  /** Messages of the primary outside of any answer. A promise: more only when the client has fetched some. */
+  unasked(message: Buffer): Promise<void> | undefined {
     if (message[0] === Backend.ParameterStatus) {
       const { name, value } = readParameterStatus(message);
-      if (name === readOnlyDefault) return;
+      if (name === readOnlyDefault) return undefined;
       this.#noteParameter(name, value);
     }
-    if (!this.#ended) this.#sink.write(message);
+    return this.#ended || this.#sink.write(message) ? undefined : this.#sink.drained();
   }
 
   /** The session has no connection to a primary any more, perhaps in the middle of something. */
@@ -152,6 +156,7 @@ export class Conversation {
   end(error: LockstepError | MemberError): void {
     if (this.#ended) return;
     this.#finish();
+    this.#sink.flush();
     writeFatal(this.#socket, asClientError(error));
   }
 
@@ -197,6 +202,13 @@ export class Conversation {
     this.#onEnd?.();
   }
 
+  /** The client has said that it goes, and need not close its side for us to close ours. */
+  #terminate(): void {
+    this.#finish();
+    this.#sink.flush();
+    this.#socket.destroySoon();
+  }
+
   #noteParameter(name: string, value: string): void {
     if (name === 'standard_conforming_strings')
       this.#reading = { ...this.#reading, standardConformingStrings: value === 'on' };
@@ -229,10 +241,13 @@ export class Conversation {
     largeEnd: () => this.#largeEnd(),
   };
 
-  /** Nothing more is read until `work` is done. */
+  /** Nothing more is read until `work` is done, and it is not begun before the client has fetched what it was told. */
   #take(work: () => Promise<void>): void {
     this.#framer.halt();
-    work()
+    const begun = this.#socket.writableNeedDrain
+      ? this.#sink.drained().then(() => (this.#ended ? undefined : work()))
+      : work();
+    begun
       .catch((error: unknown) => this.#failed(error))
       .then(
         () => this.#resume(),
@@ -243,6 +258,11 @@ export class Conversation {
   #resume(): void {
     if (this.#ended || this.#stream !== undefined) return;
     this.#copying = false;
+    if (++this.#inTurn >= requestsInTurn) {
+      this.#inTurn = 0;
+      setImmediate(() => this.#resume());
+      return;
+    }
     if (this.#syncOwed) {
       this.#syncOwed = false;
       this.#take(() => this.#sync());
@@ -283,8 +303,7 @@ export class Conversation {
         if (this.#batchBytes > batchBytesMax) this.#take(() => this.#runBatch('flush'));
         return;
       case Frontend.Terminate:
-        this.#finish();
-        this.#socket.end();
+        this.#terminate();
         return;
       case Frontend.FunctionCall:
         this.#take(async () => {
@@ -336,8 +355,7 @@ export class Conversation {
       case Frontend.Flush:
         return;
       case Frontend.Terminate:
-        this.#finish();
-        this.#socket.end();
+        this.#terminate();
         return;
       default:
         this.#framer.halt();
@@ -350,12 +368,13 @@ export class Conversation {
   // ——— messages too large to be held
 
   #largeStart(type: number, totalBytes: number, head: Buffer): void {
-    if (this.#copying && type === Frontend.CopyData) {
+    if (type === Frontend.CopyData) {
       this.#copyData(head);
       return;
     }
     if (this.#skipping) return;
-    if (type !== Frontend.Query && type !== Frontend.Parse && type !== Frontend.Bind) {
+    const known = type === Frontend.Query || type === Frontend.Parse || type === Frontend.Bind;
+    if (!known || this.#copying) {
       throw unexpectedMessage(`one of type ${String.fromCharCode(type)} with ${totalBytes} bytes`);
     }
     const stream = new ByteQueue(() => {

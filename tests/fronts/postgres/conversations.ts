@@ -549,6 +549,16 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       ],
       [query('COPY t FROM STDIN'), copyData(Buffer.from('1\ta\n1\tb\n')), copyDone, query('SELECT 2')],
     ],
+    'in, wrong data and the client goes on in messages of any size': [
+      [
+        query('COPY t FROM STDIN'),
+        copyData(Buffer.from('x\ta\n')),
+        ...Array.from({ length: 5 }, () => copyData(Buffer.alloc(400_000, '1\ta\n'))),
+        copyDone,
+        query('SELECT 1'),
+      ],
+      [query('COPY nowhere FROM STDIN'), copyData(Buffer.alloc(400_000, '1\ta\n')), query('SELECT 1')],
+    ],
     'in, refused at once': [
       [query('COPY nowhere FROM STDIN'), copyData(Buffer.from('1\ta\n')), copyDone, query('SELECT 1')],
     ],

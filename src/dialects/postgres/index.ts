@@ -14,6 +14,7 @@ export { PostgresSessionLink } from './session-link.ts';
 export { compareFingerprints } from './compare-fingerprints.ts';
 export { comparePreflight } from './compare-preflight.ts';
 export { PostgresDataSync } from './sync/postgres-data-sync.ts';
+export type { PostgresDataSyncOptions } from './sync/postgres-data-sync.ts';
 export { detachMember } from './detach.ts';
 export { takeFingerprint } from './fingerprint.ts';
 export type { Fingerprint } from './fingerprint.ts';

@@ -6,7 +6,7 @@ import { enrolledMember, watching } from './fresh-members.ts';
 import type { FreshMember } from './fresh-members.ts';
 
 const members = withServers(1);
-const sync = new PostgresDataSync();
+const sync = new PostgresDataSync({ pgDump: undefined, environment: process.env });
 
 const schema = `CREATE TABLE t (id serial PRIMARY KEY, a text); INSERT INTO t (a) SELECT 'row ' || i FROM generate_series(1, 500) i;
   CREATE TABLE u (a int); INSERT INTO u SELECT 1 FROM generate_series(1, 100); CREATE SEQUENCE s;

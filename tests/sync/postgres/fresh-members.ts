@@ -144,7 +144,11 @@ export async function synchronise(
   target: FreshMember,
   options: RunOptions = {},
 ): Promise<readonly TableChange[]> {
-  const { sync = new PostgresDataSync(), dryRun = false, strategy = 'diff' } = options;
+  const {
+    sync = new PostgresDataSync({ pgDump: undefined, environment: process.env }),
+    dryRun = false,
+    strategy = 'diff',
+  } = options;
   const snapshot = await sync.openSnapshot(source.member);
   try {
     if (!dryRun) await sync.markIncomplete(target.member, 'a test', { clusterId, term });

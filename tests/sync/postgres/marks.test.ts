@@ -14,7 +14,7 @@ import {
 } from './fresh-members.ts';
 
 const members = withServers(1);
-const sync = new PostgresDataSync();
+const sync = new PostgresDataSync({ pgDump: undefined, environment: process.env });
 
 const schema = `CREATE TABLE t (id serial PRIMARY KEY, a text); INSERT INTO t (a) SELECT 'row ' || i FROM generate_series(1, 20) i;
   CREATE SEQUENCE unused; CREATE SEQUENCE down INCREMENT -1; SELECT nextval('down'), nextval('down')`;

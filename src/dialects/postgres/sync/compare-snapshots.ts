@@ -26,9 +26,14 @@ interface Party {
 
 export async function compareSnapshots(
   snapshots: readonly PostgresSnapshot[],
-  control: WorkControl,
-  words: readonly string[] | undefined,
+  options: {
+    readonly control: WorkControl;
+    /** Tables, as an operator names them. Undefined: all. */
+    readonly words: readonly string[] | undefined;
+    readonly sliceRows: number;
+  },
 ): Promise<ReadonlyMap<string, MemberDifference>> {
+  const { control, words, sliceRows } = options;
   return await Crew.run(control.signal, async (crew) => {
     const positions = unexplainedPositions(
       crew,
@@ -57,13 +62,11 @@ export async function compareSnapshots(
       if (differences.length > 0) of(party).schema.push(...differences);
     }
     const done = new AbortController();
-    const watches = parties.map(({ snapshot, connection }) =>
-      giveWayToSchemaWork(crew, snapshot.member, [connection], done.signal),
-    );
+    const watches = parties.map(({ snapshot }) => giveWayToSchemaWork(crew, snapshot.member, done.signal));
     try {
       progress.enter('compare');
       for (const table of tables)
-        for (const [party, change] of await compareTable(first, others, table, progress))
+        for (const [party, change] of await compareTable([first, ...others], table, { progress, sliceRows }))
           of(party).tables.push(change);
     } finally {
       done.abort();
@@ -115,12 +118,11 @@ async function unwatchedTables(connection: InternalConnection): Promise<readonly
 
 /** Tables whose columns differ are among the differences of the schema already. */
 async function compareTable(
-  first: Party,
-  others: readonly Party[],
+  parties: readonly Party[],
   table: SyncTable,
-  progress: SyncProgress,
+  { progress, sliceRows }: { readonly progress: SyncProgress; readonly sliceRows: number },
 ): Promise<readonly (readonly [Party, TableChange])[]> {
-  const comparable = [first, ...others].flatMap((party) => {
+  const comparable = parties.flatMap((party) => {
     const own = party.tables.get(table.name);
     if (own === undefined || table.columns.some((column) => !own.columns.includes(column))) return [];
     return [{ party, own: { ...own, columns: table.columns } }];
@@ -133,7 +135,7 @@ async function compareTable(
         await demandUnchanged(party.connection, party.snapshot, own);
         const side = { connection: party.connection, table: own, major: party.snapshot.major };
         const onPiece = async ({ rows, bytes }: { rows: number; bytes: number }): Promise<void> =>
-          await progress.moved(table, party === first ? rows : 0, bytes);
+          await progress.moved(table, party === parties[0] ? rows : 0, bytes);
         return { party, side, onPiece, digests: await readSideDigests(side, estimate, onPiece) };
       }),
     );
@@ -141,12 +143,13 @@ async function compareTable(
     if (right === undefined) return [];
     const changes: [Party, TableChange][] = [];
     for (const other of rest) {
-      const difference = differenceOf(right.digests, other.digests);
+      const difference = differenceOf(right.digests, other.digests, sliceRows);
       if (difference.slices.length === 0) continue;
       const pair: TablePair = {
         right: right.side,
         other: other.side,
         onPiece: { right: right.onPiece, other: other.onPiece },
+        sliceRows,
       };
       changes.push([other.party, await describeChange(pair, table, difference)]);
     }
@@ -171,7 +174,7 @@ async function describeChange(
   let extra = 0;
   const samples: TableChange['samples'][number][] = [];
   for (const slice of difference.slices) {
-    if (isOversized(slice)) {
+    if (isOversized(slice, difference)) {
       return { table: table.name, missing: difference.rowsRight, extra: difference.rowsOther, samples };
     }
     const found = await compareRows(pair, difference, slice);

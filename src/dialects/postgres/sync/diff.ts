@@ -17,7 +17,7 @@ import type { SyncTable } from './sync-table.ts';
 
 type Tables = ReadonlyMap<string, SyncTable>;
 
-export async function diffRows(job: SyncJob): Promise<readonly TableChange[]> {
+export async function diffRows(job: SyncJob, sliceRows: number): Promise<readonly TableChange[]> {
   const snapshot = job.snapshot as PostgresSnapshot;
   const member = job.target as PostgresMember;
   return await Crew.run(job.control.signal, async (crew) => {
@@ -28,7 +28,7 @@ export async function diffRows(job: SyncJob): Promise<readonly TableChange[]> {
     );
     if (!job.dryRun) await target.query(`SELECT lockstep.fence(${job.term})`);
     const done = new AbortController();
-    const watch = giveWayToSchemaWork(crew, snapshot.member, [source], done.signal);
+    const watch = giveWayToSchemaWork(crew, snapshot.member, done.signal);
     try {
       const [tables, views] = await snapshot.use(
         async (connection) =>
@@ -45,6 +45,7 @@ export async function diffRows(job: SyncJob): Promise<readonly TableChange[]> {
         keeper: job.keeper,
         progress,
         dryRun: job.dryRun,
+        sliceRows,
       };
       progress.enter('compare');
       const changes: TableChange[] = [];

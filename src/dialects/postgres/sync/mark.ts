@@ -7,6 +7,7 @@ import { sequencePositions } from '../fingerprint.ts';
 import type { SequencePosition } from '../fingerprint.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import type { PostgresMember } from '../postgres-member.ts';
+import { dropUnfinished } from './full/clear-target.ts';
 import { syncApplication, syncSettings } from './sync-settings.ts';
 
 const endedPollMs = 20;
@@ -64,6 +65,7 @@ export async function conclude(
       `BEGIN; SET LOCAL lockstep.guard = off; SET LOCAL client_min_messages = error;
        TRUNCATE lockstep.log, lockstep.sequence_shipped, lockstep.sequence_reset;
        UPDATE lockstep.member SET base_csn = ${at.csn}, version = greatest(version, ${at.version}), incomplete = NULL;
+       ${dropUnfinished};
        SELECT lockstep.attach(), lockstep.fence(${at.term});
        COMMIT`,
     );

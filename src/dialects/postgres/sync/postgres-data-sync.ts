@@ -13,12 +13,29 @@ import type {
 import type { PostgresMember } from '../postgres-member.ts';
 import { compareSnapshots } from './compare-snapshots.ts';
 import { diffRows } from './diff.ts';
+import { copyEverything } from './full/full.ts';
+import type { DumpToolOptions } from './full/dump-tools.ts';
 import { conclude, markIncomplete } from './mark.ts';
 import { PostgresSnapshot } from './postgres-snapshot.ts';
 import { judgeSchemas } from './schema-verdict.ts';
 import { syncSettings } from './sync-settings.ts';
 
+export interface PostgresDataSyncOptions extends DumpToolOptions {
+  /** Rows of each side that are compared one by one at a time. In the node each takes about 40 bytes. */
+  readonly sliceRows?: number;
+}
+
+const sliceRowsDefault = 500_000;
+
 export class PostgresDataSync implements DataSync {
+  readonly #tools: DumpToolOptions;
+  readonly #sliceRows: number;
+
+  constructor(options: PostgresDataSyncOptions) {
+    this.#tools = options;
+    this.#sliceRows = options.sliceRows ?? sliceRowsDefault;
+  }
+
   openSnapshot(member: Member): Promise<MemberSnapshot> {
     return PostgresSnapshot.open(member as PostgresMember);
   }
@@ -44,11 +61,12 @@ export class PostgresDataSync implements DataSync {
   }
 
   diff(job: SyncJob): Promise<readonly TableChange[]> {
-    return diffRows(job);
+    return diffRows(job, this.#sliceRows);
   }
 
-  full(_job: SyncJob): Promise<readonly TableChange[]> {
-    return Promise.reject(new Error('not yet'));
+  /** Where the schema is there already and cannot be copied, only the rows are. */
+  async full(job: SyncJob): Promise<readonly TableChange[]> {
+    return (await copyEverything(job, this.#tools)) ?? (await diffRows(job, this.#sliceRows));
   }
 
   conclude(
@@ -64,6 +82,10 @@ export class PostgresDataSync implements DataSync {
     control: WorkControl,
     tables?: readonly string[],
   ): Promise<ReadonlyMap<string, MemberDifference>> {
-    return compareSnapshots(snapshots as readonly PostgresSnapshot[], control, tables);
+    return compareSnapshots(snapshots as readonly PostgresSnapshot[], {
+      control,
+      words: tables,
+      sliceRows: this.#sliceRows,
+    });
   }
 }

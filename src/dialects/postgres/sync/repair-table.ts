@@ -25,6 +25,7 @@ export interface RepairOptions {
   readonly keeper: RowKeeper;
   readonly progress: SyncProgress;
   readonly dryRun: boolean;
+  readonly sliceRows: number;
 }
 
 type Sample = TableChange['samples'][number];
@@ -59,7 +60,7 @@ export async function demandUnchanged(
   table: SyncTable,
 ): Promise<void> {
   const found = await source.rows(
-    `LOCK TABLE ${table.from} IN ACCESS SHARE MODE;
+    `SELECT FROM ${table.from} LIMIT 0;
      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE format('%I.%I', n.nspname, c.relname) = ${quoteLiteral(table.name)}
         AND c.oid = ${quoteLiteral(table.name)}::regclass AND c.relfilenode = pg_relation_filenode(c.oid)`,
   );
@@ -94,6 +95,7 @@ class TableRepair {
         right: async ({ rows, bytes }) => await progress.moved(table, rows, bytes),
         other: async ({ bytes }) => await progress.moved(table, 0, bytes),
       },
+      sliceRows: options.sliceRows,
     };
   }
 
@@ -113,7 +115,7 @@ class TableRepair {
 
   async #look(difference: DigestDifference): Promise<void> {
     for (const slice of difference.slices) {
-      if (isOversized(slice)) this.#countWhole(difference);
+      if (isOversized(slice, difference)) this.#countWhole(difference);
       else await this.#count(await compareRows(this.#pair, difference, slice));
     }
   }
@@ -124,7 +126,11 @@ class TableRepair {
    */
   async #repair(difference: DigestDifference): Promise<void> {
     const { slices } = difference;
-    if (difference.rowsOther === 0 || difference.rowsRight === 0 || slices.some(isOversized)) {
+    if (
+      difference.rowsOther === 0 ||
+      difference.rowsRight === 0 ||
+      slices.some((slice) => isOversized(slice, difference))
+    ) {
       await this.#replaceAll(difference);
       return;
     }

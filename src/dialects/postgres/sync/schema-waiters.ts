@@ -6,19 +6,20 @@
 import { LockstepError, pause, systemClock } from '../../../base/index.ts';
 import type { PostgresMember } from '../postgres-member.ts';
 import type { Crew } from './crew.ts';
-import { syncSettings } from './sync-settings.ts';
+import { syncApplication, syncSettings } from './sync-settings.ts';
 
 const lookEveryMs = 100;
+
+/** Also those of pg_dump. */
+const readers = `SELECT pid FROM pg_stat_activity WHERE application_name = '${syncApplication}' AND datname = current_database()`;
+const waiters = `SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'relation' AND pg_blocking_pids(pid) && ARRAY(${readers})`;
 
 /** Looks on until the work ends, and stops it when somebody has been kept waiting at two looks in a row. Never rejects. */
 export async function giveWayToSchemaWork(
   crew: Crew,
   member: PostgresMember,
-  readers: readonly { readonly pid: number }[],
   until: AbortSignal,
 ): Promise<void> {
-  const pids = readers.map(({ pid }) => pid).join(', ');
-  const waiters = `SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'relation' AND pg_blocking_pids(pid) && ARRAY[${pids}]`;
   try {
     const connection = await crew.open(member, syncSettings);
     let seen = new Set<string | null>();

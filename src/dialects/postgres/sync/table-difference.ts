@@ -5,8 +5,6 @@ import { bucketsFor, differingBuckets, readDigests, readPlaces } from './row-dig
 import type { BucketDigests, OnPiece, TableSide } from './row-digests.ts';
 import { rowText } from './sync-table.ts';
 
-/** So many rows of each side are in memory at a time, as hashes and places. */
-const sliceRowsMax = 500_000;
 const samplesMax = 3;
 const sampleLengthMax = 400;
 
@@ -15,6 +13,8 @@ export interface TablePair {
   readonly right: TableSide;
   readonly other: TableSide;
   readonly onPiece: { readonly right: OnPiece; readonly other: OnPiece };
+  /** So many rows of each side are in memory at a time, as hashes and places. */
+  readonly sliceRows: number;
 }
 
 /** Buckets that differ and are looked at together. */
@@ -27,6 +27,7 @@ export interface Slice {
 export interface DigestDifference {
   readonly bucketCount: number;
   readonly slices: readonly Slice[];
+  readonly sliceRows: number;
   readonly rowsRight: number;
   readonly rowsOther: number;
 }
@@ -45,7 +46,7 @@ export async function compareDigests(pair: TablePair): Promise<DigestDifference>
     readSideDigests(pair.right, estimate, pair.onPiece.right),
     readSideDigests(pair.other, estimate, pair.onPiece.other),
   );
-  return differenceOf(right, other);
+  return differenceOf(right, other, pair.sliceRows);
 }
 
 /** Comparable with those that were read with the same estimate. */
@@ -57,18 +58,23 @@ export async function readSideDigests(
   return await readDigests(side, bucketsFor(rowsEstimate), onPiece);
 }
 
-export function differenceOf(right: BucketDigests, other: BucketDigests): DigestDifference {
+export function differenceOf(
+  right: BucketDigests,
+  other: BucketDigests,
+  sliceRows: number,
+): DigestDifference {
   return {
     bucketCount: right.rows.length,
-    slices: sliced(differingBuckets(right, other), right, other),
+    slices: sliced(differingBuckets(right, other), { right, other, sliceRows }),
+    sliceRows,
     rowsRight: sum(right.rows),
     rowsOther: sum(other.rows),
   };
 }
 
-/** A bucket that does not fit into memory: very many rows that are the same. */
-export function isOversized(slice: Slice): boolean {
-  return slice.rows > sliceRowsMax * 8;
+/** One bucket that does not fit into memory: very many rows that are the same. */
+export function isOversized(slice: Slice, { sliceRows }: DigestDifference): boolean {
+  return slice.rows > sliceRows * 8;
 }
 
 /** Another scan of each side, of which the rows in the slice's buckets travel as hashes and places. */
@@ -107,12 +113,15 @@ export async function sampleRows(side: TableSide, places: readonly string[]): Pr
   return rows.map(([row]) => row ?? '');
 }
 
-function sliced(buckets: readonly number[], right: BucketDigests, other: BucketDigests): readonly Slice[] {
+function sliced(
+  buckets: readonly number[],
+  { right, other, sliceRows }: { right: BucketDigests; other: BucketDigests; sliceRows: number },
+): readonly Slice[] {
   const slices: { buckets: number[]; rows: number }[] = [];
   for (const bucket of buckets) {
     const rows = Math.max(right.rows[bucket] ?? 0, other.rows[bucket] ?? 0);
     const last = slices.at(-1);
-    if (last !== undefined && last.rows + rows <= sliceRowsMax) {
+    if (last !== undefined && last.rows + rows <= sliceRows) {
       last.buckets.push(bucket);
       last.rows += rows;
     } else slices.push({ buckets: [bucket], rows });

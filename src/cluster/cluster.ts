@@ -22,6 +22,7 @@ import { PrimaryMoves } from './primary-moves.ts';
 import type { WayOut } from './primary-moves.ts';
 import type { MemberLoad } from './reads/member-load.ts';
 import { ReadRouter } from './reads/read-router.ts';
+import { AnswerWatch } from './sessions/answer-watch.ts';
 import { Roster } from './roster.ts';
 import { Reactivation } from './sync/reactivation.ts';
 import type { SyncTools } from './sync/sync-parts.ts';
@@ -54,6 +55,7 @@ export class Cluster {
   readonly #router: ReadRouter;
   readonly #ring: LogRing;
   readonly #prober: Prober;
+  readonly #answers: AnswerWatch;
   readonly #inquiries: Inquiries;
   readonly #primary: PrimaryMoves;
   readonly #users = new Set<MemberUser>();
@@ -95,6 +97,15 @@ export class Cluster {
       members: () => membership.active.map((id) => roster.member(id)),
       onUnfit: (id, error) => this.report(id, error, 1),
       raise: world.raise,
+    });
+    this.#answers = new AnswerWatch({
+      clock: world.clock,
+      users: this.#users,
+      member: (id) => roster.find(id),
+      afterMs: Math.min(settings.commitMs, settings.outageMs),
+      everyMs: settings.probe.intervalMs,
+      askMs: settings.probe.timeoutMs,
+      outageMs: settings.outageMs,
     });
     const common = { settings, world, membership, roster, order, streams, stopped };
     invariant(membership.primary !== null, 'a cluster is made with a primary');
@@ -159,12 +170,14 @@ export class Cluster {
     }
     await this.#markMembers();
     this.#prober.start();
+    this.#answers.start();
     this.sync.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#prober.stop();
+    this.#answers.stop();
     await this.sync.stop();
     await this.#streams.stop();
     for (const member of this.#roster.all) member.close();

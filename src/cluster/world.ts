@@ -2,7 +2,7 @@
 
 import type { Clock } from '../base/index.ts';
 import type { StateStore } from '../coordination/index.ts';
-import type { Member } from '../dialects/contract.ts';
+import type { Member, SessionLink } from '../dialects/contract.ts';
 import type { EngineEventBody } from '../telemetry/index.ts';
 import type { ProbeSettings } from './membership/prober.ts';
 import type { Balancer } from './reads/read-router.ts';
@@ -18,6 +18,7 @@ export interface ClusterSettings {
   readonly balancer: Balancer;
   readonly probe: ProbeSettings;
   readonly commitMs: number;
+  readonly outageMs: number;
   readonly switchMs: number;
   readonly applyBatch: number;
   readonly sync: SyncSettings;
@@ -49,12 +50,22 @@ export interface World {
   readonly raise: (event: EngineEventBody) => void;
 }
 
+/** A request that a member has been sent. Another one is another object. */
+export interface Unanswered {
+  readonly link: SessionLink;
+  readonly sinceMs: number;
+}
+
 /** Sessions that the engine must reach when a member goes or the primary moves. */
 export interface MemberUser {
   /** A transaction of it is open on the primary. */
   readonly inTransaction: boolean;
+  /** What it waits for a member to answer. */
+  readonly unanswered: Unanswered | undefined;
   /** The member is left alone from now on: whatever is open or under way there is lost. */
   abandon(memberId: string): void;
+  /** It has waited for a member that nobody can reach, for longer than its client should. */
+  outage(): void;
 }
 
 export type Verdict = 'alive' | 'deposed';

@@ -194,6 +194,12 @@ export const configSchema = z.strictObject({
       min: 50,
       max: 600_000,
     }),
+    outageMs: milliseconds({
+      text: 'While no member answers, a client that waits is told so after this time. A COMMIT under way is carried through all the same; its client learns that the outcome is unknown.',
+      default: 60_000,
+      min: 100,
+      max: DAY_MS,
+    }),
     replayMs: milliseconds({
       text: "Running a session's open transaction again after the primary was lost; after that its client gets error 40001.",
       default: 10_000,

@@ -196,7 +196,8 @@ export interface SessionLink {
   cancel(): Promise<void>;
   /** The client closed a prepared statement: its name may come back with another meaning. */
   forget(name: string): void;
-  close(): void;
+  /** `why`: whoever waits for an answer is told. */
+  close(why?: string): void;
 }
 
 /** What a member tells a session outside of any answer. */
@@ -224,6 +225,8 @@ export interface Member {
   openApply(term: number): Promise<ApplyLink>;
   /** A connection that is read-only in the database's own terms, except in transactions that Lockstep begins for writing. */
   openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink>;
+  /** Those of the links whose requests the member is still at work on. The others' answers are on their way, or lost. */
+  working(links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink>>;
   /** Whether `csn` is committed here, once nobody can commit it any more. */
   settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'>;
   readonly log: MemberLog;

@@ -81,6 +81,7 @@ export class LockstepNode {
           balancer: config.balancer,
           probe: config.probe,
           commitMs: config.deadlines.commitMs,
+          outageMs: config.deadlines.outageMs,
           switchMs: config.deadlines.switchMs,
           applyBatch: config.limits.applyBatch,
           sync: {
@@ -146,6 +147,7 @@ export class LockstepNode {
       replayBytes: config.limits.replayBytes,
       replayStatements: config.limits.replayStatements,
       replayMs: config.deadlines.replayMs,
+      outageMs: config.deadlines.outageMs,
       largeBytes: 4 << 20,
       largeRows: 20_000,
     };

@@ -139,6 +139,11 @@ export class FaultProxy {
     }
   }
 
+  /** Open connections seem to live, and nothing that the server says arrives on them any more. New ones are well. */
+  loseAnswers(): void {
+    for (const { streams } of this.#pairs) streams[1]?.abandon();
+  }
+
   async close(): Promise<void> {
     await this.refuse();
     this.cut('close');

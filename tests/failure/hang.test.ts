@@ -81,6 +81,19 @@ test('hang: the machine of the primary is gone without a word', async () => {
   });
 });
 
+test('hang: answers are lost on the way, while the connections seem to live', async () => {
+  await play('lost answers of the primary', fixture.servers, {
+    proxied: [0],
+    fault: async (cluster, load) => {
+      cluster.member('db1').proxy?.loseAnswers();
+      await load.more(50);
+      // Everybody was stuck; the member itself was well all the time.
+      return {};
+    },
+    pauseMaxMs: 15_000,
+  });
+});
+
 test('hang: a read on a frozen replica is answered by another', async () => {
   const cluster = await FreshCluster.start(fixture.servers, { weights: [0, 1, 1] });
   try {

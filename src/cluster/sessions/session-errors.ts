@@ -87,6 +87,27 @@ export function noMember(error: unknown): LockstepError {
   });
 }
 
+export function outage(waitedMs: number): LockstepError {
+  return new LockstepError({
+    code: 'session.outage',
+    message: `no member has answered for ${waitedMs} ms`,
+    hint: 'Nothing took effect. The node waits for the members that were active last and goes on when they are back.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '08006',
+  });
+}
+
+export function outcomeUnknown(waitedMs: number): LockstepError {
+  return new LockstepError({
+    code: 'session.outcome-unknown',
+    message: `it has not become clear within ${waitedMs} ms whether the transaction was committed`,
+    hint: 'It is settled when the members answer again, and on all of them alike. Look whether it is there before you repeat it.',
+    outcome: 'unknown',
+    sqlState: '08007',
+  });
+}
+
 export function transactionAborted(): LockstepError {
   return new LockstepError({
     code: 'session.transaction-aborted',

@@ -7,13 +7,15 @@ import { invariant, LockstepError, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
-import type { MemberUser, Verdict } from '../world.ts';
+import type { MemberUser, Unanswered, Verdict } from '../world.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import {
   answerCutShort,
   answerUnsure,
   cannotReplay,
   noMember,
+  outage,
+  outcomeUnknown,
   sessionEnded,
   sessionStateLost,
   statementCancelled,
@@ -55,6 +57,8 @@ export interface SessionLimits {
   readonly replayBytes: number;
   readonly replayStatements: number;
   readonly replayMs: number;
+  /** While no member answers, a client waits no longer than this. */
+  readonly outageMs: number;
   readonly largeBytes: number;
   readonly largeRows: number;
 }
@@ -84,6 +88,9 @@ interface Transaction {
   failed: boolean;
 }
 
+/** What is large may take the replicas so much longer before anything is wrong. */
+const largeTimesLonger = 60;
+
 /** Members that one read may lose, one after the other. */
 const readFailuresMax = 5;
 
@@ -97,6 +104,7 @@ export class Session implements MemberUser {
   readonly #unregister: () => void;
   #transaction: Transaction | undefined;
   #running: SessionLink | undefined;
+  #unanswered: Unanswered | undefined;
   /** 'wanted': the client has taken its request back before any member had it. */
   #cancelling: 'not-possible' | 'possible' | 'wanted' = 'not-possible';
   #last: SessionLink | undefined;
@@ -128,6 +136,10 @@ export class Session implements MemberUser {
 
   get inTransaction(): boolean {
     return this.#transaction?.link !== undefined;
+  }
+
+  get unanswered(): Unanswered | undefined {
+    return this.#unanswered;
   }
 
   get pinned(): string | undefined {
@@ -268,6 +280,10 @@ export class Session implements MemberUser {
     this.#unregister();
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
+  }
+
+  outage(): void {
+    if (!this.#committing) this.#hooks.ended(outage(this.#limits.outageMs));
   }
 
   abandon(memberId: string): void {
@@ -546,7 +562,7 @@ export class Session implements MemberUser {
     link: SessionLink,
     sink: AnswerSink,
   ): Promise<'committed' | 'refused' | 'dead'> {
-    const { order, commitGate } = this.#cluster;
+    const { commitGate } = this.#cluster;
     let bytes = transaction.bytes;
     try {
       if (!commitGate.open) await commitGate.passed();
@@ -560,9 +576,20 @@ export class Session implements MemberUser {
     // No place is taken while the gate is closed.
     if (!commitGate.open) return await this.#commitWrites(transaction, link, sink);
     const large = bytes > this.#limits.largeBytes || transaction.rows > this.#limits.largeRows;
+    return await this.#inTime(this.#carryThrough(transaction, link, large, sink), large);
+  }
+
+  async #carryThrough(
+    transaction: Transaction,
+    link: SessionLink,
+    large: boolean,
+    sink: AnswerSink,
+  ): Promise<'committed' | 'refused' | 'dead'> {
+    const { order } = this.#cluster;
     this.#committing = true;
     // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
     const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused });
+    this.#unanswered = { link, sinceMs: this.#cluster.world.clock.monotonicMs() };
     try {
       const outcome = await link.commit({
         csn: ticket.csn,
@@ -572,6 +599,7 @@ export class Session implements MemberUser {
         onWriteSet: (writeSet) => order.received(ticket, writeSet),
         sink,
       });
+      this.#unanswered = undefined;
       if (outcome === 'refused') {
         order.dead(ticket, { tombstone: false });
         await link.rollback().catch(() => undefined);
@@ -592,7 +620,18 @@ export class Session implements MemberUser {
       return fate;
     } finally {
       this.#committing = false;
+      this.#unanswered = undefined;
     }
+  }
+
+  /** A commit is carried through however long that takes; its client does not wait for ever. */
+  #inTime<T>(fate: Promise<T>, large: boolean): Promise<T> {
+    const waitMs = this.#limits.outageMs * (large ? largeTimesLonger : 1);
+    return withDeadline(this.#cluster.world.clock, waitMs, fate, () => {
+      const error = outcomeUnknown(waitMs);
+      this.#hooks.ended(error);
+      return error;
+    });
   }
 
   async #runOn(
@@ -607,6 +646,7 @@ export class Session implements MemberUser {
     const since = clock.monotonicMs();
     load.started();
     this.#running = link;
+    this.#unanswered = { link, sinceMs: since };
     this.#last = link;
     try {
       const answer = await link.run(request, sink, {
@@ -619,6 +659,7 @@ export class Session implements MemberUser {
       return answer;
     } finally {
       this.#running = undefined;
+      this.#unanswered = undefined;
       load.ended(clock.monotonicMs() - since);
     }
   }
@@ -638,7 +679,12 @@ export class Session implements MemberUser {
     return known?.lost === undefined ? known : undefined;
   }
 
-  async #primaryLink(): Promise<SessionLink> {
+  #primaryLink(): Promise<SessionLink> {
+    const { outageMs } = this.#limits;
+    return withDeadline(this.#cluster.world.clock, outageMs, this.#findPrimary(), () => outage(outageMs));
+  }
+
+  async #findPrimary(): Promise<SessionLink> {
     for (let attempt = 0; ; attempt++) {
       await this.#cluster.gate.passed();
       const { primary } = this.#cluster;

@@ -315,6 +315,17 @@ export class PostgresMember implements Member {
     for (const pid of pids) this.#sessionPids.delete(pid);
   }
 
+  async working(links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink>> {
+    const pids = links.map((link) => (link as PostgresSessionLink).pid);
+    const rows = await this.#ask((connection) =>
+      connection.rows(
+        `SELECT pid FROM pg_stat_activity WHERE pid IN (${pids.join(', ')}) AND state NOT LIKE 'idle%'`,
+      ),
+    );
+    const busy = new Set(rows.map(([pid]) => Number(pid)));
+    return new Set(links.filter((_, at) => busy.has(pids[at] as number)));
+  }
+
   /** Ends whoever could still commit, waits until that is done, and looks into the log. */
   settle(csn: number, link: SessionLink): Promise<'committed' | 'absent'> {
     return this.#ask(async (connection) => {

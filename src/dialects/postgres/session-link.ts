@@ -332,10 +332,10 @@ export class PostgresSessionLink implements SessionLink {
     this.#stale.length = 0;
   }
 
-  close(): void {
+  close(why = 'closed by Lockstep'): void {
     if (this.#lost === undefined && this.#phases.length === 0)
       this.#connection.socket.end(frontend.terminate);
-    this.#lose('closed by Lockstep');
+    this.#lose(why);
   }
 
   #prelude(sql: string | Buffer, out: Buffer[]): void {

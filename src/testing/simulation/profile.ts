@@ -44,6 +44,7 @@ export function drawProfile(random: SeededRandom): Profile {
       balancer: random.pick(['least-loaded', 'round-robin', 'random', 'simple'] as const),
       probe: { intervalMs: 50, timeoutMs: 100, threshold: 2, backOffMaxMs: 200 },
       commitMs: random.pick([60, 400]),
+      outageMs: 3_600_000,
       switchMs: random.pick([5, 60]),
       applyBatch: random.pick([1, 3, 64]),
       sync: {
@@ -62,6 +63,7 @@ export function drawProfile(random: SeededRandom): Profile {
       replayBytes: random.pick([60, 65_536]),
       replayStatements: 50,
       replayMs: 2000,
+      outageMs: 3_600_000,
       largeBytes: random.pick([40, 1 << 20]),
       largeRows: random.pick([2, 1000]),
     },

@@ -131,6 +131,11 @@ export class SimMember implements Member {
     return this.#ask(() => this.#server.dropSegment(slot, upToCsn));
   }
 
+  /** In this world an answer comes, or its connection breaks. */
+  working(links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink>> {
+    return Promise.resolve(new Set(links));
+  }
+
   close(): void {}
 
   #ask<T>(look: () => T): Promise<T> {

@@ -4,7 +4,7 @@ import type { JobStatus } from './jobs.ts';
 
 export interface Operations {
   status(): Promise<ClusterStatus>;
-  /** Refuses a member that is not provably level with the others. */
+  /** Resolves when it has been brought level, in the cheapest way that is enough, and is active. */
   activateMember(id: string): Promise<CommandResult>;
   /** Takes a member out until an operator brings it back. Refuses the last active one. */
   deactivateMember(id: string, reason?: string): Promise<CommandResult>;

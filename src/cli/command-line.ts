@@ -65,11 +65,13 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
     );
 
   const member = root.command('member').description('Commands about one member.');
-  withCommon(member.command('activate').argument('<id>', 'the member'))
-    .description('Brings a member back that is provably level with the others.')
+  withWait(withCommon(member.command('activate').argument('<id>', 'the member')))
+    .description(
+      'Brings a member back, also one that an operator took out: as `sync`, in the cheapest way that is enough.',
+    )
     .action(
-      run(async (id: string, options: CommonOptions) =>
-        (await import('./commands/ask-node.ts')).activate(io, id, options),
+      run(async (id: string, options: WaitOptions) =>
+        (await import('./commands/sync.ts')).activate(io, id, options),
       ),
     );
   withCommon(member.command('deactivate').argument('<id>', 'the member'))

@@ -9,6 +9,10 @@ export function showSync(report: SyncReport): string {
   const from = source === null ? '' : ` from ${source}`;
   const changes = tables.flatMap((one) => changeLines(one, dryRun ? WOULD : DID));
   const how = `by ${strategy}${from}: ${reason}`;
+  if (dryRun && strategy === 'replay')
+    return `Member ${member} would be given the commits that it missed, ${how}.`;
+  if (dryRun && strategy === 'passive')
+    return `Nothing would be compared: ${member} would be taken for level.`;
   if (dryRun) {
     return tables.length === 0
       ? `No row of ${member} would change (${how}).`
@@ -61,14 +65,9 @@ function changeLines({ table, missing, extra, samples }: TableChange, words: Wor
     ...(missing === 0 ? [] : [`${amount(missing, 'row')} ${words.missing}`]),
     ...(extra === 0 ? [] : [`${amount(extra, 'row')} ${words.extra}`]),
   ];
-  const shown = samples.map(({ kind, row }) => `    ${kind === 'missing' ? '+' : '-'} ${rowText(row)}`);
+  const shown = samples.map(({ kind, row }) => `    ${kind === 'missing' ? '+' : '-'} ${oneLine(row)}`);
   const rest = missing + extra > samples.length && samples.length > 0 ? ['    …'] : [];
   return [`  ${oneLine(table)}: ${counts.join(', ')}`, ...shown, ...rest];
-}
-
-/** A line of COPY text: columns with tabs between them. */
-function rowText(row: string): string {
-  return row.split('\t').map(oneLine).join(' | ');
 }
 
 function amount(count: number, noun: string): string {

@@ -9,7 +9,7 @@ import { nobody, Session, startCluster } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
-import { logSegments, PostgresSessionLink } from '../dialects/postgres/index.ts';
+import { logSegments, PostgresDataSync, PostgresSessionLink } from '../dialects/postgres/index.ts';
 import {
   beginOptions,
   CancelRegistry,
@@ -24,9 +24,10 @@ import { EventHub, EventLog } from '../telemetry/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
+import { EngineSync } from './engine-sync.ts';
+import { KeptRowsFile } from './kept-rows.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
-import { noSyncEngine } from './sync-engine.ts';
 
 export interface NodeOptions {
   readonly config: Config;
@@ -102,6 +103,15 @@ export class LockstepNode {
         world: { clock: systemClock, random: Math.random, store, raise: (event) => events.raise(event) },
         members: built.members.map(({ member, config: { url, weight } }) => ({ member, url, weight })),
         proveEqual: (members) => proveEqual(members),
+        tools: {
+          data: new PostgresDataSync({ pgDump: config.sync.pgDump, environment: process.env }),
+          keepRows: (memberId) =>
+            new KeptRowsFile({
+              directory: join(config.state, 'kept'),
+              memberId,
+              now: systemClock.wallTime(),
+            }),
+        },
         source: config.source,
         trust: options.trust,
       });
@@ -174,7 +184,7 @@ export class LockstepNode {
       config,
       cluster,
       built,
-      sync: noSyncEngine,
+      sync: new EngineSync(cluster),
       address: () => this.address,
       clients: () => this.#listener.clients,
       versionOf: (id) => this.#versions.get(id),

@@ -128,7 +128,7 @@ export class Operator implements Operations {
   async syncMember(id: string, request: SyncRequest = {}): Promise<JobStatus> {
     const { cluster, sync } = this.#parts;
     this.#known(id);
-    if (cluster.membership.entry(id)?.state === 'active' && request.dryRun !== true) {
+    if (cluster.membership.entry(id)?.state === 'active') {
       throw new LockstepError({
         code: 'cluster.member-active',
         message: `member ${id} is active: it has every commit`,

@@ -10,7 +10,6 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../admin/index.ts';
-import { LockstepError } from '../base/index.ts';
 
 export interface SyncEngine {
   /** Resolves when the member is active (or, for a dry run, when it is known what would change). */
@@ -22,17 +21,4 @@ export interface SyncEngine {
   readonly verification: VerificationStatus;
   /** Undefined: whatever the last verification found different. */
   repair(id: string | undefined, control: JobControl): Promise<RepairReport>;
-}
-
-export const noSyncEngine: SyncEngine = {
-  sync: () => Promise.reject(notYet('synchronise members')),
-  cancel: () => Promise.resolve(false),
-  statusOf: () => null,
-  verify: () => Promise.reject(notYet('verify members')),
-  verification: { at: null, outcome: null, reason: null, nextAt: null, tables: [] },
-  repair: () => Promise.reject(notYet('repair members')),
-};
-
-function notYet(what: string): LockstepError {
-  return new LockstepError({ code: 'node.not-yet', message: `this version does not ${what} yet` });
 }

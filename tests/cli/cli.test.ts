@@ -213,7 +213,7 @@ describe('cli: commands for a running node', () => {
   };
   const operations = fakeOperations({
     status: () => Promise.resolve(status),
-    activateMember: () =>
+    syncMember: () =>
       Promise.reject(
         new LockstepError({ code: 'cluster.not-level', message: 'db2 lacks CSN 7', hint: 'synchronise it' }),
       ),

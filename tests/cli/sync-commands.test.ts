@@ -108,8 +108,8 @@ const report: SyncReport = {
       missing: 2,
       extra: 1,
       samples: [
-        { kind: 'missing', row: '7\tseven' },
-        { kind: 'extra', row: '8\t\u001B[31mred' },
+        { kind: 'missing', row: '(7,seven)' },
+        { kind: 'extra', row: '(8,\u001B[31mred)' },
       ],
     },
   ],
@@ -162,8 +162,8 @@ describe('cli: sync', () => {
     ).toBe(`Member db2 is active. It was brought level by diff from db1: its log begins later.
 12 345 rows, 1.50 MB, in 1m 1s.
   public.orders: 2 rows put in, 1 row taken out
-    + 7 | seven
-    - 8 | \uFFFD[31mred
+    + (7,seven)
+    - (8,\uFFFD[31mred)
     …
 Rows that were removed or overwritten are in /state/kept/db2-1.copy
 `);
@@ -181,8 +181,8 @@ Rows that were removed or overwritten are in /state/kept/db2-1.copy
     expect(await cli.run('sync', 'db2', '--dry-run', '--config', file)).toBe(0);
     expect(cli.stdout).toBe(`On db2 these rows would change, by diff from db1: its log begins later
   public.orders: 2 rows to put in, 1 row to take out
-    + 7 | seven
-    - 8 | \uFFFD[31mred
+    + (7,seven)
+    - (8,\uFFFD[31mred)
     …
 `);
     const json = new FakeCli();
@@ -308,6 +308,23 @@ Rows that were removed or overwritten are in /state/kept/db2-1.copy
     expect(cli.stderr).toContain('what became of job 1 is not known: no node answers');
   });
 
+  test('cli: member activate: as sync, and an active member needs nothing', async () => {
+    const active = new LockstepError({ code: 'cluster.member-active', message: 'db1 is active' });
+    await serve({
+      syncMember: (id) =>
+        id === 'db1'
+          ? Promise.reject(active)
+          : Promise.resolve(jobs.start('sync', id, () => Promise.resolve(report))),
+    });
+    const cli = new FakeCli();
+    expect(await cli.run('member', 'activate', 'db2', '--config', file)).toBe(0);
+    expect(cli.stdout).toContain('Member db2 is active. It was brought level by diff');
+    const needless = new FakeCli();
+    expect(await needless.run('member', 'activate', 'db1', '--config', file)).toBe(0);
+    expect(needless.stdout).toBe('Member db1 is active already.\n');
+    expect(await new FakeCli().run('sync', 'db1', '--config', file)).toBe(4);
+  });
+
   test('cli: sync cancel: it is passed on, as JSON too', async () => {
     await serve({ cancelSync: (id) => Promise.resolve({ changed: true, message: `${id} is held` }) });
     const cli = new FakeCli();
@@ -353,7 +370,7 @@ describe('cli: verify and repair', () => {
           member: 'db2',
           schema: ['column public.orders.note is missing'],
           tables: [
-            { table: 'public.orders', missing: 1, extra: 0, samples: [{ kind: 'missing', row: '7\tx' }] },
+            { table: 'public.orders', missing: 1, extra: 0, samples: [{ kind: 'missing', row: '(7,x)' }] },
           ],
           sequences: ['public.orders_id_seq is at 7, not at 8'],
         },
@@ -366,7 +383,7 @@ describe('cli: verify and repair', () => {
 db2 differs:
   schema: column public.orders.note is missing
   public.orders: 1 row missing
-    + 7 | x
+    + (7,x)
   sequence: public.orders_id_seq is at 7, not at 8
 What differs is taken out and brought level by itself; to have it done now: lockstep repair db2
 `);

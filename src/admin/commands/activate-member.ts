@@ -5,7 +5,7 @@ import type { CommandResult } from '../operations.ts';
 
 export const activateMember: Command<{ readonly member: string }, CommandResult> = {
   name: 'activate-member',
-  summary: 'Brings a member back that is provably level with the others.',
+  summary: 'Brings a member back: level, and active.',
   effect: 'changes',
   input: z.strictObject({ member: memberId }),
   run: (operations, { member }) => operations.activateMember(member),

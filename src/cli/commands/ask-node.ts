@@ -21,11 +21,6 @@ export async function showNodeStatus(
   return 'ok';
 }
 
-export async function activate(io: CliIo, member: string, options: CommonOptions): Promise<ExitCode> {
-  const { activateMember } = await import('../../admin/index.ts');
-  return await change(io, options, activateMember, { member });
-}
-
 export async function deactivate(
   io: CliIo,
   member: string,

@@ -4,6 +4,7 @@ import type { SyncStrategy } from '../../admin/index.ts';
 import { LockstepError } from '../../base/index.ts';
 import { parseRate } from '../byte-size.ts';
 import type { CliIo } from '../cli-io.ts';
+import { print } from '../cli-io.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { showSync } from '../show-reports.ts';
 import { runLongWork } from './long-work.ts';
@@ -30,6 +31,18 @@ export async function sync(io: CliIo, member: string, options: SyncOptions): Pro
     input,
     end: (report) => ({ text: showSync(report), code: 'ok' }),
   });
+}
+
+/** The same, and no complaint where there is nothing to do. */
+export async function activate(io: CliIo, member: string, options: WaitOptions): Promise<ExitCode> {
+  try {
+    return await sync(io, member, options);
+  } catch (error) {
+    if (!(error instanceof LockstepError) || error.code !== 'cluster.member-active') throw error;
+    const result = { changed: false, message: `Member ${member} is active already.` };
+    print(io, options, result, () => result.message);
+    return 'ok';
+  }
 }
 
 export function parseStrategy(text: string): SyncStrategy {

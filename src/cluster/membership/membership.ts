@@ -140,7 +140,16 @@ export class Membership {
     return this.#inTurn(async () => {
       if (this.entry(member.id) !== undefined) throw alreadyMember(member.id);
       const reason = 'it is new, and has to be brought level';
-      const entry: MemberEntry = { ...member, state: 'inactive', reason, since: this.#now(), leaving: false };
+      const since = this.#now();
+      // It may have been a member before, and nobody remembers.
+      const entry: MemberEntry = {
+        ...member,
+        state: 'inactive',
+        reason,
+        since,
+        leaving: false,
+        wholeUpToCsn: 0,
+      };
       await this.#record([...this.#members, entry], this.#version + 1, this.#primary, recorded);
     });
   }

@@ -50,7 +50,6 @@ test('hang: what a frozen primary commits when it wakes harms nobody', async () 
         { what: 'the frozen sessions to end' },
       );
       await load.more(50);
-      await expect(cluster.node.activateMember('db1')).rejects.toMatchObject({ code: 'cluster.not-level' });
       return { db1: silent };
     },
   });

@@ -76,8 +76,8 @@ export class AnswerWatch {
 
   /** Undefined: it does not say. */
   #ask(id: string, links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink> | undefined> {
-    const { clock, member, askMs } = this.#options;
-    const asking = member(id)?.working(links) ?? Promise.resolve(undefined);
+    const { clock, askMs } = this.#options;
+    const asking = this.#options.member(id)?.working(links) ?? Promise.resolve(undefined);
     return withDeadline(clock, askMs, asking, () => new Error('late')).catch(() => undefined);
   }
 

@@ -240,7 +240,7 @@ export interface Member {
    * which somebody may still need; or a call that was given up is carried out when the segment is in use again.
    */
   dropSegment(slot: number, upToCsn: number): Promise<void>;
-  /** Lets go of the connection that is kept for probes, and of a probe under way. */
+  /** Lets go of the connections that are kept, and of a probe under way. */
   close(): void;
 }
 

@@ -333,7 +333,7 @@ export class LockstepNode {
         .filter(({ member }) => this.#cluster.membership.entry(member.id)?.state === 'active')
         .map(({ member }) =>
           member
-            .use(async (connection) => {
+            .useKept(async (connection) => {
               this.#versions.set(member.id, connection.parameters.get('server_version') ?? '');
               await catalog.loadTables(member.id, connection);
               if (member.id === primaryId) await catalog.loadFunctions(connection);

@@ -3,7 +3,7 @@ import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { findIn } from './findings.ts';
 import { refusals } from './refusals.ts';
-import { CONTROL_SCHEMA } from './statement.ts';
+import { isControlName } from './control-objects.ts';
 import type { FunctionCatalog, Refusal } from './statement.ts';
 
 const SERIAL_TYPES: ReadonlySet<string> = new Set(
@@ -105,10 +105,6 @@ function commandRefusal(command: Ast): Refusal | undefined {
     default:
       return undefined;
   }
-}
-
-function isControlName(name: unknown): boolean {
-  return text(name)?.replace(/^!/, '').startsWith(CONTROL_SCHEMA) ?? false;
 }
 
 function lastName(value: unknown): string {

@@ -2,6 +2,7 @@
 import { asNode, list, nameParts, text, unwrap } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { rewrittenRows, triggerRefusal } from './alter-table.ts';
+import { isDumpedControlObject } from './control-objects.ts';
 import { isTemporary, relationName } from './findings.ts';
 import { frozenValue } from './frozen-values.ts';
 import { hidesReset } from './hidden-reset.ts';
@@ -16,6 +17,8 @@ const RELATION_TYPES: ReadonlySet<string> = new Set(
 
 export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Draft {
   const tag = tagOf(node, body);
+  if (isDumpedControlObject(node, body))
+    return { kind: 'control', tag, because: 'it defines what Lockstep has made itself' };
   const refusal = refusalOf(node, body) ?? frozenValue(node, body, catalog);
   if (refusal !== undefined) return refuse(tag, refusal);
   const created = node === 'CreateStmt' ? relationName(asNode(body.relation)) : undefined;

@@ -27,6 +27,7 @@ export interface Findings {
   transactionLock?: true;
   setsConfig?: true;
   endsSessions?: true;
+  exportsSnapshot?: true;
   readsClock?: true;
   /** Differs from member to member. */
   volatile?: true;
@@ -226,6 +227,7 @@ class Walk {
         return this.#primary(`it calls ${name}()`);
       case 'member':
         if (name === 'pg_terminate_backend') found.endsSessions = true;
+        if (name === 'pg_export_snapshot') found.exportsSnapshot = true;
         return this.#primary(`it calls ${name}(), which answers for one member`);
       case 'write':
         found.runsCode = true;

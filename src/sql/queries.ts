@@ -41,6 +41,7 @@ function flagsOf(found: Findings): Partial<Draft> {
     ...(found.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(found.setsConfig && { setsConfig: true }),
     ...(found.endsSessions && { endsSessions: true }),
+    ...(found.exportsSnapshot && { exportsSnapshot: true }),
   };
 }
 
@@ -169,7 +170,8 @@ function carried(query: Draft): Partial<Draft> {
 /** LOCK and TRUNCATE name tables and nothing else. */
 export function draftTables(tag: 'LOCK' | 'TRUNCATE', body: Ast): Draft {
   const targets = list(body.relations).map((item) => relationName(asNode(asNode(item).RangeVar)));
-  if (targets.some((target) => target.schema === CONTROL_SCHEMA)) return refuse(tag, refusals.controlSchema);
+  if (targets.some((target) => target.schema === CONTROL_SCHEMA))
+    return refuse(tag, tag === 'LOCK' ? refusals.controlLock : refusals.controlSchema);
   if (tag === 'LOCK') return { kind: 'write', tag, because: 'it locks tables', locksOnly: true, targets };
   const catalogTable = targets.find(isSystemCatalog);
   if (catalogTable !== undefined) return refuse(tag, refusals.catalogWrite(catalogTable.name));

@@ -73,6 +73,11 @@ export const refusals = {
     'It may be read.',
     INSUFFICIENT_PRIVILEGE,
   ),
+  controlLock: refusal(
+    'tables of schema "lockstep" cannot be locked through Lockstep: each member has its own',
+    'pg_dump leaves them out with --exclude-schema=lockstep.',
+    INSUFFICIENT_PRIVILEGE,
+  ),
   controlTrigger: refusal(
     'this would change triggers by which Lockstep captures changes',
     'Name your own triggers one by one, without ALL or USER.',

@@ -32,6 +32,8 @@ export type StatementKind =
   | 'declare-cursor'
   | 'listen'
   | 'unlisten'
+  /** The definition of one of Lockstep's own triggers, from a dump: there is nothing to do. */
+  | 'control'
   /** VACUUM and its kind: runs on each member by itself and changes no data. */
   | 'maintenance'
   | 'refused'
@@ -94,6 +96,8 @@ export interface Statement {
   readonly transactionLock?: true;
   /** Calls set_config() or updates pg_settings: session settings may change, which ones cannot be seen. */
   readonly setsConfig?: true;
+  /** Calls pg_export_snapshot(): who imports it must be on the same member. */
+  readonly exportsSnapshot?: true;
   /** Calls pg_terminate_backend(). */
   readonly endsSessions?: true;
   /** Once it has run, the session depends on the state of one server connection. */

@@ -119,7 +119,7 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
     ['SELECT pg_cancel_backend(1)'],
     ['SELECT pg_terminate_backend(1)', { endsSessions: true }],
     ['SELECT pid, (SELECT pg_terminate_backend(pid)) FROM pg_stat_activity', { endsSessions: true }],
-    ['SELECT pg_export_snapshot()'],
+    ['SELECT pg_export_snapshot()', { exportsSnapshot: true }],
     ["SELECT pg_read_file('x')"],
     ["SELECT table_to_xml('t', true, true, '')"],
     ['SELECT setseed(0.5)'],
@@ -474,6 +474,13 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
   unlisten: [
     ['UNLISTEN c', { name: 'c' }],
     ['UNLISTEN *', { all: true }],
+  ],
+  control: [
+    [
+      'CREATE TRIGGER "!lockstep_capture" AFTER INSERT OR DELETE OR UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION lockstep.capture_plain(\'6,1:publict\')',
+    ],
+    ['CREATE EVENT TRIGGER lockstep_guard_ddl ON ddl_command_end EXECUTE FUNCTION lockstep.guard_ddl()'],
+    ['ALTER EVENT TRIGGER lockstep_guard_ddl OWNER TO postgres'],
   ],
   maintenance: [
     ['VACUUM', { inTransactionOk: false }],

@@ -36,6 +36,8 @@ export interface Work {
   readonly takesInput?: boolean;
   /** It cannot be told how much it changes. */
   readonly unknownSize?: boolean;
+  /** It belongs to the primary, even at the beginning of a transaction that only reads. */
+  readonly atPrimary?: boolean;
   /** It may end other sessions, or this one. */
   readonly endsSessions?: boolean;
   /** Runs as it is, in no transaction of ours: VACUUM. */
@@ -444,7 +446,7 @@ export class Session implements MemberUser {
   /** One request of a transaction, with what belongs around it. Begins the transaction if it has not begun. */
   async #step(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     const first = transaction.link === undefined;
-    const link = transaction.link ?? (await this.#placeOf(transaction));
+    const link = transaction.link ?? (await this.#placeOf(transaction, work));
     if (first) this.#throwIfCancelled();
     transaction.link = link;
     let begin = first ? transaction.options.begin : undefined;
@@ -470,8 +472,8 @@ export class Session implements MemberUser {
     return answer;
   }
 
-  async #placeOf(transaction: Transaction): Promise<SessionLink> {
-    if (!transaction.options.readOnly || this.#pinned !== undefined)
+  async #placeOf(transaction: Transaction, work: Work): Promise<SessionLink> {
+    if (!transaction.options.readOnly || this.#pinned !== undefined || work.atPrimary === true)
       return this.#primaryNow() ?? (await this.#primaryLink());
     const tried = new Set<string>();
     for (

@@ -75,6 +75,9 @@ export class PostgresMember implements Member {
   readonly log: MemberLog;
   readonly #shared: PostgresShared;
   #probe: InternalConnection | undefined;
+  #kept: InternalConnection | undefined;
+  /** How often `close` was called. */
+  #closed = 0;
   /** The server process of the last apply link. */
   #applyPid: number | undefined;
   /** Server processes of sessions that may still carry out what they were sent: in use, or left in a transaction. */
@@ -105,6 +108,26 @@ export class PostgresMember implements Member {
       return await work(connection);
     } finally {
       connection.close();
+    }
+  }
+
+  /** As `use`, on a connection that is kept for the next time; a log-in costs more than a short question. One call at a time. */
+  async useKept<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
+    const kept = this.#kept?.lost === undefined ? this.#kept : undefined;
+    const closed = this.#closed;
+    const connection = kept ?? (await this.openInternal());
+    if (closed !== this.#closed) {
+      connection.close();
+      throw new MemberError(this.id, 'gone', `member ${this.id} is not asked any more`);
+    }
+    this.#kept = connection;
+    try {
+      return await work(connection);
+    } catch (error) {
+      connection.close();
+      // It may have been dead for long.
+      if (kept === undefined || closed !== this.#closed) throw error;
+      return await this.useKept(work);
     }
   }
 
@@ -352,6 +375,9 @@ export class PostgresMember implements Member {
   }
 
   close(): void {
+    this.#closed += 1;
+    this.#kept?.close();
+    this.#kept = undefined;
     this.#dropProbe();
   }
 

@@ -130,7 +130,7 @@ export class StatementRunner {
           this.#complete(statement.tag === 'SET TRANSACTION' ? 'SET' : statement.tag);
           return true;
         }
-        return await this.#onPrimary(text);
+        return await this.#onPrimary(text, statement.transaction?.snapshot);
       case 'set':
         return await this.#set(statement, text);
       case 'discard':
@@ -148,6 +148,10 @@ export class StatementRunner {
       case 'rollback-to':
       case 'set-constraints':
         return await this.#onPrimary(text);
+      case 'control':
+        if (session.transaction === 'failed') return await this.#onPrimary(text);
+        this.#complete(statement.tag);
+        return true;
       case 'maintenance':
         return await this.#maintain(text);
       case 'create-matview':
@@ -186,6 +190,7 @@ export class StatementRunner {
     let setsSequences = false;
     let takesInput = false;
     let endsSessions = false;
+    let atPrimary = false;
     for (const statement of statements) {
       if (this.#session.transaction === 'none' && statements.length === 1)
         refuseOutsideTransaction(statement);
@@ -195,6 +200,7 @@ export class StatementRunner {
       if (statement.restartIdentity || statement.setsSequences) setsSequences = true;
       if (statement.copy === 'in') takesInput = true;
       if (statement.endsSessions) endsSessions = true;
+      if (statement.exportsSnapshot) atPrimary = true;
     }
     if (effect === 'primary-read' && asksForReadOnly(text)) return this.#tellReadOnly(request, text);
     const better = effect === 'write' ? undefined : this.#hooks.knownBetter.get(text);
@@ -205,6 +211,7 @@ export class StatementRunner {
       effect: better ?? effect,
       takesInput,
       endsSessions,
+      atPrimary,
       unknownSize: runsCode,
       bytes: text.length,
       ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
@@ -396,10 +403,11 @@ export class StatementRunner {
     else session.settings.add(setting, session.runningLinks());
   }
 
-  async #onPrimary(text: Buffer): Promise<boolean> {
+  /** An open transaction stays on its member, unless it begins with this and it is said that its place is the primary. */
+  async #onPrimary(text: Buffer, atPrimary = false): Promise<boolean> {
     const effect = this.#session.transaction === 'none' ? 'primary-read' : 'write';
     const answer = await this.#session.run(
-      { request: simpleRequest(frontend.query(text)), effect, bytes: text.length },
+      { request: simpleRequest(frontend.query(text)), effect, atPrimary, bytes: text.length },
       this.#sink,
     );
     return !answer.failed;

@@ -253,6 +253,32 @@ test('members: isolation that was asked for is given inside transactions that on
   }
 });
 
+test('members: a snapshot that one session exports is there for another to import', async () => {
+  await (await talk()).query('CREATE TABLE snapped (x int)');
+  // Reads go around; each would find another member.
+  for (let i = 0; i < 3; i++) {
+    const [exporter, importer, writer] = [await talk(), await talk(), await talk()];
+    await exporter.query('BEGIN');
+    await exporter.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    const [, row = ''] = await exporter.query('SELECT pg_catalog.pg_export_snapshot()');
+    await writer.query('INSERT INTO snapped VALUES (1)');
+    await importer.query('BEGIN');
+    await importer.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    expect(await importer.query(`SET TRANSACTION SNAPSHOT '${row.slice(2)}'`)).toEqual(['C SET', 'Z T']);
+    expect(await importer.query('SELECT count(*) FROM snapped')).toContain(`D ${i}`);
+  }
+});
+
+test('a dumped definition of a control trigger is passed over, also not in a failed transaction', async () => {
+  const client = await talk();
+  const definition = `CREATE EVENT TRIGGER lockstep_guard_ddl ON ddl_command_end EXECUTE FUNCTION lockstep.guard_ddl()`;
+  expect(await client.query(definition)).toEqual(['C CREATE EVENT TRIGGER', 'Z I']);
+  await client.query('BEGIN');
+  expect(await client.query(definition)).toEqual(['C CREATE EVENT TRIGGER', 'Z T']);
+  await client.query('SELECT 1/0');
+  expect(await client.query(definition)).toEqual(['E 25P02', 'Z E']);
+});
+
 test('cancel: a running statement is stopped, on whichever member it runs', async () => {
   const client = await talk();
   for (let i = 0; i < 3; i++) {

@@ -35,7 +35,7 @@ export interface WorkProgress {
 
 /** Takes rows that are about to be removed or overwritten. */
 export interface RowKeeper {
-  /** One row in the database's text form (PostgreSQL: a line of COPY text, without its end). */
+  /** One row in the database's text form (PostgreSQL: a line of COPY text, without its end, in the database's own encoding). */
   keep(table: string, columns: readonly string[], row: Buffer): Promise<void>;
   /** Resolves when everything kept so far is safely on disk. */
   flush(): Promise<void>;

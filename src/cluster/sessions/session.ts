@@ -706,8 +706,7 @@ export class Session implements MemberUser {
     const known = this.#linkNow(member);
     if (known !== undefined) return known;
     const link = await member.openSession(this.#identity, {
-      unasked: (id, message) =>
-        id === this.#cluster.primary.id ? this.#hooks.unasked(message) : undefined,
+      unasked: (id, message) => (id === this.#cluster.primary.id ? this.#hooks.unasked(message) : undefined),
       lost: (error) => this.#linkLost(link, error),
     });
     if (this.#closed) {

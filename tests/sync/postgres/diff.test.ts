@@ -132,6 +132,21 @@ describe('sync: diff', () => {
     expect(await target.rows(rows)).toEqual(await source.rows(rows));
   });
 
+  test('in a database of another encoding, rows and names are what they were', async () => {
+    const as = `ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`;
+    const sql = `CREATE TABLE "Größe" ("Maß" text); INSERT INTO "Größe" VALUES ('Fuß'), ('Ärmel')`;
+    const source = await enrolledMember(members.server(0), { sql, as });
+    const target = await enrolledMember(members.server(1), { sql, as });
+    await target.write(`UPDATE "Größe" SET "Maß" = 'Füße' WHERE "Maß" = 'Fuß'`);
+    const keeper = new KeptRows('latin1');
+    const changes = await synchronise(source, target, { keeper });
+    expect(changes).toMatchObject([
+      { table: 'public."Größe"', samples: [{ row: '(Fuß)' }, { row: '(Füße)' }] },
+    ]);
+    expect(keeper.rows).toEqual([{ table: 'public."Größe"', columns: ['"Maß"'], row: 'Füße' }]);
+    expect(await differences(source, target)).toEqual([]);
+  });
+
   test('in many slices: a key that moved from one to another is no obstacle', async () => {
     const { source, target } = await pairOf(
       `CREATE TABLE t (id int PRIMARY KEY, a text UNIQUE); INSERT INTO t SELECT i, 'a' || i FROM generate_series(1, 20000) i; ANALYZE t`,
@@ -253,7 +268,9 @@ describe('sync: diff', () => {
     expect(await differences(here, there)).toEqual([]);
   });
 
-  test('of a million rows moves those that differ, and keeps what it removes', async () => {
+  test('of a million rows moves those that differ, and keeps what it removes', {
+    timeout: 180_000,
+  }, async () => {
     const make = `CREATE TABLE big (id int PRIMARY KEY, a text, b timestamptz DEFAULT now()); INSERT INTO big SELECT i, md5(i::text), '2024-01-01' FROM generate_series(1, 1000000) i; ANALYZE big`;
     const { source, target } = await pairOf(make);
     await target.write(

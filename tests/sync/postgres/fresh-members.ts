@@ -34,13 +34,12 @@ export interface FreshMember {
 
 export async function freshMember(
   server: PostgresServer,
-  options: { sql?: string; template?: string; database?: string } = {},
+  options: { readonly sql?: string /** For CREATE DATABASE. */; readonly as?: string } = {},
 ): Promise<FreshMember> {
   made += 1;
   const id = `db${made}`;
-  const database = options.database ?? `member_${process.pid}_${made}`;
-  const template = options.template === undefined ? '' : ` TEMPLATE ${options.template}`;
-  await server.query(`CREATE DATABASE ${database}${template}`, undefined, 'postgres');
+  const database = `member_${process.pid}_${made}`;
+  await server.query(`CREATE DATABASE ${database} ${options.as ?? ''}`, undefined, 'postgres');
   onTestFinished(
     async () =>
       void (await server.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`, undefined, 'postgres')),
@@ -94,9 +93,14 @@ export async function enrolledMember(...parameters: Parameters<typeof freshMembe
 export class KeptRows implements RowKeeper {
   readonly rows: { table: string; columns: readonly string[]; row: string }[] = [];
   flushes = 0;
+  readonly encoding: 'utf8' | 'latin1';
+
+  constructor(encoding: 'utf8' | 'latin1' = 'utf8') {
+    this.encoding = encoding;
+  }
 
   keep(table: string, columns: readonly string[], row: Buffer): Promise<void> {
-    this.rows.push({ table, columns, row: row.toString('utf8') });
+    this.rows.push({ table, columns, row: row.toString(this.encoding) });
     return Promise.resolve();
   }
 

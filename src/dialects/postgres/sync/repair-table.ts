@@ -9,7 +9,7 @@ import type { InternalConnection } from '../internal-connection.ts';
 import { pipeRows, readRows } from './copy-rows.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
 import type { SyncProgress } from './sync-progress.ts';
-import { copyColumns, rowsAt } from './sync-table.ts';
+import { copyColumns, keepingCopy, rowsAt } from './sync-table.ts';
 import type { SyncTable } from './sync-table.ts';
 import { compareDigests, compareRows, isOversized, sampleRows } from './table-difference.ts';
 import type { DigestDifference, RowDifference, Slice, TablePair } from './table-difference.ts';
@@ -184,7 +184,7 @@ class TableRepair {
   async #remove(places: readonly string[]): Promise<void> {
     if (places.length === 0) return;
     const { target } = this.#options;
-    for (const batch of batches(places)) await this.#keep(`COPY (${rowsAt(this.#table, batch)}) TO STDOUT`);
+    for (const batch of batches(places)) await this.#keep(`(${rowsAt(this.#table, batch)})`);
     await this.#options.keeper.flush();
     for (const batch of batches(places)) {
       const { tags } = await target.query(
@@ -206,7 +206,7 @@ class TableRepair {
     await this.#transact('ACCESS EXCLUSIVE', async () => {
       this.#countWhole(difference);
       if (difference.rowsOther > 0) {
-        this.#extra = await this.#keep(`COPY ${this.#table.name} ${copyColumns(this.#table)} TO STDOUT`);
+        this.#extra = await this.#keep(`${this.#table.name} ${copyColumns(this.#table)}`);
         await keeper.flush();
         await this.#empty();
       }
@@ -237,10 +237,10 @@ class TableRepair {
     });
   }
 
-  async #keep(query: string): Promise<number> {
+  async #keep(what: string): Promise<number> {
     const { target, keeper } = this.#options;
     const { name, columns } = this.#table;
-    return await readRows(target, query, (row) => keeper.keep(name, columns, row));
+    return await readRows(target, keepingCopy(target, what), (row) => keeper.keep(name, columns, row));
   }
 
   /** The lock is against strangers: Lockstep itself has no one else at work here. */

@@ -85,3 +85,8 @@ export function copyColumns({ columns }: SyncTable): string {
 export function rowsAt(table: SyncTable, places: readonly string[]): string {
   return `SELECT ${table.columns.join(', ')} FROM ${table.from} WHERE ctid = ANY ('{"${places.join('","')}"}'::tid[])`;
 }
+
+/** COPY of rows that are kept as the database has them, in its own encoding. `what`: a table, or a query in brackets. */
+export function keepingCopy(connection: InternalConnection, what: string): string {
+  return `COPY ${what} TO STDOUT (ENCODING '${connection.parameters.get('server_encoding')}')`;
+}

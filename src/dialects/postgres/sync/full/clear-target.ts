@@ -6,7 +6,7 @@ import { isUserSchema, notFromExtension, relationName, userRelations } from '../
 import type { InternalConnection } from '../../internal-connection.ts';
 import { readRows } from '../copy-rows.ts';
 import type { SyncProgress } from '../sync-progress.ts';
-import { copyColumns } from '../sync-table.ts';
+import { copyColumns, keepingCopy } from '../sync-table.ts';
 import type { SyncTable } from '../sync-table.ts';
 
 /** Tables dropped in one transaction: each takes several entries of the server's lock table. */
@@ -36,7 +36,7 @@ export async function keepRows(options: {
   for (const table of options.tables) {
     const extra = await readRows(
       target,
-      `COPY ${table.name} ${copyColumns(table)} TO STDOUT`,
+      keepingCopy(target, `${table.name} ${copyColumns(table)}`),
       async (row) => {
         await keeper.keep(table.name, table.columns, row);
         await progress.moved(table, 0, row.length);

@@ -4,14 +4,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { SyncReport } from '../../../src/admin/index.ts';
-import { program } from '../../../src/cli/wiring.ts';
-import { FakeCli } from '../../cli/fake-cli.ts';
 import { FreshCluster } from '../../failure/fresh-cluster.ts';
 import type { TestMember } from '../../failure/fresh-cluster.ts';
 import { Load } from '../../failure/load.ts';
 import { judge } from '../../failure/scenario.ts';
 import { connect } from '../../support/connect.ts';
 import { waitFor, withServers } from '../../support/index.ts';
+import { lockstep as run } from './lockstep-program.ts';
 
 const fixture = withServers(2);
 let cluster: FreshCluster;
@@ -22,11 +21,7 @@ const start = async (config: Readonly<Record<string, unknown>> = {}): Promise<vo
   cluster = await FreshCluster.start(fixture.servers, { config: { sync: { automatic: false }, ...config } });
 };
 
-async function lockstep(...words: string[]): Promise<FakeCli & { readonly status: number }> {
-  const cli = new FakeCli(program);
-  const status = await cli.run(...words, '--config', join(cluster.dir, 'lockstep.yaml'));
-  return Object.assign(cli, { status });
-}
+const lockstep = (...words: readonly string[]) => run(cluster, ...words);
 
 /** As somebody who knows how to get around Lockstep. */
 async function tamper({ ask }: TestMember, sql: string): Promise<void> {
@@ -134,10 +129,11 @@ describe('ops: sync', () => {
     expect(running).toMatchObject({ state: 'running', strategy: 'diff', source: 'db1', attempt: 1 });
     const shown = await lockstep('status');
     expect(shown.stdout).toContain('db2: diff from db1');
-    const again = new FakeCli(program);
-    const waiting = again.run('sync', 'cancel', 'db2', '--config', join(cluster.dir, 'lockstep.yaml'));
-    expect(await waiting).toBe(0);
-    expect(again.stdout).toContain('It was stopped. Member db2 is held inactive');
+    const again = await lockstep('sync', 'cancel', 'db2');
+    expect([again.status, again.stdout]).toEqual([
+      0,
+      expect.stringContaining('It was stopped. Member db2 is held inactive'),
+    ]);
     expect((await lockstep('jobs')).stdout).toMatch(/1 +sync +db2 +(cancelled|failed)/);
     expect(await db2()).toMatchObject({ state: 'held', sync: null });
     expect((await lockstep('sync', 'db2')).status).toBe(0);

@@ -2,6 +2,8 @@ export { Cluster } from './cluster.ts';
 export { leavingReason } from './membership/membership.ts';
 export { startCluster } from './recovery/start-cluster.ts';
 export type { StartOptions } from './recovery/start-cluster.ts';
+export type { MeasuredProgress } from './sync/progress-meter.ts';
+export type { KeptRows, SyncTools } from './sync/sync-parts.ts';
 export { nobody } from './sessions/held-answer.ts';
 export { Session } from './sessions/session.ts';
 export type { BeginOptions, Effect, SessionHooks, SessionLimits, Work } from './sessions/session.ts';

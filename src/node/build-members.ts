@@ -15,6 +15,10 @@ export interface BuiltMembers {
   /** Those that there are now. */
   readonly members: readonly BuiltMember[];
   readonly catalog: PostgresCatalog;
+  /** What each server said it is, when it was asked last. */
+  readonly versions: ReadonlyMap<string, string>;
+  /** Asks a member which numbers its tables have, and, if it is the primary, what its functions do. */
+  load(id: string, as?: 'primary'): Promise<void>;
   /** The members ask for the primary when they translate its numbers. */
   setPrimary(id: () => string): void;
   /** One that is not among them yet. */
@@ -59,7 +63,17 @@ export function buildMembers(config: Config): BuiltMembers {
     };
   };
   let members: readonly BuiltMember[] = config.members.map(build);
+  const versions = new Map<string, string>();
   return {
+    versions,
+    load: async (id, as) => {
+      const found = members.find(({ member }) => member.id === id);
+      await found?.member.useKept(async (connection) => {
+        versions.set(id, connection.parameters.get('server_version') ?? '');
+        await catalog.loadTables(id, connection);
+        if (as === 'primary') await catalog.loadFunctions(connection);
+      });
+    },
     get members() {
       return members;
     },

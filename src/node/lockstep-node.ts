@@ -9,7 +9,7 @@ import { nobody, Session, startCluster } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
-import { logSegments, PostgresDataSync, PostgresSessionLink } from '../dialects/postgres/index.ts';
+import { logSegments, PostgresSessionLink } from '../dialects/postgres/index.ts';
 import {
   beginOptions,
   CancelRegistry,
@@ -25,9 +25,9 @@ import type { Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
 import { EngineSync } from './engine-sync.ts';
-import { KeptRowsFile } from './kept-rows.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
+import { syncTools } from './sync-tools.ts';
 
 export interface NodeOptions {
   readonly config: Config;
@@ -55,7 +55,6 @@ export class LockstepNode {
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
   readonly #closers: (() => Promise<void>)[] = [];
-  readonly #versions = new Map<string, string>();
   #loading: Promise<void> | undefined;
   #loadingNext: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -103,17 +102,9 @@ export class LockstepNode {
         world: { clock: systemClock, random: Math.random, store, raise: (event) => events.raise(event) },
         members: built.members.map(({ member, config: { url, weight } }) => ({ member, url, weight })),
         proveEqual: (members) => proveEqual(members),
-        tools: {
-          data: new PostgresDataSync({ pgDump: config.sync.pgDump, environment: process.env }),
-          keepRows: (memberId) =>
-            new KeptRowsFile({
-              directory: join(config.state, 'kept'),
-              memberId,
-              now: systemClock.wallTime(),
-            }),
-        },
         source: config.source,
         trust: options.trust,
+        tools: syncTools(config, built),
       });
       closers.push(() => cluster.stop());
       const classifier = await Classifier.load({
@@ -187,7 +178,7 @@ export class LockstepNode {
       sync: new EngineSync(cluster),
       address: () => this.address,
       clients: () => this.#listener.clients,
-      versionOf: (id) => this.#versions.get(id),
+      versionOf: (id) => built.versions.get(id),
       loadCatalog: () => this.#loadCatalog(),
     });
     this.address = '';
@@ -326,26 +317,14 @@ export class LockstepNode {
 
   /** What statements mean depends on the schema; what columns belong to, on each member's own numbers. */
   async #loadCatalogOnce(): Promise<void> {
-    const { catalog, members } = this.#built;
-    const primaryId = this.#cluster.primary.id;
+    const { membership, primary } = this.#cluster;
     await Promise.all(
-      members
-        .filter(({ member }) => this.#cluster.membership.entry(member.id)?.state === 'active')
-        .map(({ member }) =>
-          member
-            .useKept(async (connection) => {
-              this.#versions.set(member.id, connection.parameters.get('server_version') ?? '');
-              await catalog.loadTables(member.id, connection);
-              if (member.id === primaryId) await catalog.loadFunctions(connection);
-            })
-            .catch((error: unknown) => {
-              if (member.id === primaryId)
-                this.#logger.warn(
-                  { member: member.id, error: messageOf(error) },
-                  'the schema could not be read',
-                );
-            }),
-        ),
+      membership.active.map((id) =>
+        this.#built.load(id, id === primary.id ? 'primary' : undefined).catch((error: unknown) => {
+          if (id === primary.id)
+            this.#logger.warn({ member: id, error: messageOf(error) }, 'the schema could not be read');
+        }),
+      ),
     );
   }
 

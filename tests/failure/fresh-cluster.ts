@@ -203,7 +203,11 @@ export class FreshCluster {
 
   async untilActive(id: string, timeoutMs = 20_000): Promise<void> {
     await waitFor(
-      async () => (await this.status()).members.find((member) => member.id === id)?.active === true,
+      async () => {
+        const found = (await this.status()).members.find((member) => member.id === id);
+        if (found?.active !== true) throw new Error(`${found?.reason}; ${JSON.stringify(found?.sync)}`);
+        return true;
+      },
       { what: `member ${id} to be active`, timeoutMs },
     );
   }

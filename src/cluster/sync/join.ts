@@ -50,6 +50,7 @@ export async function join(parts: SyncParts, options: JoinOptions): Promise<void
       catchUp.close();
       await joiner.stream.open();
       await keepUp(parts, joiner, signal);
+      await parts.tools?.prepare(options.member);
       joined = await countAndReach(parts, joiner, signal);
     } catch (error) {
       joiner.drop();

@@ -56,7 +56,7 @@ export async function look(parts: SyncParts, member: Member): Promise<Findings> 
 }
 
 async function report({ world, settings }: SyncParts, member: Member): Promise<MemberReport> {
-  const { timeoutMs } = settings.probe;
+  const { commitMs: timeoutMs } = settings;
   const asked = withDeadline(world.clock, timeoutMs, member.inspect(), () => {
     return new MemberError(member.id, 'gone', `member ${member.id} has not answered within ${timeoutMs} ms`);
   });

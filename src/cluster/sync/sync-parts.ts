@@ -21,6 +21,8 @@ export interface KeptRows extends RowKeeper {
 export interface SyncTools {
   readonly data: DataSync;
   keepRows(memberId: string): KeptRows;
+  /** The member is about to answer reads: what has to be known of it for that is found out. */
+  prepare(member: Member): Promise<void>;
 }
 
 export interface SyncParts {

@@ -102,6 +102,11 @@ export class Jobs {
     return true;
   }
 
+  /** Whatever runs for this member is asked to end. */
+  cancelOf(member: string): void {
+    for (const { status, end } of this.#jobs.values()) if (status.member === member) end.abort();
+  }
+
   /** The node stops: whatever runs is asked to end. */
   cancelAll(): void {
     for (const { end } of this.#jobs.values()) end.abort();

@@ -35,7 +35,9 @@ export async function followJob(
         io.stderr.write(`lockstep: ${goesOn(job)}\n`);
         return undefined;
       }
-      show.frame(job, await memberOf(node, job));
+      const member = await memberOf(node, job);
+      // The member's own status is of this moment, also while nothing is reported.
+      show.frame({ ...job, progress: member?.sync?.progress ?? job.progress }, member);
       await pause(io.clock, POLL_MS, detach.signal);
     }
   } finally {

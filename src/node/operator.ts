@@ -145,6 +145,7 @@ export class Operator implements Operations {
   async cancelSync(id: string): Promise<CommandResult> {
     const { cluster, sync } = this.#parts;
     this.#known(id);
+    this.#jobs.cancelOf(id);
     const stopped = await sync.cancel(id);
     const state = cluster.membership.entry(id)?.state;
     if (state === 'active') {

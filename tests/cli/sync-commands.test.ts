@@ -630,7 +630,9 @@ function columnsOf(text: string): number {
   return Array.from(new Intl.Segmenter().segment(text)).reduce(
     (sum, { segment }) =>
       sum +
-      (/[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uFF00-\uFF60]|\p{Extended_Pictographic}/u.test(segment)
+      (/[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Extended_Pictographic}/u.test(
+        segment,
+      )
         ? 2
         : 1),
     0,

@@ -5,14 +5,29 @@ import type { LockstepNode } from '../../src/node/index.ts';
 import type { PostgresServer } from '../../src/testing/index.ts';
 import { connect, waitFor } from '../support/index.ts';
 
-interface Place {
-  readonly node: { readonly url: string; readonly node: LockstepNode };
+export interface Place {
+  /** For somebody honest. */
+  readonly url: string;
+  readonly node: LockstepNode;
   readonly servers: readonly PostgresServer[];
 }
 
+/** Asked for anew each time: while the file is read, nothing runs yet. */
+export function placeOf(
+  fixture: { readonly servers: readonly PostgresServer[] },
+  node: { readonly url: string; readonly node: LockstepNode },
+  password?: string,
+): () => Place {
+  return () => {
+    const url = new URL(node.url);
+    if (password !== undefined) url.password = password;
+    return { url: url.href, node: node.node, servers: fixture.servers };
+  };
+}
+
 /** Somebody else reads and writes all the while, and every statement is answered rightly. Returns how many there were. */
-export async function whileOthersWork({ node }: Place, work: () => Promise<void>): Promise<number> {
-  const client = await connect(node.url, { application_name: 'others' });
+export async function whileOthersWork({ url }: Place, work: () => Promise<void>): Promise<number> {
+  const client = await connect(url, { application_name: 'others' });
   await client.query('CREATE TABLE IF NOT EXISTS others (n int)');
   await client.query('TRUNCATE others');
   await client.query('INSERT INTO others VALUES (0)');
@@ -39,10 +54,10 @@ async function goOn(client: Awaited<ReturnType<typeof connect>>, signal: AbortSi
 }
 
 /** Besides the engine's own, no session is left in the node, and no connection on any member. */
-export async function expectNothingLeft({ node, servers }: Place): Promise<void> {
-  await waitFor(async () => (await node.node.status()).clients === 0, { what: 'the sessions to end' });
+export async function expectNothingLeft({ url, node, servers }: Place): Promise<void> {
+  await waitFor(async () => (await node.status()).clients === 0, { what: 'the sessions to end' });
+  const database = new URL(url).pathname.slice(1);
   for (const server of servers) {
-    const [database] = new URL(node.url).pathname.slice(1).split('/');
     await waitFor(
       async () => {
         const left = await server.query(

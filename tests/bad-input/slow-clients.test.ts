@@ -7,18 +7,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { frontend } from '../../src/wire/postgres/index.ts';
 import { connect, waitFor, withNode, withServers } from '../support/index.ts';
 import { ProtocolClient } from '../support/protocol-client.ts';
-import { expectNothingLeft, whileOthersWork } from './harm.ts';
+import { expectNothingLeft, placeOf, whileOthersWork } from './harm.ts';
 
 const { parse, query, sync } = frontend;
 
 const servers = withServers(2);
 const node = withNode(servers);
-const place = {
-  node,
-  get servers() {
-    return servers.servers;
-  },
-};
+const place = placeOf(servers, node);
 
 const large = 60_000;
 const requests = 600;
@@ -52,7 +47,7 @@ describe('slow clients: a client that never reads', () => {
 
   afterEach(async () => {
     slow.destroy();
-    await expectNothingLeft(place);
+    await expectNothingLeft(place());
   });
 
   test.each(Object.entries(questions))(
@@ -89,7 +84,7 @@ describe('slow clients: a client that never reads', () => {
     slow.socket.resume();
     await slow.query('LISTEN gossip');
     slow.socket.pause();
-    await whileOthersWork(place, async () => {
+    await whileOthersWork(place(), async () => {
       const other = await connect(node.url);
       await other.query(
         `SELECT pg_notify('gossip', i || repeat('x', 7000)) FROM generate_series(1, ${total}) i`,
@@ -109,7 +104,7 @@ describe('slow clients: a client that never reads', () => {
   test('holds up no commit of others with what it does not read', async () => {
     const writer = await connect(node.url);
     await writer.query('CREATE TABLE held (v text)');
-    await whileOthersWork(place, async () => {
+    await whileOthersWork(place(), async () => {
       slow.send(
         query(`INSERT INTO held SELECT repeat('x', 1000) FROM generate_series(1, 30000) RETURNING v`),
       );

@@ -216,7 +216,11 @@ export class PostgresSessionLink implements SessionLink {
     this.#extended = protocol === 'extended';
     const done = (this.#done = deferred<Answer>());
     this.#write(out);
-    if (rest !== undefined) await this.#stream(rest, protocol === 'extended');
+    if (rest !== undefined) {
+      // Lost while the client still sends, it has nobody yet who waits for it.
+      done.promise.catch(() => undefined);
+      await this.#stream(rest, protocol === 'extended');
+    }
     return await done.promise;
   }
 

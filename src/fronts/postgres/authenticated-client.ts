@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 export interface AuthenticatedClient {
   /**
    * Paused. The only listeners left are the listener's own on `close` and `error`: they count the client and keep a
-   * broken connection from ending the process.
+   * broken connection from ending the process. A client may close its side and still be answered: ending ours is left to
+   * whoever takes the client over.
    */
   readonly socket: Socket;
   /** Bytes that came behind the login. They are to be read before those of the socket. */

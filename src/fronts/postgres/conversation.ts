@@ -61,6 +61,21 @@ export interface ConversationOptions {
 /** A message up to this is examined whole; a larger one passes through in pieces. */
 const wholeUpToBytes = 256 * 1024;
 
+/** To a server, a length field above this means that it has lost its place in the stream: it ends the connection. */
+const memberMessageBytesMax = 0x3fff_fffe;
+/** The same for messages that carry a name at most. */
+const memberShortMessageBytesMax = 10_000;
+const shortTypes: ReadonlySet<number> = new Set([
+  Frontend.Close,
+  Frontend.CopyDone,
+  Frontend.CopyFail,
+  Frontend.Describe,
+  Frontend.Execute,
+  Frontend.Flush,
+  Frontend.Sync,
+  Frontend.Terminate,
+]);
+
 /** Messages that wait for their Sync are run when there are this many bytes of them. */
 const batchBytesMax = 1 << 20;
 
@@ -110,6 +125,8 @@ export class Conversation {
   #deaf = false;
   #stream: ByteQueue | undefined;
   #ended = false;
+  /** The client has closed its side. What it has asked is still answered. */
+  #inputOver = false;
   #inTurn = 0;
   #onEnd: (() => void) | undefined;
   #reading: SessionReading = {};
@@ -119,7 +136,7 @@ export class Conversation {
     this.#socket = options.socket;
     this.#sink = new ClientSink(options.socket, () => this.#startCopyIn());
     this.#framer = new MessageFramer({
-      maxMessageBytes: options.limits.maxMessageBytes,
+      maxMessageBytes: Math.min(options.limits.maxMessageBytes, memberMessageBytesMax),
       wholeUpToBytes,
       runTypes: [Frontend.CopyData],
     });
@@ -177,10 +194,11 @@ export class Conversation {
     const done = new Promise<void>((resolve) => (this.#onEnd = resolve));
     const socket = this.#socket;
     socket.on('close', () => this.#finish());
-    socket.on('end', () => this.#finish());
+    socket.on('end', () => this.#inputEnds());
     socket.on('data', (chunk: Buffer) => this.#data(chunk));
     if (this.#options.rest.length > 0) this.#data(this.#options.rest);
-    socket.resume();
+    if (socket.readableEnded) this.#inputEnds();
+    else socket.resume();
     return done;
   }
 
@@ -202,8 +220,9 @@ export class Conversation {
     this.#onEnd?.();
   }
 
-  /** The client has said that it goes, and need not close its side for us to close ours. */
+  /** The client wants nothing more. It need not close its side for us to close ours. */
   #terminate(): void {
+    if (this.#ended) return;
     this.#finish();
     this.#sink.flush();
     this.#socket.destroySoon();
@@ -223,6 +242,19 @@ export class Conversation {
     this.#deliver(() => this.#framer.push(chunk, this.#framerSink));
     // Most clients send nothing while they wait for an answer, and reading is stopped only for one that does.
     if (this.#framer.heldBytes > 0 && this.#framer.halted && !this.#ended) this.#socket.pause();
+  }
+
+  #readOn(): void {
+    this.#deliver(() => this.#framer.resume(this.#framerSink));
+    if (this.#ended || this.#framer.halted) return;
+    if (this.#inputOver) this.#terminate();
+    else this.#socket.resume();
+  }
+
+  #inputEnds(): void {
+    this.#inputOver = true;
+    // What waits for more from the client waits for ever.
+    if (this.#copying || this.#stream !== undefined || !this.#framer.halted) this.#terminate();
   }
 
   #deliver(work: () => void): void {
@@ -272,12 +304,12 @@ export class Conversation {
       this.#listenAgain();
       if (this.#framer.halted) return;
     }
-    this.#deliver(() => this.#framer.resume(this.#framerSink));
-    if (!this.#framer.halted) this.#socket.resume();
+    this.#readOn();
   }
 
   #message(type: number, frame: Buffer): void {
     if (this.#ended) return;
+    if (frame.length > memberShortMessageBytesMax && shortTypes.has(type)) throw tooLong(type, frame.length);
     if (this.#copying) {
       this.#whileCopying(type, frame);
       return;
@@ -325,8 +357,7 @@ export class Conversation {
   #startCopyIn(): void {
     this.#copying = true;
     this.#syncSwallowed = true;
-    this.#deliver(() => this.#framer.resume(this.#framerSink));
-    if (!this.#framer.halted) this.#socket.resume();
+    this.#readOn();
   }
 
   #copyData(frames: Buffer): void {
@@ -335,8 +366,7 @@ export class Conversation {
     this.#framer.halt();
     void link.inputDrained().then(() => {
       if (!this.#copying || this.#ended) return;
-      this.#deliver(() => this.#framer.resume(this.#framerSink));
-      if (!this.#framer.halted) this.#socket.resume();
+      this.#readOn();
     });
   }
 
@@ -374,13 +404,10 @@ export class Conversation {
     }
     if (this.#skipping) return;
     const known = type === Frontend.Query || type === Frontend.Parse || type === Frontend.Bind;
-    if (!known || this.#copying) {
-      throw unexpectedMessage(`one of type ${String.fromCharCode(type)} with ${totalBytes} bytes`);
-    }
+    if (!known || this.#copying) throw tooLong(type, totalBytes);
     const stream = new ByteQueue(() => {
       if (this.#stream !== stream || this.#ended) return;
-      this.#deliver(() => this.#framer.resume(this.#framerSink));
-      if (!this.#framer.halted) this.#socket.resume();
+      this.#readOn();
     });
     this.#stream = stream;
     const kept = Buffer.from(head);
@@ -389,9 +416,12 @@ export class Conversation {
         ? this.#largeQuery(kept, totalBytes, stream)
         : this.#largeExtended(type, kept, totalBytes, stream);
     run
-      .catch((error: unknown) =>
-        this.#failed(error).then(() => (type === Frontend.Query ? this.#readyForQuery() : undefined)),
-      )
+      .catch(async (error: unknown) => {
+        await this.#failed(error);
+        if (type !== Frontend.Query) return;
+        this.#skipping = false;
+        this.#readyForQuery();
+      })
       .then(
         async () => {
           // What nobody took is still to be read past.
@@ -741,6 +771,10 @@ export class Conversation {
   #readyForQuery(): void {
     if (!this.#ended) this.#sink.write(ready[this.#session.transaction]);
   }
+}
+
+function tooLong(type: number, bytes: number): LockstepError {
+  return unexpectedMessage(`one of type ${String.fromCharCode(type)} with ${bytes} bytes`);
 }
 
 const noParameters = backend.parameterDescription([]);

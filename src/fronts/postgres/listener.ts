@@ -86,6 +86,8 @@ export class PostgresListener {
     this.#loginPlaces = new LoginPlaces(limits.maxPreAuthClients, clock);
     this.#cancelRate = new CancelRate(clock);
     this.#server = createServer({
+      // A client that has sent all it wants to send is still answered.
+      allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,

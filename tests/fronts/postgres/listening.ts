@@ -88,6 +88,7 @@ export function answer({ socket, rest, cancelKey }: AuthenticatedClient): void {
     largeEnd: ignore,
   };
   socket.on('data', (chunk) => framer.push(chunk, sink));
+  socket.on('end', () => socket.end());
   if (rest.length > 0) framer.push(rest, sink);
   socket.resume();
 }

@@ -1,0 +1,112 @@
+/** Whoever has not logged in, at the door of a whole node: nobody inside notices, and no member hears of it. */
+
+import { once } from 'node:events';
+import { afterEach, describe, expect, test } from 'vitest';
+import { frontend, startupMessage } from '../../src/wire/postgres/index.ts';
+import { RawClient } from '../fronts/postgres/raw-client.ts';
+import { connect, waitFor, withNode, withServers } from '../support/index.ts';
+import { expectNothingLeft, placeOf, whileOthersWork } from './harm.ts';
+
+const password = 'the right one';
+const servers = withServers(2);
+const node = withNode(servers, {
+  config: { password, limits: { maxPreAuthClients: 100 }, deadlines: { loginMs: 1500 } },
+});
+const place = placeOf(servers, node, password);
+
+const startup = (): Buffer => {
+  const { username, pathname } = new URL(place().url);
+  return startupMessage([
+    ['user', username],
+    ['database', pathname.slice(1)],
+  ]);
+};
+
+/** Connections that were made to the members by and for clients so far, whether or not they are still there. */
+async function sessionsMade(): Promise<number> {
+  const counts = await Promise.all(
+    servers.servers.map((server) =>
+      server.query('SELECT sessions FROM pg_stat_database WHERE datname = current_database()'),
+    ),
+  );
+  return counts.flat(2).reduce((sum, count) => sum + Number(count), 0);
+}
+
+describe('strangers', () => {
+  afterEach(() => expectNothingLeft(place()));
+
+  test('who guess passwords are told that theirs is wrong, and no member is asked', async () => {
+    const wrong = new URL(place().url);
+    wrong.password = 'wrong';
+    const before = await sessionsMade();
+    const answers = await Promise.allSettled(Array.from({ length: 50 }, () => connect(wrong.href)));
+    for (const answer of answers)
+      expect(answer).toMatchObject({
+        reason: {
+          code: '28P01',
+          message: `password authentication failed for user "${wrong.username}"`,
+        },
+      });
+    // Each question is a connection of its own.
+    expect((await sessionsMade()) - before).toBeLessThanOrEqual(2 * servers.servers.length);
+  });
+
+  test('who ask for a database that is not here are told which one is, once they have proven who they are', async () => {
+    const elsewhere = new URL(place().url);
+    elsewhere.pathname = '/elsewhere';
+    await expect(connect(elsewhere.href)).rejects.toMatchObject({
+      code: '3D000',
+      message: 'database "elsewhere" does not exist',
+      hint: 'the database here is "test"',
+    });
+    elsewhere.password = 'wrong';
+    await expect(connect(elsewhere.href)).rejects.toMatchObject({ code: '28P01' });
+  });
+
+  test('who break off anywhere in their login leave nothing', async () => {
+    const login = Buffer.concat([
+      startup(),
+      frontend.saslInitialResponse('SCRAM-SHA-256', Buffer.from('n,,n=,r=rOprNGfwEbeRWgbNEkqO')),
+    ]);
+    await whileOthersWork(place(), async () => {
+      for (let bytes = 0; bytes <= login.length; bytes += 3) {
+        const [closed, torn] = [await RawClient.connect(node.port), await RawClient.connect(node.port)];
+        closed.send(login.subarray(0, bytes)).socket.end();
+        torn.send(login.subarray(0, bytes)).socket.resetAndDestroy();
+        await closed.untilClosed();
+      }
+    });
+  });
+
+  test('who come in a flood and say nothing keep nobody out for longer than a second', async () => {
+    await whileOthersWork(place(), async () => {
+      const flood = await Promise.all(Array.from({ length: 600 }, () => RawClient.connect(node.port)));
+      await waitFor(() => flood.filter(({ socket }) => socket.closed).length >= 500, {
+        what: 'those beyond the limit to be refused',
+      });
+      const newcomer = await waitFor(() => connect(place().url), { what: 'a place for somebody honest' });
+      expect((await newcomer.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+      await newcomer.end();
+      // In time they all go.
+      await Promise.all(flood.map((client) => client.untilClosed()));
+    });
+  });
+
+  test('who send their login byte by byte, for ever, are told that it takes too long', async () => {
+    const bytes = startup();
+    await whileOthersWork(place(), async () => {
+      const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.connect(node.port)));
+      const dripping = clients.map((client, i) => {
+        let at = 0;
+        const timer = setInterval(() => client.send(bytes.subarray(at, ++at)), 40 + i);
+        void once(client.socket, 'close').then(() => clearInterval(timer));
+        return client.fatal();
+      });
+      for (const fatal of dripping)
+        expect(await fatal).toMatchObject({
+          code: '57014',
+          message: 'canceling authentication due to timeout',
+        });
+    });
+  });
+});

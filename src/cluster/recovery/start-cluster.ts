@@ -308,7 +308,7 @@ async function firstStart(found: readonly Found[], options: StartOptions): Promi
     throw refusal(
       'cluster.first-start-unreachable',
       `at the first start every member must answer: ${silent.map(({ error }) => error).join('; ')}`,
-      'Start it, or name the member whose data is the cluster’s with the key "source".',
+      'Start it, correct its url and password, or name the member whose data is the cluster’s with the key "source".',
     );
   }
   if (only !== undefined && more.length > 0) {

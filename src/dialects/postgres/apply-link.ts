@@ -10,7 +10,7 @@ import { ApplyRows } from './apply-rows.ts';
 import type { Manner } from './apply-rows.ts';
 import { ApplySchema } from './apply-schema.ts';
 import { binaryArray } from './binary-array.ts';
-import { sqlStates } from './control-schema.ts';
+import { sqlStates } from './sql-states.ts';
 import type { InternalConnection } from './internal-connection.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
 import { ReplicaTables } from './replica-tables.ts';

@@ -4,7 +4,7 @@ import { quoteIdent, quoteLiteral } from '../../sql/index.ts';
 import { frontend } from '../../wire/postgres/index.ts';
 import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
-import { pinnedSettings } from './control-schema.ts';
+import { pinnedSettings } from './pinned-settings.ts';
 import type { InternalConnection } from './internal-connection.ts';
 import type { Change } from './write-set.ts';
 

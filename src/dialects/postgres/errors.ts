@@ -1,7 +1,7 @@
 /** Whose fault an error is, by SQLSTATE. The specific stands before the general. */
 
 import type { Blame } from '../contract.ts';
-import { sqlStates } from './control-schema.ts';
+import { sqlStates } from './sql-states.ts';
 
 const exact: Readonly<Record<string, Blame>> = {
   [sqlStates.staleTerm]: 'fenced',

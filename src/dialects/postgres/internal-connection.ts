@@ -13,7 +13,7 @@ import {
 import { MemberError } from '../contract.ts';
 import { connect, sendCancel } from './connect.ts';
 import type { Address, Connection, Login } from './connect.ts';
-import { sqlStates } from './control-schema.ts';
+import { sqlStates } from './sql-states.ts';
 import { blameOf } from './errors.ts';
 
 /** What one pipeline brought: the tag of each command and the rows of all of them, in order. */

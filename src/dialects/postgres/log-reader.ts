@@ -2,7 +2,7 @@
 
 import { frontend } from '../../wire/postgres/index.ts';
 import type { CommitRecord, LogPage, LogReader, WriteSet } from '../contract.ts';
-import { logSegments } from './control-schema.ts';
+import { logSegments } from './log-segments.ts';
 import type { InternalConnection } from './internal-connection.ts';
 import { MemoryWriteSet } from './write-set.ts';
 

@@ -2,7 +2,7 @@
 
 import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
-import { sqlStates } from './control-schema.ts';
+import { sqlStates } from './sql-states.ts';
 import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
 import type { TableStatements } from './table-shape.ts';
 

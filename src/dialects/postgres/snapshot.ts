@@ -1,7 +1,7 @@
 /** One unchanging view of a member, under settings that make equal values read the same on every member. */
 
 import type { InternalConnection } from './internal-connection.ts';
-import { pinnedSettings } from './control-schema.ts';
+import { pinnedSettings } from './pinned-settings.ts';
 
 export const readingSettings: Readonly<Record<string, string>> = {
   ...pinnedSettings,

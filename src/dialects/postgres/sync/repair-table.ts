@@ -4,7 +4,7 @@ import { LockstepError } from '../../../base/index.ts';
 import { quoteLiteral } from '../../../sql/index.ts';
 import type { RowKeeper, TableChange } from '../../sync-contract.ts';
 import { MemberError } from '../../contract.ts';
-import { sqlStates } from '../control-schema.ts';
+import { sqlStates } from '../sql-states.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import { pipeRows, readRows } from './copy-rows.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';

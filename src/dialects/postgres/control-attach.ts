@@ -1,0 +1,105 @@
+/** The part of the control schema that puts triggers on tables, and guards schema statements. */
+
+import { framed } from './control-capture.ts';
+import { sqlStates } from './sql-states.ts';
+
+/** Built-in types whose text form no setting changes, and arrays of them. */
+const plainTypes =
+  '{16,18,19,20,21,23,25,26,114,1042,1043,1700,2950,3802,650,869,829,774,1560,1562,1000,1002,1005,1007,1014,1015,1016,1009,1028,1231,199,2951,3807}';
+/** Dates, times, intervals, floats, bytea, and arrays of them. */
+const checkedTypes =
+  '{17,1001,700,701,1082,1083,1114,1184,1186,1266,1021,1022,1115,1182,1183,1185,1187,1270}';
+
+/** Triggers on every table that lacks them; run at activation and after each schema statement, on every member alike. */
+export const attach = `
+CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET client_min_messages = error AS $f$
+DECLARE t record; made integer := 0; before text := coalesce(current_setting('lockstep.ddl', true), 'off');
+BEGIN
+  PERFORM set_config('lockstep.ddl', 'attach', true);
+  FOR t IN
+    WITH users AS (
+      SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name,
+        ${framed('n.nspname', 'c.relname')} AS prefix,
+        (SELECT CASE max(CASE WHEN ty.typtype = 'e' OR ty.oid = ANY ('${plainTypes}'::oid[]) THEN 0 WHEN ty.oid = ANY ('${checkedTypes}'::oid[]) THEN 1 ELSE 2 END)
+                  WHEN 1 THEN 'capture_checked' WHEN 2 THEN 'capture_pinned' ELSE 'capture_plain' END
+           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS capture,
+        (SELECT string_agg(DISTINCT s, ',') FROM (
+           SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
+             AND d.refclassid = 'pg_class'::regclass JOIN pg_class sc ON sc.oid = d.refobjid AND sc.relkind = 'S' WHERE ad.adrelid = c.oid
+           UNION SELECT quote_literal(d.objid) FROM pg_depend d JOIN pg_class sc ON sc.oid = d.objid AND sc.relkind = 'S'
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype = 'i') x) AS sequences
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'lockstep', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp\\_%'
+    )
+    SELECT u.*, ts.tgenabled AS sequence_state,
+      (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '') AS sequences_now
+    FROM users u
+    LEFT JOIN pg_trigger tc ON tc.tgrelid = u.oid AND tc.tgname = '!lockstep_capture' LEFT JOIN pg_proc pc ON pc.oid = tc.tgfoid
+    LEFT JOIN pg_trigger tt ON tt.tgrelid = u.oid AND tt.tgname = '!lockstep_truncate'
+    LEFT JOIN pg_trigger ts ON ts.tgrelid = u.oid AND ts.tgname = '!lockstep_sequences'
+    WHERE (u.relkind = 'r' AND (tc.tgenabled IS DISTINCT FROM 'O' OR pc.proname IS DISTINCT FROM u.capture OR tt.tgenabled IS DISTINCT FROM 'O'
+             OR tc.tgargs <> convert_to(u.prefix, getdatabaseencoding()) || '\\x00'::bytea))
+       OR (u.sequences IS NOT NULL AND ts.tgenabled IS DISTINCT FROM 'O')
+       OR (SELECT string_agg(x, ',' ORDER BY x) FROM unnest(string_to_array(u.sequences, ',')) x)
+          IS DISTINCT FROM (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '')
+  LOOP
+    made := made + 1;
+    IF t.relkind = 'r' THEN
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_capture" ON %s', t.name);
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_truncate" ON %s', t.name);
+      EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I(%L)', t.name, t.capture, t.prefix);
+      EXECUTE format('CREATE TRIGGER "!lockstep_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_truncate(%L)', t.name, t.prefix);
+    END IF;
+    IF t.sequence_state IS NOT NULL THEN
+      EXECUTE format('DROP TRIGGER "!lockstep_sequences" ON %s', t.name);
+    END IF;
+    IF t.sequences IS NOT NULL THEN
+      EXECUTE format('CREATE TRIGGER "!lockstep_sequences" AFTER INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_sequences(%s)', t.name, t.sequences);
+    END IF;
+  END LOOP;
+  PERFORM set_config('lockstep.ddl', before, true);
+  RETURN made;
+END $f$;
+
+-- After a schema statement: triggers for what is new; statements hidden in functions are refused again from here on.
+CREATE FUNCTION lockstep.statement_done() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+BEGIN
+  PERFORM lockstep.attach();
+  PERFORM set_config('lockstep.ddl', 'off', true);
+END $f$;
+`;
+
+export const eventTriggers = `
+-- Lets schema statements pass that are recorded, and finds those that are hidden in functions, blocks and event triggers: they
+-- run inside of another statement, which shows in the call stack.
+CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+DECLARE permanent text; ddl text := coalesce(current_setting('lockstep.ddl', true), ''); stack text;
+BEGIN
+  IF ddl = 'attach' OR coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
+  IF TG_EVENT = 'sql_drop' THEN
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE schema_name = 'lockstep' OR (object_type = 'schema' AND object_name = 'lockstep')) THEN
+      RAISE EXCEPTION 'schema "lockstep" belongs to Lockstep and cannot be changed through it'
+        USING ERRCODE = 'insufficient_privilege', HINT = 'Drop other objects one by one. To remove Lockstep: lockstep detach.';
+    END IF;
+    SELECT object_identity INTO permanent FROM pg_event_trigger_dropped_objects()
+     WHERE original AND NOT is_temporary AND coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND object_identity NOT LIKE 'pg_temp%' LIMIT 1;
+  ELSE
+    SELECT object_identity INTO permanent FROM pg_event_trigger_ddl_commands()
+     WHERE coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND coalesce(object_identity, '') NOT LIKE 'pg_temp%' LIMIT 1;
+  END IF;
+  IF NOT FOUND THEN RETURN; END IF;
+  IF coalesce(current_setting('lockstep.session', true), '') <> 'on' THEN
+    RAISE EXCEPTION 'this database is a member of a Lockstep cluster: % must go through Lockstep', TG_TAG
+      USING ERRCODE = '${sqlStates.aroundLockstep}',
+            HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
+  END IF;
+  GET DIAGNOSTICS stack = PG_CONTEXT;
+  -- GRANT does not say on what.
+  IF (ddl = 'on' OR (ddl = 'temporary' AND permanent IS NULL)) AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
+  RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, coalesce(permanent, 'an object')
+    USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Send the statement itself, not from inside a function; temporary tables are allowed there.';
+END $f$;
+CREATE EVENT TRIGGER lockstep_guard_ddl ON ddl_command_end EXECUTE FUNCTION lockstep.guard_ddl();
+CREATE EVENT TRIGGER lockstep_guard_drop ON sql_drop EXECUTE FUNCTION lockstep.guard_ddl();
+`;

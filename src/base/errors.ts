@@ -16,6 +16,8 @@ export interface LockstepErrorInit {
   readonly hint?: string;
   /** SQLSTATE where the error belongs to a client's statement. */
   readonly sqlState?: string;
+  /** Where in that statement, in characters from 1. */
+  readonly position?: number;
   readonly cause?: unknown;
 }
 
@@ -25,6 +27,7 @@ export class LockstepError extends Error {
   readonly retryable: boolean;
   readonly hint: string | undefined;
   readonly sqlState: string | undefined;
+  readonly position: number | undefined;
 
   constructor(init: LockstepErrorInit) {
     super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
@@ -34,6 +37,7 @@ export class LockstepError extends Error {
     this.retryable = init.retryable ?? false;
     this.hint = init.hint;
     this.sqlState = init.sqlState;
+    this.position = init.position;
   }
 }
 

@@ -15,14 +15,15 @@ export function whyNoTool(name: string): string | undefined {
 
 /** Runs SQL, or psql's own commands, the way people do; the output is unaligned and without headings. */
 export function psql(url: string, sql: string): Promise<ToolResult> {
-  return run('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', url], sql);
+  return runTool('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', url], sql);
 }
 
 export function pgbench(...words: readonly string[]): Promise<ToolResult> {
-  return run('pgbench', words);
+  return runTool('pgbench', words);
 }
 
-function run(name: string, words: readonly string[], input = ''): Promise<ToolResult> {
+/** Runs one of PostgreSQL's programs as it is. */
+export function runTool(name: string, words: readonly string[], input = ''): Promise<ToolResult> {
   const program = findPostgresTool(name);
   invariant(program !== undefined, `${name} is not installed; ask whyNoTool first`);
   return new Promise((resolve, reject) => {

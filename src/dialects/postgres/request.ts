@@ -25,6 +25,8 @@ export interface PostgresRequest {
   /** `simple`: one Query message. `extended`: messages without their Sync, which the link adds. */
   readonly protocol: 'simple' | 'extended';
   readonly messages: readonly RequestMessage[];
+  /** What stood in front of the statement in the client's own text, by which it reads the position of an error. */
+  readonly textBefore?: Buffer;
   /** Bytes that still arrive for the last message, which is too large to be held: pulled while the member takes them. */
   readonly rest?: AsyncIterable<Buffer>;
 }

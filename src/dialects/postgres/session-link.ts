@@ -7,6 +7,7 @@
  * missing prepared statements) leave no trace in the client's answer.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import { deferred, messageOf } from '../../base/index.ts';
 import type { Deferred } from '../../base/index.ts';
@@ -105,6 +106,7 @@ export class PostgresSessionLink implements SessionLink {
   /** Parse messages sent and not yet confirmed, in order. */
   #parses: { readonly statement: PreparedStatement | string; readonly injected: boolean }[] = [];
   readonly #descriptions = new Descriptions();
+  #textBefore: Buffer | undefined;
   /** What the client is told instead of the error under way, which only follows from it. */
   #errorInstead: ErrorFields | undefined;
   /** CloseCompletes of our own to come before the client's. */
@@ -178,7 +180,8 @@ export class PostgresSessionLink implements SessionLink {
   async run(request: unknown, sink: AnswerSink, options: RunOptions): Promise<Answer> {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
-    const { messages, protocol, rest } = request as PostgresRequest;
+    const { messages, protocol, rest, textBefore } = request as PostgresRequest;
+    this.#textBefore = textBefore;
     // How the request before ended says nothing of what is sent ahead of this one.
     this.#failed = false;
     const out: Buffer[] = [];
@@ -693,10 +696,18 @@ export class PostgresSessionLink implements SessionLink {
       return;
     }
     this.#digest = crc32(fields.code, this.#digest);
-    const hint = hintFor(fields.code);
+    const hint = fields.hint === undefined ? hintFor(fields.code) : undefined;
+    const position = this.#positionIn(fields);
+    const changed = { ...(hint !== undefined && { hint }), ...(position !== undefined && { position }) };
     this.#forward(
-      hint === undefined || fields.hint !== undefined ? frame : backend.errorResponse({ ...fields, hint }),
+      Object.keys(changed).length === 0 ? frame : backend.errorResponse({ ...fields, ...changed }),
     );
+  }
+
+  /** In the client's whole text, where the member was given a part of it. */
+  #positionIn({ position }: ErrorFields): string | undefined {
+    if (position === undefined || this.#textBefore === undefined) return undefined;
+    return String(Number(position) + charactersIn(this.#textBefore));
   }
 
   #ready(status: number): void {
@@ -825,4 +836,9 @@ export class PostgresSessionLink implements SessionLink {
     committed?.reject(lost);
     this.#listener.lost(lost);
   }
+}
+
+/** As the server counts them, where each byte is one or the text is UTF-8. */
+function charactersIn(text: Buffer): number {
+  return isUtf8(text) ? Array.from(text.toString()).length : text.length;
 }

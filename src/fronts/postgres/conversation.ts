@@ -543,7 +543,8 @@ export class Conversation {
     try {
       for (const statement of statements) {
         this.#runner.beginImplicit();
-        if (!(await this.#runner.run(statement, text.subarray(statement.start, statement.end)))) return;
+        const { start, end } = statement;
+        if (!(await this.#runner.run(statement, text.subarray(start, end), text.subarray(0, start)))) return;
       }
       succeeded = true;
     } finally {

@@ -9,6 +9,7 @@ export function refused(refusal: Refusal): LockstepError {
     code: 'front.refused',
     message: refusal.message,
     ...(refusal.hint === undefined ? {} : { hint: refusal.hint }),
+    ...(refusal.position === undefined ? {} : { position: refusal.position }),
     sqlState: refusal.sqlState,
   });
 }

@@ -21,8 +21,11 @@ export function call(name: string, sql: string): (values: readonly (string | Buf
   });
 }
 
-export function simpleRequest(frame: Buffer): PostgresRequest {
-  return { protocol: 'simple', messages: [{ kind: 'plain', frame }] };
+export function simpleRequest(frame: Buffer, textBefore?: Buffer): PostgresRequest {
+  const messages = [{ kind: 'plain', frame }] as const;
+  return textBefore === undefined
+    ? { protocol: 'simple', messages }
+    : { protocol: 'simple', messages, textBefore };
 }
 
 export function extendedRequest(messages: readonly RequestMessage[]): PostgresRequest {

@@ -57,6 +57,7 @@ export class StatementRunner {
   /** Settings made inside the open transaction, in force for good only when it commits. */
   #settingsInTransaction: OwnStatement[] = [];
   #schemaChanged = false;
+  #textBefore: Buffer | undefined;
 
   constructor(session: Session, book: StatementBook, sink: AnswerSink, hooks: RunnerHooks) {
     this.#session = session;
@@ -94,8 +95,9 @@ export class StatementRunner {
     return (await this.#commit()) === 'committed';
   }
 
-  /** One statement that came as text. Resolves to false when it failed and its error is written. Throws what no member said. */
-  async run(statement: Statement, text: Buffer): Promise<boolean> {
+  /** One statement that came as text, behind others perhaps. Resolves to false when it failed and its error is written. Throws what no member said. */
+  async run(statement: Statement, text: Buffer, textBefore?: Buffer): Promise<boolean> {
+    this.#textBefore = textBefore;
     const session = this.#session;
     switch (statement.kind) {
       case 'empty':
@@ -166,7 +168,7 @@ export class StatementRunner {
         return await this.#schema(statement, text);
       default: {
         const answer = await session.run(
-          this.workOf([statement], text, this.requestFor(statement, frontend.query(text))),
+          this.workOf([statement], text, this.requestFor(statement, frontend.query(text), textBefore)),
           this.#sink,
         );
         if (!answer.failed) this.noteEffects(statement, text, true);
@@ -176,10 +178,10 @@ export class StatementRunner {
   }
 
   /** A simple query. EXECUTE may name a statement that the client prepared by the protocol, on whichever member. */
-  requestFor(statement: Statement, frame: Buffer): Work['request'] {
+  requestFor(statement: Statement, frame: Buffer, textBefore?: Buffer): Work['request'] {
     const named = statement.tag === 'EXECUTE' ? this.#book.statement(statement.name ?? '') : undefined;
     return named === undefined || named.local
-      ? simpleRequest(frame)
+      ? simpleRequest(frame, textBefore)
       : { protocol: 'simple', messages: [{ kind: 'uses', frame, statement: named }] };
   }
 
@@ -407,7 +409,12 @@ export class StatementRunner {
   async #onPrimary(text: Buffer, atPrimary = false): Promise<boolean> {
     const effect = this.#session.transaction === 'none' ? 'primary-read' : 'write';
     const answer = await this.#session.run(
-      { request: simpleRequest(frontend.query(text)), effect, atPrimary, bytes: text.length },
+      {
+        request: simpleRequest(frontend.query(text), this.#textBefore),
+        effect,
+        atPrimary,
+        bytes: text.length,
+      },
       this.#sink,
     );
     return !answer.failed;
@@ -460,7 +467,7 @@ export class StatementRunner {
     try {
       const answer = await this.#session.run(
         {
-          request: simpleRequest(frontend.query(text)),
+          request: simpleRequest(frontend.query(text), this.#textBefore),
           effect: 'write',
           before,
           after,
@@ -479,7 +486,7 @@ export class StatementRunner {
 
   async #maintain(text: Buffer): Promise<boolean> {
     const inside = this.#session.transaction !== 'none' && !(this.#implicit && !this.#session.begun);
-    const request = simpleRequest(frontend.query(text));
+    const request = simpleRequest(frontend.query(text), this.#textBefore);
     if (inside) {
       const answer = await this.#session.run({ request, effect: 'write', bytes: text.length }, this.#sink);
       return !answer.failed;

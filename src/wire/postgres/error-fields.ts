@@ -57,6 +57,7 @@ export function errorToFields(error: LockstepError, severity: ErrorSeverity = 'E
     code: error.sqlState ?? 'XX000',
     message: withoutNul(error.message),
     ...(error.hint === undefined ? {} : { hint: withoutNul(error.hint) }),
+    ...(error.position === undefined ? {} : { position: String(error.position) }),
   };
 }
 

@@ -48,7 +48,7 @@ const afterMs = 6_000;
 const scale = 1;
 
 /** For detecting hangs, in every system that can: see the page for what it stands for in each. */
-export const hangDeadlineMs = 1_000;
+const hangDeadlineMs = 1_000;
 
 export async function measurePauses(
   stage: Stage,

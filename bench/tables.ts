@@ -15,7 +15,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /** Transactions per second in the middle round; undefined where there was none. */
-export function medianRate(cell: CellResult | undefined, system: string): number | undefined {
+function medianRate(cell: CellResult | undefined, system: string): number | undefined {
   const rates = ratesOf(cell, system);
   return rates.length === 0 ? undefined : median(rates);
 }
@@ -25,11 +25,11 @@ export function ratioOf(cell: CellResult | undefined, system: string, against: s
   return one === undefined || other === undefined ? undefined : one / other;
 }
 
-export function ratesOf(cell: CellResult | undefined, system: string): readonly number[] {
+function ratesOf(cell: CellResult | undefined, system: string): readonly number[] {
   return (cell?.measurements[system] ?? []).map(({ transactionsPerSecond }) => transactionsPerSecond);
 }
 
-export function shown(ratio: number | undefined): string {
+function shown(ratio: number | undefined): string {
   return ratio === undefined ? '–' : ratio.toFixed(2);
 }
 

@@ -28,6 +28,7 @@ const tools = {
   tsc: ['typescript', 'bin', 'tsc'],
   oxlint: ['oxlint', 'bin', 'oxlint'],
   biome: ['@biomejs', 'biome', 'bin', 'biome'],
+  knip: ['knip', 'bin', 'knip.js'],
   vitest: ['vitest', 'vitest.mjs'],
 };
 

@@ -1,5 +1,5 @@
 /**
- * Everything that must hold: types, lint, format, tests. Words select test files only
+ * Everything that must hold: types, lint, format, nothing unused, tests. Words select test files only
  * (`npm test -- tests/wire`). The last line is always `N passed, N failed`.
  */
 
@@ -11,6 +11,8 @@ const checks = [
   { tool: 'tsc', words: ['--noEmit', '-p', 'tsconfig.json'] },
   { tool: 'oxlint', words: ['--type-aware', ...existing('src', 'tests', 'bench')] },
   { tool: 'biome', words: ['format', '.'] },
+  // Files, exports and packages that nothing uses. Doors may list types for their readers.
+  { tool: 'knip', words: [] },
 ];
 
 let failed = 0;

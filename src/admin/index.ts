@@ -8,7 +8,6 @@ export {
   addMember,
   cancelJob,
   cancelSync,
-  COMMANDS,
   deactivateMember,
   jobs,
   removeMember,

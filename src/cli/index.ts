@@ -1,6 +1,6 @@
 export type { CliIo, CliOutput } from './cli-io.ts';
 export { connectionUrl, demoText, snippet } from './demo-text.ts';
-export { EXIT_CODES, exitCodeOf } from './exit-codes.ts';
+export { exitCodeOf } from './exit-codes.ts';
 export type { ExitCode } from './exit-codes.ts';
 export type {
   CheckReport,

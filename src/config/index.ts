@@ -1,4 +1,4 @@
-export { isLoopback, parseMemberUrl } from './address.ts';
+export { parseMemberUrl } from './address.ts';
 export type { ListenAddress } from './address.ts';
 export { planMember, planWithoutMember } from './change-members.ts';
 export type { FileChange, RunningConfig } from './change-members.ts';

@@ -101,14 +101,14 @@ export function section<S extends z.ZodRawShape>(text: string, shape: S) {
 
 const BYTE_UNITS: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
-export function bytesFrom(value: unknown): unknown {
+function bytesFrom(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   const match = /^(\d{1,12}) ?(KiB|MiB|GiB)$/.exec(value);
   if (match === null) return value;
   return Number(match[1]) * (BYTE_UNITS[match[2] ?? ''] ?? 1);
 }
 
-export function showBytes(count: number): string {
+function showBytes(count: number): string {
   for (const [unit, factor] of Object.entries(BYTE_UNITS).reverse()) {
     if (count >= factor && count % factor === 0) return `${count / factor} ${unit}`;
   }

@@ -55,7 +55,7 @@ const address = <A extends object>(parse: (text: string) => A | AddressFault) =>
     return z.NEVER;
   });
 
-export const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
 const tls = (text: string) =>
   z

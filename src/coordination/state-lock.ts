@@ -23,7 +23,7 @@ export type StateLock = (directory: string) => Promise<Release>;
 export const systemLock: StateLock = (directory) =>
   process.platform === 'linux' ? lockBySocket(directory) : lockByFile(directory);
 
-export async function lockBySocket(directory: string): Promise<Release> {
+async function lockBySocket(directory: string): Promise<Release> {
   const hash = createHash('sha256')
     .update(await realpath(directory))
     .digest('hex')

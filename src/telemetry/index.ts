@@ -1,7 +1,7 @@
 export { EventHistory } from './event-history.ts';
 export { EventHub } from './event-hub.ts';
 export { EventLog } from './event-log.ts';
-export { describeEvent, EVENTS } from './events.ts';
+export { describeEvent } from './events.ts';
 export type { EngineEvent, EngineEventBody, EventLevel, EventSink, EventType } from './events.ts';
 export { silentLogger } from './logger.ts';
 export type { LogFields, Logger } from './logger.ts';

@@ -204,7 +204,7 @@ async function open(url: string): Promise<Client> {
 }
 
 /** What a client may conclude from an error: a server that answered has not done it, a broken connection leaves it open. */
-export function outcomeOf(error: unknown): Outcome {
+function outcomeOf(error: unknown): Outcome {
   if (!isSqlError(error)) return 'unknown';
   // Connection exceptions, and a shutdown during the commit, say so themselves.
   const state = (error as { code: string }).code;

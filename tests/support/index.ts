@@ -1,5 +1,5 @@
 export { connect } from './connect.ts';
-export { nodeConfig, startNode, startNodeProcess, withNode } from './start-node.ts';
+export { startNode, startNodeProcess, withNode } from './start-node.ts';
 export type { NodeFixture, NodeProcess, NodeTestOptions, StartedNode } from './start-node.ts';
 export { withServers } from './with-servers.ts';
 export type { ServersFixture } from './with-servers.ts';

@@ -84,7 +84,7 @@ export async function schemaFingerprint(connection: InternalConnection): Promise
 }
 
 /** To be called `withinSnapshot`. Tables, each partition by itself, and materialized views. */
-export async function tableDigests(
+async function tableDigests(
   connection: InternalConnection,
   options: FingerprintOptions = {},
 ): Promise<ReadonlyMap<string, TableDigest>> {

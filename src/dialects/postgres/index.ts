@@ -1,7 +1,6 @@
 export { PostgresCatalog } from './catalog.ts';
 export type { Address, TlsSettings } from './connect.ts';
 export { logSegments } from './log-segments.ts';
-export { InternalConnection } from './internal-connection.ts';
 export { PostgresMember } from './postgres-member.ts';
 export type { PostgresMemberOptions, PostgresShared } from './postgres-member.ts';
 export type {

@@ -53,7 +53,7 @@ export function findPostgres(options: FindPostgresOptions = {}): PostgresBinarie
 }
 
 /** All versions that the system has, the newest first, then what is in the PATH. */
-export function systemBinaries(): readonly PostgresBinaries[] {
+function systemBinaries(): readonly PostgresBinaries[] {
   const perVersion = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/usr']
     .flatMap((root) => (existsSync(root) ? readdirSync(root).map((name) => join(root, name, 'bin')) : []))
     .filter((directory) => /(postgresql|pgsql)[/@-]\d+(\.\d+)?\/bin$/.test(directory));

@@ -29,7 +29,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export function isStopped(pid: number): boolean {
+function isStopped(pid: number): boolean {
   if (linux) return stateOf(pid) === 'T';
   return execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('T');
 }

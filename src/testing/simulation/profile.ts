@@ -22,7 +22,7 @@ export interface Profile {
   readonly limits: SessionLimits;
 }
 
-export const clusterId = 'simulated';
+const clusterId = 'simulated';
 export const accountStart = 100;
 
 export function drawProfile(random: SeededRandom): Profile {

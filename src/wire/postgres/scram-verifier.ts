@@ -11,7 +11,7 @@ export interface ScramVerifier {
 }
 
 /** PostgreSQL's own default. */
-export const SCRAM_ITERATIONS = 4096;
+const SCRAM_ITERATIONS = 4096;
 /** More would let a server, or a verifier in a file, keep a core busy for seconds with each login. */
 export const SCRAM_ITERATIONS_MAX = 1_000_000;
 

@@ -21,7 +21,7 @@ const ownObjects = `
     OR EXISTS (SELECT FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE ${isUserSchema('n.nspname')} AND ${notFromExtension('pg_type', 't.oid')})
     OR EXISTS (SELECT FROM pg_namespace n WHERE ${isUserSchema('n.nspname')} AND n.nspname <> 'public' AND ${notFromExtension('pg_namespace', 'n.oid')})`;
 
-export async function hasOwnObjects(connection: InternalConnection): Promise<boolean> {
+async function hasOwnObjects(connection: InternalConnection): Promise<boolean> {
   return (await connection.rows(ownObjects))[0]?.[0] === 't';
 }
 

@@ -38,7 +38,7 @@ const neededRoles = `
   FROM needed JOIN pg_roles r USING (oid) LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0
   WHERE r.rolname !~ '^pg_'`;
 
-export async function readRoles(source: InternalConnection): Promise<readonly Role[]> {
+async function readRoles(source: InternalConnection): Promise<readonly Role[]> {
   return (await source.rows(neededRoles)).map(([role]) => JSON.parse(role ?? '{}') as Role);
 }
 

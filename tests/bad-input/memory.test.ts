@@ -22,7 +22,7 @@ const deadlineMs = 150_000;
 const options = { timeout: deadlineMs, skip: process.platform !== 'linux' };
 
 describe('memory: the node stays small', options, () => {
-  const servers = withServers(3, { settings: { max_wal_size: '4GB' } });
+  const servers = withServers(3, { settings: { max_wal_size: '4GB', autovacuum: false } });
   let node: NodeProcess;
   let idleBytes = 0;
 
@@ -70,8 +70,8 @@ describe('memory: the node stays small', options, () => {
     const client = await connect(node.url);
     await expectSmall(async () => {
       await client.query(
-        `WITH a AS (INSERT INTO more SELECT i, 'row ' || i FROM generate_series(1, 300000) i),
-           b AS (INSERT INTO big SELECT 1, repeat('x', ${64 * MB})) SELECT 1`,
+        `WITH a AS (INSERT INTO more SELECT i, 'row ' || i FROM generate_series(1, 100000) i),
+           b AS (INSERT INTO big SELECT 1, repeat('x', ${32 * MB})) SELECT 1`,
       );
     });
     await client.end();
@@ -142,7 +142,7 @@ describe('memory: the node stays small', options, () => {
     );
     expect(new Set(sums.map((rows) => JSON.stringify(rows))).size).toBe(1);
     expect(JSON.stringify(sums[0])).toMatch(
-      new RegExp(`"1000000 -?\\d+","300000 -?\\d+","1 ${64 * MB} \\w+,2 ${200 * MB} \\w+"`),
+      new RegExp(`"1000000 -?\\d+","100000 -?\\d+","1 ${32 * MB} \\w+,2 ${200 * MB} \\w+"`),
     );
   });
 });

@@ -221,7 +221,7 @@ class Walk {
         return this.#primary(`it takes an advisory lock (${name})`);
       case 'session-lock':
         found.sessionLock = true;
-        return this.#primary(`it takes or frees an advisory lock (${name})`);
+        return this.#primary(`it takes an advisory lock (${name})`);
       case 'config':
         found.setsConfig = true;
         return this.#primary(`it calls ${name}()`);

@@ -47,8 +47,7 @@ const TRANSACTION_LOCKS = `
   pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared`;
 
 const SESSION_LOCKS = `
-  pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared pg_advisory_unlock
-  pg_advisory_unlock_shared pg_advisory_unlock_all`;
+  pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared`;
 
 /** The last ones run a query that is handed to them as text. */
 const WRITES = `

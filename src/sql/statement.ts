@@ -90,7 +90,7 @@ export interface Statement {
   readonly runsCode?: true;
   /** Calls setval(): a sequence may go back. */
   readonly setsSequences?: true;
-  /** Takes or frees an advisory lock that outlives the transaction. */
+  /** Takes an advisory lock that outlives the transaction. */
   readonly sessionLock?: true;
   /** Takes an advisory lock until the transaction ends, so the rest of it belongs where the lock is. */
   readonly transactionLock?: true;

@@ -56,7 +56,7 @@ DECLARE c text := coalesce(current_setting('lockstep.changes', true), '');
 BEGIN
   IF ascii(c) NOT IN (42, 43) THEN
     RAISE EXCEPTION 'the record of this transaction''s changes was lost' USING ERRCODE = '${sqlStates.recordLost}',
-      HINT = 'Nothing took effect. RESET ALL inside a transaction that writes, and settings named lockstep.*, are Lockstep''s own matter.';
+      HINT = 'Nothing took effect. RESET ALL inside a function, and settings named lockstep.*, are Lockstep''s own matter.';
   END IF;
   RETURN c;
 END $f$;

@@ -65,10 +65,10 @@ export function functionCall(): LockstepError {
   });
 }
 
-export function resetAllWhileWriting(): LockstepError {
+export function discardInTransaction(): LockstepError {
   return new LockstepError({
-    code: 'front.reset-in-transaction',
-    message: 'DISCARD and RESET ALL are not possible inside a transaction',
+    code: 'front.discard-in-transaction',
+    message: 'DISCARD ALL and DISCARD TEMP are not possible inside a transaction',
     hint: 'End the transaction first.',
     sqlState: '25001',
   });

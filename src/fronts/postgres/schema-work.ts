@@ -104,6 +104,26 @@ export const afterSettingSequences: readonly OwnRequest[] = [sweep(['t'])];
 /** By itself, now and then. */
 export const sweepOfMoved: OwnRequest = sweepMoved([]);
 
+/**
+ * RESET ALL would take back what the open transaction has collected in a setting: it is put into the temporary table for
+ * collections that have grown long, and then it is said again that it is there.
+ */
+export const aroundResetAll: Around = {
+  before: [
+    call(
+      'lockstep_spill',
+      `SELECT CASE WHEN pg_catalog.current_setting('lockstep.changes') OPERATOR(pg_catalog.<>) '+' THEN lockstep.spill() END`,
+    )([]),
+  ],
+  after: [
+    call(
+      'lockstep_spilled',
+      `SELECT CASE WHEN pg_catalog.to_regclass('pg_temp.lockstep_spill') IS NOT NULL
+         THEN pg_catalog.set_config('lockstep.changes', '*', true) END`,
+    )([]),
+  ],
+};
+
 function regclassText({ schema, name }: RelationName): string {
   return schema === undefined ? quoteIdent(name) : `${quoteIdent(schema)}.${quoteIdent(name)}`;
 }

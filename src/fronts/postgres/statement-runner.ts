@@ -13,14 +13,20 @@ import type { Statement } from '../../sql/index.ts';
 import { backend, frontend } from '../../wire/postgres/index.ts';
 import {
   databaseNamed,
+  discardInTransaction,
   needsTransaction,
   ownSetting,
   refused,
-  resetAllWhileWriting,
   volatileView,
 } from './front-errors.ts';
 import { failingRequest, simpleRequest } from './requests.ts';
-import { afterSettingSequences, afterUnseenCode, aroundSchemaStatement } from './schema-work.ts';
+import {
+  afterSettingSequences,
+  afterUnseenCode,
+  aroundResetAll,
+  aroundSchemaStatement,
+} from './schema-work.ts';
+import type { Around } from './schema-work.ts';
 import type { StatementBook } from './statement-book.ts';
 import { beginOptions } from './transaction-words.ts';
 
@@ -132,7 +138,7 @@ export class StatementRunner {
           this.#complete(statement.tag === 'SET TRANSACTION' ? 'SET' : statement.tag);
           return true;
         }
-        return await this.#onPrimary(text, statement.transaction?.snapshot);
+        return await this.#onPrimary(text, { atPrimary: statement.transaction?.snapshot === true });
       case 'set':
         return await this.#set(statement, text);
       case 'discard':
@@ -353,14 +359,13 @@ export class StatementRunner {
   async #set(statement: Statement, text: Buffer): Promise<boolean> {
     const { name = '', value, transaction } = statement;
     if (name.startsWith('lockstep.')) throw ownSetting(name);
-    // It would undo what the open transaction has collected for the other members.
-    if (statement.resetAll && this.#session.begun) throw resetAllWhileWriting();
     if (name === readOnlyDefault && statement.local !== true) {
       this.#defaultReadOnly(statement.reset !== true && /^(on|true|yes|1|t|y)$/i.test(value ?? 'on'));
       this.#complete(statement.tag);
       return true;
     }
-    const done = statement.local ? await this.#onPrimary(text) : await this.#setting(text);
+    const around = statement.resetAll && this.#session.begun ? aroundResetAll : {};
+    const done = statement.local ? await this.#onPrimary(text) : await this.#setting(text, around);
     if (!done) return false;
     if (transaction !== undefined) {
       this.#defaultReadOnly(transaction.readOnly ?? this.#readOnly);
@@ -392,8 +397,8 @@ export class StatementRunner {
   }
 
   /** A statement that every connection of the session must have seen: on the primary now, elsewhere when it is used. */
-  async #setting(text: Buffer): Promise<boolean> {
-    if (!(await this.#onPrimary(text))) return false;
+  async #setting(text: Buffer, around: Partial<Around> = {}): Promise<boolean> {
+    if (!(await this.#onPrimary(text, around))) return false;
     this.#noteSetting({ sql: Buffer.from(text) });
     return true;
   }
@@ -406,13 +411,13 @@ export class StatementRunner {
   }
 
   /** An open transaction stays on its member, unless it begins with this and it is said that its place is the primary. */
-  async #onPrimary(text: Buffer, atPrimary = false): Promise<boolean> {
+  async #onPrimary(text: Buffer, more: Pick<Work, 'atPrimary' | 'before' | 'after'> = {}): Promise<boolean> {
     const effect = this.#session.transaction === 'none' ? 'primary-read' : 'write';
     const answer = await this.#session.run(
       {
         request: simpleRequest(frontend.query(text), this.#textBefore),
         effect,
-        atPrimary,
+        ...more,
         bytes: text.length,
       },
       this.#sink,
@@ -422,7 +427,11 @@ export class StatementRunner {
 
   async #discard(statement: Statement, text: Buffer): Promise<boolean> {
     const session = this.#session;
-    if (session.transaction !== 'none') throw resetAllWhileWriting();
+    if (statement.discards === 'plans' || statement.discards === 'sequences')
+      return await this.#onPrimary(text);
+    // Among the temporary tables may be the one in which the changes of the open transaction are collected.
+    if (statement.discards === 'temp' && this.#implicit && !(await this.endImplicit(true))) return false;
+    if (session.transaction !== 'none') throw discardInTransaction();
     if (!(await this.#onPrimary(text))) return false;
     if (statement.discards === 'all') {
       session.forgetOthers();

@@ -399,7 +399,7 @@ describe('cli: serve', () => {
     const cli = new FakeCli(wiring);
     expect(await cli.run('serve', '--config', file)).toBe(4);
     expect(cli.stderr).toContain('code: cluster.first-start-unreachable');
-    expect(cli.stderr).toContain('hint: Start it, or name the member');
+    expect(cli.stderr).toContain('hint: Start it, correct its url and password, or name the member');
   });
 
   test('cli: the word of the operator reaches the node, for one start', async () => {

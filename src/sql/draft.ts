@@ -14,6 +14,7 @@ import {
   draftTables,
 } from './queries.ts';
 import { refusals, refuse } from './refusals.ts';
+import { draftSchemaBlock } from './schema-block.ts';
 import {
   draftClose,
   draftDeallocate,
@@ -64,7 +65,14 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
       return draftCall(body, catalog);
     case 'DoStmt':
       if (hidesReset(body)) return refuse('DO', refusals.hiddenReset);
-      return { kind: 'write', tag: 'DO', because: 'a code block may write', runsCode: true };
+      return (
+        draftSchemaBlock(body, catalog, draftStatement) ?? {
+          kind: 'write',
+          tag: 'DO',
+          because: 'a code block may write',
+          runsCode: true,
+        }
+      );
     case 'ExecuteStmt':
       return {
         kind: 'write',

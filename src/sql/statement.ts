@@ -122,6 +122,8 @@ export interface Statement {
   readonly targets?: readonly RelationName[];
   /** Existing relations whose structure the command copies. */
   readonly sources?: readonly RelationName[];
+  /** A DO block of nothing but schema statements. */
+  readonly schemaBlock?: true;
   /** Speaks of a database by name (GRANT ON DATABASE): members may call theirs differently. */
   readonly namesDatabase?: true;
 

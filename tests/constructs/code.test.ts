@@ -290,15 +290,42 @@ testScenarios('code', [
     step: async (client) => {
       await client.refused('LS003', 'SELECT make()');
       await client.refused('LS003', 'SELECT change()');
-      await client.refused('LS003', 'DO $$ BEGIN DROP TABLE t; END $$');
-      await client.refused('LS003', 'DO $$ BEGIN CREATE INDEX ON t (a); END $$');
+      await client.refused('LS003', "DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$");
+      await client.refused('LS003', 'DO $$ BEGIN INSERT INTO u VALUES (1); CREATE INDEX ON t (a); END $$');
       await client.refused(
         'LS003',
-        "DO $$ BEGIN COMMENT ON TABLE t IS 'hidden'; GRANT SELECT ON t TO other; END $$",
+        "DO $$ BEGIN PERFORM 1; COMMENT ON TABLE t IS 'hidden'; GRANT SELECT ON t TO other; END $$",
       );
       await client.refused('LS003', 'CREATE TABLE rows AS SELECT make()');
     },
     changesNothing: true,
+  },
+  {
+    name: 'blocks of schema statements alone are carried, whoever comes first',
+    setup: 'CREATE TABLE t (a int)',
+    step: async (client) => {
+      await client.run(
+        "DO $$ BEGIN CREATE TYPE kind AS ENUM ('a', 'b'); EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+      );
+      await client.run(
+        `DO $$ BEGIN
+           IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'b') THEN
+             ALTER TABLE t ADD b kind; CREATE INDEX t_b ON t (b);
+           END IF;
+         END $$`,
+      );
+      await client.transaction(
+        `INSERT INTO t VALUES (${client.place}, 'a')`,
+        `DO $$ BEGIN CREATE TABLE t${client.place} (x int); CREATE TABLE t${client.place} (y int); EXCEPTION WHEN duplicate_table THEN NULL; END $$`,
+        `DO $$ BEGIN CREATE TABLE u${client.place} (x int); COMMENT ON TABLE u${client.place} IS 'of a block'; END $$`,
+        `INSERT INTO u${client.place} SELECT ${client.place}`,
+      );
+    },
+    expect: {
+      "SELECT count(*) FROM t WHERE b = 'a'": '8',
+      'SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()': '9',
+      "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname = 't_b'": '1',
+    },
   },
   {
     name: 'functions may use temporary tables of their own',

@@ -7,6 +7,7 @@ export type Row = readonly [sql: string, flags?: Flags];
 const LOCK = { sessionLock: true, pinsSession: true } as const;
 const CLOCK = { readsClock: true } as const;
 const CODE = { runsCode: true } as const;
+const BLOCK = { schemaBlock: true } as const;
 const TEMP = { pinsSession: true } as const;
 const t = { createdTable: { name: 't' } } as const;
 
@@ -153,6 +154,25 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
     ['COPY (SELECT ctid FROM t) TO STDOUT', { copy: 'out' }],
   ],
   write: [
+    ['DO $$ BEGIN NULL; END $$', CODE],
+    ["DO $$ BEGIN EXECUTE 'CREATE TABLE t (a int)'; END $$", CODE],
+    ['DO $$ BEGIN CREATE TABLE t (a int); INSERT INTO t VALUES (1); END $$', CODE],
+    ['DO $$ BEGIN CREATE TABLE t (a int); EXCEPTION WHEN OTHERS THEN NULL; END $$', CODE],
+    ['DO $$ BEGIN IF random() > 0.5 THEN CREATE TABLE t (a int); END IF; END $$', CODE],
+    ['DO $$ BEGIN IF EXISTS (SELECT FROM u) THEN CREATE TABLE t (a int); END IF; END $$', CODE],
+    [
+      'DO $$ BEGIN IF EXISTS (SELECT FROM pg_stat_activity) THEN CREATE TABLE t (a int); END IF; END $$',
+      CODE,
+    ],
+    ['DO $$ DECLARE v int := 1; BEGIN IF v = 1 THEN CREATE TABLE t (a int); END IF; END $$', CODE],
+    ['DO $$ BEGIN FOR i IN 1..2 LOOP CREATE TABLE IF NOT EXISTS t (a int); END LOOP; END $$', CODE],
+    ['DO $$ BEGIN CREATE TABLE t AS SELECT random(); END $$', CODE],
+    ['DO $$ BEGIN CREATE VIEW v AS SELECT 1; END $$', CODE],
+    ['DO $$ BEGIN ALTER TABLE t ADD a float8 DEFAULT random(); END $$', CODE],
+    ['DO $$ BEGIN CREATE TABLE lockstep.t (a int); END $$', CODE],
+    ['DO $$ BEGIN CREATE INDEX CONCURRENTLY i ON t (a); END $$', CODE],
+    ["DO LANGUAGE plperl $$ spi_exec_query('CREATE TABLE t (a int)') $$", CODE],
+    ['DO $$ BEGIN this is no code $$', CODE],
     ['INSERT INTO t VALUES (1)'],
     ['INSERT INTO t (a) VALUES (now()) RETURNING a', CLOCK],
     ['INSERT INTO t SELECT * FROM u ON CONFLICT DO NOTHING'],
@@ -291,6 +311,31 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
     ['CREATE TYPE pg_temp.x AS (a int)', TEMP],
   ],
   ddl: [
+    ["DO $$ BEGIN CREATE TYPE e AS ENUM ('a'); EXCEPTION WHEN duplicate_object THEN NULL; END $$", BLOCK],
+    [
+      `DO 'BEGIN CREATE TYPE "public"."e" AS ENUM(''x'', ''y''); EXCEPTION WHEN duplicate_object THEN null; END';`,
+      BLOCK,
+    ],
+    [
+      "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type WHERE typname = 'e') THEN CREATE TYPE e AS ENUM ('a'); END IF; END $$",
+      BLOCK,
+    ],
+    [
+      "DO $$ BEGIN IF to_regclass('s.t') IS NULL THEN CREATE TABLE s.t (a int); ALTER TABLE s.t ADD b int; ELSE RAISE NOTICE 'there'; END IF; END $$",
+      BLOCK,
+    ],
+    [
+      "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint c WHERE conname = 'k' AND conrelid = 't'::regclass) THEN ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0); END IF; END $$",
+      BLOCK,
+    ],
+    [
+      "DO LANGUAGE plpgsql $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'r') THEN CREATE ROLE r LOGIN; END IF; END $$",
+      BLOCK,
+    ],
+    [
+      "DO $$ BEGIN BEGIN ALTER TABLE t ADD COLUMN a int; EXCEPTION WHEN duplicate_column OR undefined_table THEN RAISE NOTICE 'well'; END; COMMENT ON TABLE t IS 'x'; END $$",
+      BLOCK,
+    ],
     ['CREATE TABLE t (a int PRIMARY KEY, b serial, c timestamptz DEFAULT now())', t],
     [
       'CREATE TABLE IF NOT EXISTS s.t (LIKE u)',

@@ -94,6 +94,8 @@ BEGIN
       USING ERRCODE = '${sqlStates.aroundLockstep}',
             HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
   END IF;
+  -- Recorded as a whole, with all that it holds.
+  IF ddl = 'block' THEN RETURN; END IF;
   GET DIAGNOSTICS stack = PG_CONTEXT;
   -- GRANT does not say on what.
   IF (ddl = 'on' OR (ddl = 'temporary' AND permanent IS NULL)) AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;

@@ -60,6 +60,16 @@ const recordRowsOfDomains = call(
   'lockstep_rows_of_domains',
   'SELECT lockstep.record_rows_of_domains(pg_catalog.to_regclass($1)::oid)',
 );
+/**
+ * Not where it is about temporary tables alone: then it has not been recorded. Nor where the session has any: those are here
+ * only, and a condition about what there is could be met otherwise on another member.
+ */
+const expectBlock = call(
+  'lockstep_expect_block',
+  `SELECT pg_catalog.set_config('lockstep.ddl', 'block', true) WHERE pg_catalog.current_setting('lockstep.ddl') = 'on'
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_class
+                      WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND NOT pg_catalog.starts_with(relname, 'lockstep_spill'))`,
+)([]);
 const done = call('lockstep_done', 'SELECT lockstep.statement_done()');
 const sweep = call('lockstep_sweep', 'SELECT lockstep.sweep_sequences($1)');
 const sweepMoved = call('lockstep_sweep_moved', 'SELECT lockstep.sweep_moved_sequences()');
@@ -92,6 +102,7 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer): Aroun
     };
   }
   const before = [lockSchema([]), record([text, named(arrayOf(targets)), named(arrayOf(sources))])];
+  if (statement.schemaBlock) before.push(expectBlock);
   if (rewritesRows === undefined) return { before, after: [done([])] };
   const rows = statement.ifDomains ? recordRowsOfDomains : recordRows;
   return { before, after: [rows([named(regclassText(rewritesRows))]), done([])] };

@@ -16,12 +16,15 @@ const ok = { status: 0, stderr: '' };
 let dir = '';
 
 beforeAll(async () => {
+  if (missing !== undefined) return;
   dir = await mkdtemp(join(tmpdir(), 'lockstep-dumps-'));
   for (const url of [servers.one.url, servers.node.url])
     expect(await load(url, richSchema)).toMatchObject(ok);
 });
 
-afterAll(() => rm(dir, { recursive: true, force: true }));
+afterAll(async () => {
+  if (dir !== '') await rm(dir, { recursive: true, force: true });
+});
 
 function load(url: string, sql: string, ...words: string[]): Promise<ToolResult> {
   return runTool('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', ...words, '-d', url], sql);

@@ -3,11 +3,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { ClusterStatus, MemberStatus } from '../../../src/admin/index.ts';
 import { compareMembers } from '../../../src/testing/index.ts';
 import type { PostgresServer } from '../../../src/testing/index.ts';
 import { FreshCluster } from '../../failure/fresh-cluster.ts';
 import { dumpableServers } from '../../support/dumpable.ts';
-import { pgbench, waitFor, whyNoTool, withServers } from '../../support/index.ts';
+import { pgbench, startNodeProcess, waitFor, whyNoTool, withServers } from '../../support/index.ts';
 import { lockstep } from './lockstep-program.ts';
 
 const binaries = dumpableServers();
@@ -44,6 +45,15 @@ describe.skipIf(missing !== undefined)('ops: member add', () => {
     await fixture.server(2).query(`create database ${cluster.database}`, undefined, 'postgres');
     return `postgres://127.0.0.1:${fixture.server(2).port}/${cluster.database}`;
   }
+
+  const words = ({ id, url }: { id: string; url: string }) => ['--id', id, '--url', url];
+  const statusOf = async (id: string): Promise<MemberStatus> => {
+    const { stdout } = await lockstep(cluster, 'status', '--json');
+    const { members: all } = JSON.parse(stdout) as ClusterStatus;
+    const found = all.find((member) => member.id === id);
+    if (found === undefined) throw new Error(`the node knows no ${id}: ${stdout}`);
+    return found;
+  };
 
   test('ops: an empty server becomes an active, equal member under full load, and no client notices', async () => {
     const url = await startTwo();
@@ -100,6 +110,34 @@ describe.skipIf(missing !== undefined)('ops: member add', () => {
     expect(await compareMembers(members())).toEqual([]);
     const file = /^Rows that were removed or overwritten are in (.*)$/m.exec(done.stdout)?.[1] ?? '';
     expect(await readFile(file, 'utf8')).toContain('COPY public.precious (id, t) FROM stdin;\n1\tmine\n');
+  }, 120_000);
+
+  test('ops: a node that is killed while it copies goes on by itself, and the file has the member', async () => {
+    const url = await startTwo(2);
+    await cluster.stopNode();
+    const third = { id: 'db3', url };
+    const slow = { sync: { maxBytesPerSecond: '2 MiB' } };
+    const first = await startNodeProcess(fixture.servers, { ...cluster.nodeOptions(slow), dir: cluster.dir });
+    expect(await lockstep(cluster, 'member', 'add', ...words(third), '--no-wait')).toMatchObject({
+      status: 0,
+    });
+    const progress = async () => (await statusOf('db3')).sync?.progress?.bytesDone ?? 0;
+    await waitFor(async () => (await progress()) > 0, { what: 'some of it to be copied' });
+    await first.stop('SIGKILL');
+    const marks = await ask(fixture.server(2))('select incomplete from lockstep.member');
+    expect(marks).toEqual([[expect.stringMatching(/^full: /)]]);
+    const { members: inFile } = JSON.parse(await readFile(join(cluster.dir, 'lockstep.yaml'), 'utf8'));
+    expect(inFile[2]).toEqual(third);
+    const second = await startNodeProcess(fixture.servers, {
+      ...cluster.nodeOptions({ sync: { automatic: true } }, inFile),
+      dir: cluster.dir,
+    });
+    await waitFor(async () => (await statusOf('db3')).active, {
+      what: 'db3 to be active',
+      timeoutMs: 60_000,
+    });
+    await second.stop();
+    expect(await compareMembers(members())).toEqual([]);
   }, 120_000);
 
   test('ops: a member that was removed comes back by what it missed', async () => {

@@ -296,6 +296,55 @@ testScenarios('rows', [
     expect: { 'SELECT count(*) FROM p': '40', 'SELECT sum(n) FROM l': '16' },
   },
   {
+    name: 'rows of a table that becomes a partition, and stops being one, are carried all the while',
+    clients: 1,
+    setup: `CREATE TABLE whole (a int, b int) PARTITION BY LIST (a); CREATE TABLE piece (a int, b int);
+      CREATE TABLE parent (a int, b int); CREATE TABLE child (a int, b int)`,
+    step: async (client) => {
+      const insert = async (...tables: readonly string[]): Promise<void> => {
+        for (const table of tables)
+          await client.run(`INSERT INTO ${table} SELECT 1, i FROM generate_series(1, 20) i`);
+      };
+      await insert('piece', 'child');
+      await client.run('ALTER TABLE whole ATTACH PARTITION piece FOR VALUES IN (1)');
+      await client.run('ALTER TABLE child INHERIT parent');
+      await insert('whole', 'piece', 'parent', 'child');
+      await client.run('UPDATE whole SET b = b + 1');
+      await client.run('UPDATE parent SET b = b + 1');
+      await client.run('ALTER TABLE whole DETACH PARTITION piece');
+      await client.run('ALTER TABLE child NO INHERIT parent');
+      await insert('piece', 'child');
+    },
+    expect: {
+      'SELECT count(*) FROM piece': '80',
+      'SELECT count(*) FROM child': '60',
+      'SELECT count(*) FROM parent': '20',
+    },
+  },
+  {
+    name: 'one statement that inserts in several places, and again from its own triggers, loses and repeats nothing',
+    setup: `CREATE TABLE t (id serial PRIMARY KEY, image text, c text, lockstep_row text, lockstep_inserted int DEFAULT 0);
+      CREATE TABLE log (t_id int, at int);
+      CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql SET search_path = ":schema" AS $$ BEGIN
+        INSERT INTO log VALUES (NEW.id, 0), (NEW.id, 1);
+        IF NEW.lockstep_inserted < 2 THEN INSERT INTO t (image, lockstep_inserted) SELECT NEW.image, NEW.lockstep_inserted + 1; END IF;
+        RETURN NULL; END $$;
+      CREATE TRIGGER again AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION again()`,
+    step: async (client) => {
+      await client.run(
+        `WITH a AS (INSERT INTO t (image) VALUES ($1), ('x') RETURNING id), b AS (INSERT INTO t (c) SELECT id::text FROM a RETURNING id),
+           l AS (INSERT INTO log SELECT id, 5 FROM b) INSERT INTO t (lockstep_row) SELECT id::text FROM b`,
+        [client.way],
+      );
+      await client.run('INSERT INTO t (image) SELECT image FROM t WHERE false');
+      await client.run('INSERT INTO t SELECT * FROM t WHERE id = 1 ON CONFLICT DO NOTHING');
+    },
+    expect: {
+      'SELECT count(*) FROM t': '144',
+      'SELECT count(*), count(*) FILTER (WHERE at = 5) FROM log': '304',
+    },
+  },
+  {
     name: 'updatable views write to what is below them',
     setup: `${counters}; CREATE VIEW small AS SELECT id, n FROM counter WHERE id <= 5 WITH CHECK OPTION`,
     step: async (client) => {

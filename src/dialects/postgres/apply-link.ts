@@ -15,7 +15,7 @@ import type { InternalConnection } from './internal-connection.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
 import { ReplicaTables } from './replica-tables.ts';
 import { ChangeStream, isLarge } from './write-set.ts';
-import type { Change, LargeChange } from './write-set.ts';
+import type { Change, Piece } from './write-set.ts';
 
 /** A write set above this is applied part by part, so that it never lies in memory whole. */
 const inOneGoBytes = 4 << 20;
@@ -158,15 +158,19 @@ export class PostgresApplyLink implements ApplyLink {
   }
 
   /** Whatever is not a row waits until the rows before it are written, and those behind it wait for it. */
-  async #take(changes: readonly (Change | LargeChange)[], { record, rows, sequences }: Way): Promise<void> {
+  async #take(changes: readonly Piece[], { record, rows, sequences }: Way): Promise<void> {
     for (let i = 0; i < changes.length; i++) {
-      const change = changes[i] as Change | LargeChange;
+      const change = changes[i] as Piece;
       if (isLarge(change)) {
         await rows.addLarge(change, record);
         continue;
       }
+      if (change.op === 'B') {
+        await rows.addBlock(change);
+        continue;
+      }
       if (change.op === 'I' || change.op === 'U' || change.op === 'D') {
-        rows.add(change);
+        await rows.add(change);
         continue;
       }
       if (change.op === 'Q') {

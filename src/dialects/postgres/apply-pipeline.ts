@@ -1,5 +1,6 @@
 /** What is to be sent to a replica in one packet. */
 
+import { invariant } from '../../base/index.ts';
 import { frontend } from '../../wire/postgres/index.ts';
 import type { Format } from '../../wire/postgres/index.ts';
 import { quoteLiteral } from '../../sql/index.ts';
@@ -9,6 +10,7 @@ export class ApplyPipeline {
   readonly #connection: InternalConnection;
   readonly #prepared = new Set<string>();
   #messages: Buffer[] = [];
+  #copied = 0;
 
   constructor(connection: InternalConnection) {
     this.#connection = connection;
@@ -23,11 +25,27 @@ export class ApplyPipeline {
     this.#messages.push(frontend.bind({ statement, values, formats: [format] }), frontend.execute());
   }
 
+  /** Adds a COPY FROM STDIN with its data. */
+  addCopy(
+    statement: string,
+    sql: string,
+    { data, rows }: { readonly data: Buffer; readonly rows: number },
+  ): void {
+    this.add(statement, sql);
+    this.#messages.push(frontend.copyData(data), frontend.copyDone);
+    this.#copied += rows;
+  }
+
   async send(): Promise<void> {
     if (this.#messages.length === 0) return;
     const messages = [...this.#messages, frontend.sync];
+    const copied = this.#copied;
     this.#messages = [];
-    await this.#connection.pipeline(messages);
+    this.#copied = 0;
+    const { tags } = await this.#connection.pipeline(messages);
+    // Nothing that is copied is committed in the same packet.
+    const found = tags.reduce((sum, tag) => sum + (tag.startsWith('COPY ') ? Number(tag.slice(5)) : 0), 0);
+    invariant(found === copied, `${copied} rows were to be copied, ${found} were`);
   }
 
   /**
@@ -43,6 +61,7 @@ export class ApplyPipeline {
   reset(): void {
     this.#prepared.clear();
     this.#messages = [];
+    this.#copied = 0;
   }
 }
 

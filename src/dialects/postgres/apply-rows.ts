@@ -5,21 +5,27 @@ import { counted } from './apply-pipeline.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { binaryArray } from './binary-array.ts';
 import { NetEffect } from './net-effect.ts';
+import { nameOf } from './replica-tables.ts';
 import type { ReplicaTable, ReplicaTables } from './replica-tables.ts';
-import { RowPlan } from './row-plan.ts';
+import { RowPlan, tableKey } from './row-plan.ts';
 import type { RowChange } from './row-plan.ts';
-import type { Change, LargeChange } from './write-set.ts';
+import { csvLines } from './csv-lines.ts';
+import { changesOf } from './write-set.ts';
+import type { Change, LargeChange, RowBlock } from './write-set.ts';
 
 /**
  * How rows are applied. Each has another to fall back on, which takes longer.
  *
  *   whole      all changes in memory, updates as updates                              → replaced
  *   replaced   all changes in memory, updates as deletes followed by inserts
- *   in parts   each part by itself; a row is changed only while it is as it was when it was changed on the primary, so that a
+ *   in parts   each part by itself, and what came in large blocks is copied; a row is changed only while it is as it was when it was changed on the primary, so that a
  *              change which overtook another, in a later part, is noticed                → net
  *   net        all changes in a temporary table of the replica, which knows what remains of them
  */
 export type Manner = 'whole' | 'replaced' | 'in parts' | 'net';
+
+/** Fewer rows than that are not worth a COPY. */
+const copiedRowsMin = 16;
 
 export class ApplyRows {
   readonly #pipeline: ApplyPipeline;
@@ -27,6 +33,8 @@ export class ApplyRows {
   readonly #manner: Manner;
   readonly #net: NetEffect;
   #plan = new RowPlan();
+  /** Rows that come before the plan's changes of the same table. */
+  #blocks = new Map<string, RowBlock[]>();
 
   constructor(pipeline: ApplyPipeline, tables: ReplicaTables, manner: Manner) {
     this.#pipeline = pipeline;
@@ -35,24 +43,34 @@ export class ApplyRows {
     this.#net = new NetEffect(pipeline);
   }
 
-  add(change: Change): void {
+  async add(change: Change): Promise<void> {
+    if (this.#blocks.size > 0 && this.#blocks.has(tableKey(change))) await this.#copyBlocks();
     this.#plan.add(change);
+  }
+
+  async addBlock(block: RowBlock): Promise<void> {
+    if (this.#manner !== 'in parts' || block.rows < copiedRowsMin) {
+      for (const change of changesOf(block)) this.#plan.add(change);
+      return;
+    }
+    if (this.#plan.has(block)) await this.#emptyPlan();
+    const key = tableKey(block);
+    const before = this.#blocks.get(key);
+    if (before === undefined) this.#blocks.set(key, [block]);
+    else before.push(block);
   }
 
   /** One row, whose images the member reads from its own log. */
   async addLarge(change: LargeChange, record: CommitRecord): Promise<void> {
     await this.#emptyPlan();
-    const table = await this.#tables.of({
-      schema: change.schema.toString('latin1'),
-      table: change.table.toString('latin1'),
-    });
+    const table = await this.#tables.of(nameOf(change));
     const images = change.images.map(
       ({ from, to }) => `lockstep.logged_image(${record.slot}::int2, ${record.csn}, ${from}, ${to})`,
     );
     const [first = '', second = ''] = images;
     const old = change.op === 'I' ? undefined : first;
     const next = change.op === 'I' ? first : change.op === 'U' ? second : undefined;
-    if (this.#staged(table)) {
+    if (this.#staged(table, old !== undefined)) {
       if (old !== undefined) await this.#net.addImage(table, old, -1);
       if (next !== undefined) await this.#net.addImage(table, next, 1);
       return;
@@ -85,22 +103,37 @@ export class ApplyRows {
   }
 
   async #emptyPlan(): Promise<void> {
+    await this.#copyBlocks();
     const plan = this.#plan;
     if (plan.empty) return;
     this.#plan = new RowPlan();
     for (const { changes, ...name } of plan.tables()) this.#write(await this.#tables.of(name), changes);
   }
 
+  async #copyBlocks(): Promise<void> {
+    const tables = [...this.#blocks.values()];
+    this.#blocks.clear();
+    for (const blocks of tables) {
+      const [first] = blocks;
+      if (first === undefined) continue;
+      const table = await this.#tables.of(nameOf(first));
+      const { copy } = table.statements();
+      if (copy === undefined) {
+        this.#write(table, blocks.flatMap(changesOf));
+        continue;
+      }
+      const data = csvLines(Buffer.concat(blocks.map(({ images }) => images)));
+      const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
+      this.#pipeline.addCopy(`lockstep_c${table.number}`, copy, { data, rows });
+    }
+  }
+
   /** Rows without a key are found by going through the whole table: once, not for each part. */
-  #staged(table: ReplicaTable): boolean {
-    return this.#manner === 'net' || (this.#manner === 'in parts' && !table.keyed);
+  #staged(table: ReplicaTable, removes: boolean): boolean {
+    return this.#manner === 'net' || (this.#manner === 'in parts' && removes && !table.keyed);
   }
 
   #write(table: ReplicaTable, changes: readonly RowChange[]): void {
-    if (this.#staged(table)) {
-      this.#net.add(table, changes);
-      return;
-    }
     const { insert, ...others } = table.statements();
     const { update, remove } = this.#manner === 'in parts' ? others.exact : others;
     const split = this.#manner === 'replaced' || update === undefined;
@@ -113,6 +146,10 @@ export class ApplyRows {
         if (change.old) removed.push(change);
         if (change.new) inserted.push(change);
       }
+    }
+    if (this.#staged(table, removed.length > 0)) {
+      this.#net.add(table, changes);
+      return;
     }
     const parts = this.#manner === 'in parts' ? 'x' : '';
     this.#add(`lockstep_d${parts}${table.number}`, table, remove, removed, ['old']);

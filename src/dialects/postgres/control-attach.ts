@@ -10,6 +10,9 @@ const plainTypes =
 const checkedTypes =
   '{17,1001,700,701,1082,1083,1114,1184,1186,1266,1021,1022,1115,1182,1183,1185,1187,1270}';
 
+/** The bit in a trigger's type. */
+const forInsert = 4;
+
 /** Triggers on every table that lacks them; run at activation and after each schema statement, on every member alike. */
 export const attach = `
 CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET client_min_messages = error AS $f$
@@ -18,11 +21,11 @@ BEGIN
   PERFORM set_config('lockstep.ddl', 'attach', true);
   FOR t IN
     WITH users AS (
-      SELECT c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) AS name,
+      SELECT c.oid, c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name,
         ${framed('n.nspname', 'c.relname')} AS prefix,
         (SELECT CASE max(CASE WHEN ty.typtype = 'e' OR ty.oid = ANY ('${plainTypes}'::oid[]) THEN 0 WHEN ty.oid = ANY ('${checkedTypes}'::oid[]) THEN 1 ELSE 2 END)
-                  WHEN 1 THEN 'capture_checked' WHEN 2 THEN 'capture_pinned' ELSE 'capture_plain' END
-           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS capture,
+                  WHEN 1 THEN 'checked' WHEN 2 THEN 'pinned' ELSE 'plain' END
+           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS kind,
         (SELECT string_agg(DISTINCT s, ',') FROM (
            SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
              AND d.refclassid = 'pg_class'::regclass JOIN pg_class sc ON sc.oid = d.refobjid AND sc.relkind = 'S' WHERE ad.adrelid = c.oid
@@ -36,9 +39,11 @@ BEGIN
       (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '') AS sequences_now
     FROM users u
     LEFT JOIN pg_trigger tc ON tc.tgrelid = u.oid AND tc.tgname = '!lockstep_capture' LEFT JOIN pg_proc pc ON pc.oid = tc.tgfoid
+    LEFT JOIN pg_trigger ti ON ti.tgrelid = u.oid AND ti.tgname = '!lockstep_inserted' LEFT JOIN pg_proc pi ON pi.oid = ti.tgfoid
     LEFT JOIN pg_trigger tt ON tt.tgrelid = u.oid AND tt.tgname = '!lockstep_truncate'
     LEFT JOIN pg_trigger ts ON ts.tgrelid = u.oid AND ts.tgname = '!lockstep_sequences'
-    WHERE (u.relkind = 'r' AND (tc.tgenabled IS DISTINCT FROM 'O' OR pc.proname IS DISTINCT FROM u.capture OR tt.tgenabled IS DISTINCT FROM 'O'
+    WHERE (u.relkind = 'r' AND (tc.tgenabled IS DISTINCT FROM 'O' OR pc.proname IS DISTINCT FROM 'capture_' || u.kind OR tt.tgenabled IS DISTINCT FROM 'O'
+             OR (tc.tgtype & ${forInsert} <> 0) <> u.relispartition OR (ti.oid IS NULL) <> u.relispartition OR ti.tgenabled <> 'O' OR pi.proname <> 'inserted_' || u.kind
              OR tc.tgargs <> convert_to(u.prefix, getdatabaseencoding()) || '\\x00'::bytea))
        OR (u.sequences IS NOT NULL AND ts.tgenabled IS DISTINCT FROM 'O')
        OR (SELECT string_agg(x, ',' ORDER BY x) FROM unnest(string_to_array(u.sequences, ',')) x)
@@ -47,8 +52,14 @@ BEGIN
     made := made + 1;
     IF t.relkind = 'r' THEN
       EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_capture" ON %s', t.name);
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_inserted" ON %s', t.name);
       EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_truncate" ON %s', t.name);
-      EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I(%L)', t.name, t.capture, t.prefix);
+      -- Rows come into a partition through the tables above it, too, whose statements are not its own.
+      EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER %sUPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I(%L)',
+        CASE WHEN t.relispartition THEN 'INSERT OR ' END, t.name, 'capture_' || t.kind, t.prefix);
+      IF NOT t.relispartition THEN
+        EXECUTE format('CREATE TRIGGER "!lockstep_inserted" AFTER INSERT ON %s REFERENCING NEW TABLE AS lockstep_inserted FOR EACH STATEMENT EXECUTE FUNCTION lockstep.%I(%L)', t.name, 'inserted_' || t.kind, t.prefix);
+      END IF;
       EXECUTE format('CREATE TRIGGER "!lockstep_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_truncate(%L)', t.name, t.prefix);
     END IF;
     IF t.sequence_state IS NOT NULL THEN

@@ -20,17 +20,27 @@ const unhurriedCommit = ['statement_timeout', 'transaction_timeout']
   )
   .join('');
 
+/**
+ * Each expression costs anew in every transaction, a search path of its own as much as several: one says that all is as usual.
+ * Characters are not counted, which takes as long as the text is.
+ */
 function finishFunction(slot: number): string {
   return `
-CREATE FUNCTION lockstep.finish_${slot}(p_csn bigint, p_term bigint) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-DECLARE c text := current_setting('lockstep.changes', true); w bytea;
+CREATE FUNCTION lockstep.finish_${slot}(p_csn bigint, p_term bigint) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER AS $f$
+DECLARE c text := pg_catalog.current_setting('lockstep.changes', true); w bytea;
 BEGIN
-  IF c = '+' THEN RETURN NULL; END IF;
-  IF ${termIsOver} THEN PERFORM lockstep.refuse_term(p_term); END IF;
-  IF ascii(c) IS DISTINCT FROM 43 THEN c := lockstep.spilled(); ELSE c := substr(c, 2); END IF;
-  w := convert_to(c, getdatabaseencoding());
-  INSERT INTO lockstep.log_${slot} (slot, csn, part, term, payload) VALUES (${slot}, p_csn, 1, p_term, w);
-${unhurriedCommit}  RETURN w;
+  IF (pg_catalog.ascii(c) OPERATOR(pg_catalog.=) 43 AND pg_catalog.octet_length(c) OPERATOR(pg_catalog.>) 1
+      AND pg_catalog.pg_advisory_xact_lock_shared(${termLock}) IS NOT NULL
+      AND pg_catalog.pg_sequence_last_value('lockstep.term'::pg_catalog.regclass) OPERATOR(pg_catalog.=) p_term
+      AND pg_catalog.current_setting('statement_timeout') OPERATOR(pg_catalog.=) '0'
+      AND coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') OPERATOR(pg_catalog.=) '0') IS NOT TRUE THEN
+    c := lockstep.before_finish(p_term);
+    IF c IS NULL THEN RETURN NULL; END IF;
+  END IF;
+  INSERT INTO lockstep.log_${slot} (slot, csn, part, term, payload)
+  VALUES (${slot}, p_csn, 1, p_term, pg_catalog.substr(pg_catalog.convert_to(c, pg_catalog.getdatabaseencoding()), 2))
+  RETURNING payload INTO w;
+  RETURN w;
 END $f$;`;
 }
 
@@ -46,6 +56,17 @@ BEGIN
   IF ${termIsOver} THEN PERFORM lockstep.refuse_term(p_term); END IF;
 END $f$;
 
+-- What is seldom to be done in front of a commit record: the changes as they stand, NULL when nothing was written.
+CREATE FUNCTION lockstep.before_finish(p_term bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+DECLARE c text := current_setting('lockstep.changes', true);
+BEGIN
+  IF c = '+' THEN RETURN NULL; END IF;
+  IF ${termIsOver} THEN PERFORM lockstep.refuse_term(p_term); END IF;
+${unhurriedCommit}  IF ascii(lockstep.collected()) = 43 THEN RETURN c; END IF;
+  PERFORM lockstep.spill();
+  RETURN (SELECT '*' || string_agg(chunk, '' ORDER BY seq) FROM pg_temp.lockstep_spill);
+END $f$;
+
 -- The last statement before COMMIT: checks the term, writes the commit record, hands out the write set (NULL: nothing was written).
 -- One for each segment of the log: choosing the partition costs more than all else here.
 ${Array.from({ length: logSegments }, (_, slot) => finishFunction(slot)).join('\n')}
@@ -58,14 +79,6 @@ BEGIN
     RAISE EXCEPTION 'the record of this transaction''s changes was lost' USING ERRCODE = '${sqlStates.recordLost}',
       HINT = 'Nothing took effect. RESET ALL inside a function, and settings named lockstep.*, are Lockstep''s own matter.';
   END IF;
-  RETURN c;
-END $f$;
-
-CREATE FUNCTION lockstep.spilled() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-DECLARE c text := lockstep.collected();
-BEGIN
-  PERFORM lockstep.spill();
-  SELECT string_agg(chunk, '' ORDER BY seq) INTO c FROM pg_temp.lockstep_spill;
   RETURN c;
 END $f$;
 

@@ -1,6 +1,6 @@
 /** The part of the control schema that records schema statements, and the rows that they compute. */
 
-import { framed } from './control-capture.ts';
+import { appendRows, framed, rowVariables } from './control-capture.ts';
 import { pinnedClauses } from './pinned-settings.ts';
 
 /**
@@ -104,7 +104,7 @@ $f$;
 
 -- Every row of a table and of those that inherit from it, after a statement that computed them in a way no other member would repeat.
 CREATE FUNCTION lockstep.record_rows(relation oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${pinnedClauses} AS $f$
-DECLARE r record; prefix text;
+DECLARE r record; prefix text; ${rowVariables}
 BEGIN
   FOR r IN WITH RECURSIVE tree (oid) AS (SELECT relation UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON tree.oid = i.inhparent)
            SELECT n.nspname, c.relname, lockstep.row_image(c.oid, 't') AS image FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -113,8 +113,7 @@ BEGIN
     prefix := ${framed('r.nspname', 'r.relname')};
     -- EMPTY empties the table without the rules of TRUNCATE about foreign keys.
     PERFORM lockstep.append('EMPTY' || prefix);
-    PERFORM lockstep.spill();
-    EXECUTE format('INSERT INTO pg_temp.lockstep_spill (chunk) SELECT concat(''INSERT'', %L::text, %s) FROM ONLY %I.%I t', prefix, r.image, r.nspname, r.relname);
+${appendRows({ query: `EXECUTE format('SELECT %s FROM ONLY %I.%I t', r.image, r.nspname, r.relname)`, prefix: 'prefix' })}
   END LOOP;
 END $f$;
 

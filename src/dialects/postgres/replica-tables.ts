@@ -12,6 +12,10 @@ export interface TableName {
   readonly table: string;
 }
 
+export function nameOf({ schema, table }: { readonly schema: Buffer; readonly table: Buffer }): TableName {
+  return { schema: schema.toString('latin1'), table: table.toString('latin1') };
+}
+
 export interface ReplicaTable {
   /** Tells it from the others, for as long as the connection lasts. */
   readonly number: number;

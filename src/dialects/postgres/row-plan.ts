@@ -43,6 +43,10 @@ export class RowPlan {
     return this.#tables.size === 0;
   }
 
+  has(table: TableBytes): boolean {
+    return this.#tables.has(tableKey(table));
+  }
+
   /** Afterwards no change in the plan ends as another begins, and none ends as it began. */
   add(change: Change): void {
     const state = this.#stateOf(change);
@@ -77,7 +81,7 @@ export class RowPlan {
   }
 
   #stateOf(change: Change): TableState {
-    const key = `${change.schema.toString('latin1')}\0${change.table.toString('latin1')}`;
+    const key = tableKey(change);
     let state = this.#tables.get(key);
     if (state === undefined) {
       state = {
@@ -91,6 +95,13 @@ export class RowPlan {
     }
     return state;
   }
+}
+
+/** A table as write sets name it. */
+export type TableBytes = Pick<Change, 'schema' | 'table'>;
+
+export function tableKey({ schema, table }: TableBytes): string {
+  return `${schema.toString('latin1')}\0${table.toString('latin1')}`;
 }
 
 type Link = 'nextByNew' | 'nextByOld';

@@ -8,6 +8,8 @@ export interface TableShape {
   readonly settable: readonly string[];
   /** All columns, `undefined` for those that are computed when they are read and so are in no image. Undefined: there are none. */
   readonly virtual: readonly (string | undefined)[] | undefined;
+  /** There are columns that are computed, and so given by nobody. */
+  readonly generated: boolean;
   /** Undefined: rows are told apart by their whole image. */
   readonly key: readonly KeyColumn[] | undefined;
 }
@@ -47,6 +49,7 @@ export function readShape(row: readonly (string | null)[]): TableShape {
     virtual: columns.some((column) => column.generated === 'v')
       ? columns.map((column) => (column.generated === 'v' ? undefined : column.name))
       : undefined,
+    generated: real.length < columns.length,
     columns: real.map((column) => column.name),
     settable: real.filter((column) => column.identity !== 'a').map((column) => column.name),
     key: key?.map((column) => ({
@@ -59,6 +62,8 @@ export function readShape(row: readonly (string | null)[]): TableShape {
 /** Statements over row images in text. */
 export interface TableStatements {
   readonly insert: string;
+  /** Takes rows as CSV lines made from their images. Undefined where images hold more than can be given. */
+  readonly copy: string | undefined;
   /** From images to images. Undefined without a key: then a change is a delete and an insert. */
   readonly update: string | undefined;
   readonly remove: string;
@@ -82,6 +87,10 @@ export function tableStatements(
       ? `INSERT INTO ${name} SELECT FROM ${images} AS x(n)`
       : `INSERT INTO ${name} (${list(shape.columns, quoteIdent)}) OVERRIDING SYSTEM VALUE
 SELECT ${list(shape.columns, of('(u.n)'))} FROM (SELECT x.n::${name} AS n FROM ${images} AS x(n) OFFSET 0) u`;
+  const copy =
+    shape.generated || shape.columns.length === 0
+      ? undefined
+      : `COPY ${name} (${list(shape.columns, quoteIdent)}) FROM STDIN (FORMAT csv)`;
   if (shape.key === undefined) {
     const image =
       shape.virtual === undefined
@@ -91,7 +100,7 @@ SELECT ${list(shape.columns, of('(u.n)'))} FROM (SELECT x.n::${name} AS n FROM $
 have AS (SELECT lockstep_row.ctid AS place, ${image} AS o, row_number() OVER (PARTITION BY ${image}) AS nth
            FROM ONLY ${name} AS lockstep_row WHERE ${image} IN (SELECT want.o FROM want))
 DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid = have.place`;
-    return { insert, update: undefined, remove, exact: { update: undefined, remove } };
+    return { insert, copy, update: undefined, remove, exact: { update: undefined, remove } };
   }
   const match = shape.key
     .map(({ name: column, equals }) => `${of('t')(column)} ${equals} ${of('(u.o)')(column)}`)
@@ -114,6 +123,7 @@ FROM (SELECT x.o::${name} AS o, x.n::${name} AS n FROM unnest($1::text[], $2::te
   const remove = `DELETE FROM ONLY ${name} AS t USING (SELECT x.o::${name} AS o FROM ${images} AS x(o) OFFSET 0) u WHERE ${match}`;
   return {
     insert,
+    copy,
     update,
     remove,
     exact: { update: update && `${update} AND ${same}`, remove: `${remove} AND ${same}` },

@@ -3,6 +3,7 @@
  *
  *   INSERT|DELETE <n>,<m>:<schema><table><image>        n, m: bytes of the two names
  *   UPDATE        <n>,<m>:<schema><table><old><new>
+ *   B             <n>,<m>:<schema><table><image><image>…;   rows that came in one statement
  *   TRUNCATE|EMPTY <n>,<m>:<schema><table>
  *   Q<n>,<m>:<schema><sequence><up|exact>,<value>,<t|f>;
  *   S<a>,<b>,<c>,<d>:<role><search path><settings><statement>
@@ -10,8 +11,9 @@
  * An image is the text form of a row, which says itself where it ends: parentheses and quotes inside are quoted.
  */
 
-import { InvariantError } from '../../base/index.ts';
 import type { WriteSet } from '../contract.ts';
+import { backslash, ChangeReader, close, damaged, incomplete, open, quote } from './change-reader.ts';
+import type { BlockHead } from './change-reader.ts';
 
 /** I, U, D: rows. T: truncated. E: emptied. S: statement. Q: sequence position. */
 export type ChangeOp = 'I' | 'U' | 'D' | 'T' | 'E' | 'S' | 'Q';
@@ -25,24 +27,17 @@ export interface Change {
   readonly new: Buffer | null;
 }
 
-const code = (character: string): number => character.charCodeAt(0);
-const comma = code(',');
-const colon = code(':');
-const semicolon = code(';');
-const quote = code('"');
-const backslash = code('\\');
-const open = code('(');
-const close = code(')');
+/** Inserted rows, one image after the other. */
+export interface RowBlock {
+  readonly op: 'B';
+  readonly schema: Buffer;
+  readonly table: Buffer;
+  readonly images: Buffer;
+  readonly rows: number;
+}
 
-const operations: Readonly<Record<number, { readonly op: ChangeOp; readonly wordBytes: number }>> = {
-  [code('I')]: { op: 'I', wordBytes: 6 },
-  [code('U')]: { op: 'U', wordBytes: 6 },
-  [code('D')]: { op: 'D', wordBytes: 6 },
-  [code('T')]: { op: 'T', wordBytes: 8 },
-  [code('E')]: { op: 'E', wordBytes: 5 },
-  [code('Q')]: { op: 'Q', wordBytes: 1 },
-  [code('S')]: { op: 'S', wordBytes: 1 },
-};
+/** What a write set consists of, as it is read. */
+export type Piece = Change | RowBlock | LargeChange;
 
 /** A row too large to be held: its images are somewhere in the bytes of the write set, counted from its beginning. */
 export interface LargeChange {
@@ -57,8 +52,8 @@ export interface ImageRange {
   readonly to: number;
 }
 
-export function isLarge(change: Change | LargeChange): change is LargeChange {
-  return 'images' in change;
+export function isLarge(piece: Piece): piece is LargeChange {
+  return piece.op !== 'B' && 'images' in piece;
 }
 
 /** A change that is still not whole after so many bytes is not collected any more. */
@@ -66,9 +61,15 @@ const collectedBytesMax = 4 << 20;
 
 export function readChanges(whole: Buffer): Change[] {
   const stream = new ChangeStream(Infinity);
-  const changes = stream.push(whole);
+  const pieces = stream.push(whole);
   stream.end();
-  return changes.filter((change): change is Change => !isLarge(change));
+  return pieces.flatMap((piece) => (piece.op === 'B' ? changesOf(piece) : isLarge(piece) ? [] : [piece]));
+}
+
+/** Each row of a block as a change of its own. */
+export function changesOf({ schema, table, images, rows }: RowBlock): Change[] {
+  const reader = new ChangeReader(images, { schema, table });
+  return Array.from({ length: rows }, () => ({ op: 'I', schema, table, old: null, new: reader.image() }));
 }
 
 /** Reads a write set part by part. Changes may be cut anywhere. */
@@ -77,62 +78,68 @@ export class ChangeStream {
   /** The beginning of a change that is not whole yet, and where in the write set it stands. */
   #rest: Buffer = Buffer.alloc(0);
   #at = 0;
+  /** What the rest continues. */
+  #block: BlockHead | undefined;
   #large: LargeRow | undefined;
 
   constructor(bytesMax: number = collectedBytesMax) {
     this.#collectedBytesMax = bytesMax;
   }
 
-  push(part: Buffer): (Change | LargeChange)[] {
-    const changes: (Change | LargeChange)[] = [];
+  push(part: Buffer): Piece[] {
+    const pieces: Piece[] = [];
     let bytes = part;
     if (this.#large !== undefined) {
       const used = this.#large.scan(bytes, this.#at);
       this.#at += used;
-      if (!this.#large.whole) return changes;
-      changes.push(this.#large.change);
+      if (!this.#large.whole) return pieces;
+      pieces.push(this.#large.change);
       this.#large = undefined;
       bytes = bytes.subarray(used);
     } else if (this.#rest.length > 0) {
       bytes = Buffer.concat([this.#rest, part]);
     }
-    const used = readWhole(bytes, changes);
+    const used = this.#readWhole(bytes, pieces);
     this.#at += used;
     this.#rest = bytes.subarray(used);
     if (this.#rest.length > this.#collectedBytesMax) this.#startLarge();
-    return changes;
+    return pieces;
   }
 
   /** Throws when the write set ends in the middle of a change. */
   end(): void {
-    if (this.#rest.length > 0 || this.#large !== undefined) throw damaged();
+    if (this.#rest.length > 0 || this.#block !== undefined || this.#large !== undefined) throw damaged();
+  }
+
+  /** Adds what is whole; returns how many bytes that takes. */
+  #readWhole(bytes: Buffer, pieces: Piece[]): number {
+    const reader = new ChangeReader(bytes, this.#block);
+    let used = 0;
+    try {
+      while (!reader.done) {
+        const piece = reader.next();
+        if (piece.op !== 'B' || piece.rows > 0) pieces.push(piece);
+        used = reader.at;
+        this.#block = reader.block;
+      }
+    } catch (error) {
+      if (error !== incomplete) throw error;
+    }
+    return used;
   }
 
   #startLarge(): void {
-    const row = new ChangeReader(this.#rest).rowHead();
+    const reader = new ChangeReader(this.#rest, this.#block);
+    const row = reader.rowHead();
     // A statement of that size is kept: it has to be sent in one piece.
     if (row === undefined) return;
+    this.#block = reader.block;
     const large = new LargeRow(row.op, row.schema, row.table);
-    large.scan(this.#rest.subarray(row.bytes), this.#at + row.bytes);
+    large.scan(this.#rest.subarray(reader.at), this.#at + reader.at);
     this.#at += this.#rest.length;
     this.#rest = Buffer.alloc(0);
     this.#large = large;
   }
-}
-
-/** Adds the changes that are whole; returns how many bytes they take. */
-function readWhole(bytes: Buffer, changes: (Change | LargeChange)[]): number {
-  const reader = new ChangeReader(bytes);
-  let used = 0;
-  try {
-    while (!reader.done) {
-      changes.push(reader.next());
-      used = reader.at;
-    }
-  } catch (error) {
-    if (error !== incomplete) throw error;
-  }
-  return used;
 }
 
 /** Finds the ends of a row's images without keeping them. */
@@ -173,127 +180,6 @@ class LargeRow {
     }
     return bytes.length;
   }
-}
-
-class ChangeReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  get done(): boolean {
-    return this.#at === this.#bytes.length;
-  }
-
-  get at(): number {
-    return this.#at;
-  }
-
-  /** What stands in front of a row's images; undefined when this is another kind of change. */
-  rowHead(): { op: LargeChange['op']; schema: Buffer; table: Buffer; bytes: number } | undefined {
-    const operation = operations[this.#bytes[this.#at] ?? 0];
-    if (operation === undefined) throw damaged();
-    const { op } = operation;
-    if (op !== 'I' && op !== 'U' && op !== 'D') return undefined;
-    this.#at += operation.wordBytes;
-    const schemaBytes = this.#number(comma);
-    const tableBytes = this.#number(colon);
-    return { op, schema: this.#take(schemaBytes), table: this.#take(tableBytes), bytes: this.#at };
-  }
-
-  next(): Change {
-    const operation = operations[this.#bytes[this.#at] ?? 0];
-    if (operation === undefined) throw damaged();
-    this.#at += operation.wordBytes;
-    const { op } = operation;
-    if (op === 'S') return this.#statement();
-    const schemaBytes = this.#number(comma);
-    const tableBytes = this.#number(colon);
-    const schema = this.#take(schemaBytes);
-    const table = this.#take(tableBytes);
-    switch (op) {
-      case 'I':
-        return { op, schema, table, old: null, new: this.#image() };
-      case 'D':
-        return { op, schema, table, old: this.#image(), new: null };
-      case 'U':
-        return { op, schema, table, old: this.#image(), new: this.#image() };
-      case 'Q':
-        return { op, schema, table, old: this.#upTo(comma), new: this.#upTo(semicolon) };
-      default:
-        return { op, schema, table, old: null, new: null };
-    }
-  }
-
-  #statement(): Change {
-    const lengths = [
-      this.#number(comma),
-      this.#number(comma),
-      this.#number(comma),
-      this.#number(colon),
-    ] as const;
-    return {
-      op: 'S',
-      schema: this.#take(lengths[0]),
-      table: this.#take(lengths[1]),
-      old: this.#take(lengths[2]),
-      new: this.#take(lengths[3]),
-    };
-  }
-
-  #number(end: number): number {
-    const bytes = this.#bytes;
-    let value = 0;
-    for (let byte = bytes[this.#at]; byte !== end; byte = bytes[++this.#at]) {
-      if (byte === undefined) throw incomplete;
-      if (byte < 0x30 || byte > 0x39) throw damaged();
-      value = value * 10 + byte - 0x30;
-    }
-    this.#at += 1;
-    return value;
-  }
-
-  #take(length: number): Buffer {
-    const start = this.#at;
-    this.#at += length;
-    if (this.#at > this.#bytes.length) throw incomplete;
-    return this.#bytes.subarray(start, this.#at);
-  }
-
-  #upTo(end: number): Buffer {
-    const start = this.#at;
-    const found = this.#bytes.indexOf(end, start);
-    if (found < 0) throw incomplete;
-    this.#at = found + 1;
-    return this.#bytes.subarray(start, found);
-  }
-
-  #image(): Buffer {
-    const bytes = this.#bytes;
-    const start = this.#at;
-    if (start >= bytes.length) throw incomplete;
-    if (bytes[start] !== open) throw damaged();
-    let quoted = false;
-    for (let at = start + 1; at < bytes.length; at++) {
-      const byte = bytes[at];
-      if (byte === quote) quoted = !quoted;
-      else if (byte === backslash) at += 1;
-      else if (byte === close && !quoted) {
-        this.#at = at + 1;
-        return bytes.subarray(start, at + 1);
-      }
-    }
-    throw incomplete;
-  }
-}
-
-/** The bytes end before the change does. One for all: it is thrown for each part that is cut, and nobody looks into it. */
-const incomplete = new InvariantError('a change is cut short');
-
-function damaged(): InvariantError {
-  return new InvariantError('a write set is not as it should be');
 }
 
 /** A write set that is small enough to stay in memory. */

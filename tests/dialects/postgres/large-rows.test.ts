@@ -1,8 +1,11 @@
 /** Rows larger than the node holds: found in the stream of a write set without being kept, and applied from the log. */
 
 import { describe, expect, test } from 'vitest';
-import { ChangeStream, isLarge, readChanges } from '../../../src/dialects/postgres/write-set.ts';
+import { changesOf, ChangeStream, isLarge, readChanges } from '../../../src/dialects/postgres/write-set.ts';
+import type { Piece } from '../../../src/dialects/postgres/write-set.ts';
 import { connect, withNode, withServers } from '../../support/index.ts';
+
+const rowByRow = (piece: Piece): Piece[] => (piece.op === 'B' ? changesOf(piece) : [piece]);
 
 const row = (op: string, ...images: string[]): string => `${op}6,4:publictabl${images.join('')}`;
 
@@ -13,36 +16,40 @@ const text = [
   row('DELETE', `(2,"${'x)"",(\\\\'.repeat(100)}")`),
   'S1,2,2,8:rpa{}SELECT 1',
   'TRUNCATE6,4:publictabl',
+  `B6,4:publictabl(4,a)(5,"${';)'.repeat(80)}")(6,b)(7,);`,
   row('INSERT', '(3,)'),
 ].join('');
 
 describe('large rows: a write set read in parts', () => {
   test('holds the same changes wherever it is cut', () => {
     const whole = readChanges(Buffer.from(text));
-    expect(whole.map(({ op }) => op).join('')).toBe('IUQDSTI');
+    expect(whole.map(({ op }) => op).join('')).toBe('IUQDSTIIIII');
     for (let size = 1; size < 60; size++) {
       const stream = new ChangeStream(Infinity);
-      const read = [];
+      const read: Piece[] = [];
       for (let at = 0; at < text.length; at += size)
         read.push(...stream.push(Buffer.from(text.slice(at, at + size))));
       stream.end();
-      expect(read, `in parts of ${size}`).toEqual(whole);
+      expect(read.flatMap(rowByRow), `in parts of ${size}`).toEqual(whole);
     }
   });
 
   test('gives of a large row where its images are', () => {
     for (let size = 1; size < 60; size++) {
       const stream = new ChangeStream(100);
-      const read = [];
+      const read: Piece[] = [];
       for (let at = 0; at < text.length; at += size)
         read.push(...stream.push(Buffer.from(text.slice(at, at + size))));
       stream.end();
-      expect(read.map(({ op }) => op).join('')).toBe('IUQDSTI');
-      const large = read[3];
-      if (large === undefined || !isLarge(large)) throw new Error(`not large in parts of ${size}`);
-      const [image] = large.images;
-      expect(text.slice(image?.from, image?.to)).toBe(`(2,"${'x)"",(\\\\'.repeat(100)}")`);
-      expect(large.table.toString()).toBe('tabl');
+      const pieces = read.flatMap(rowByRow);
+      expect(pieces.map(({ op }) => op).join('')).toBe('IUQDSTIIIII');
+      const images = pieces.filter(isLarge).map((large) => {
+        expect(large.table.toString()).toBe('tabl');
+        return text.slice(large.images[0]?.from, large.images[0]?.to);
+      });
+      // The second is not large where all of it comes at once.
+      expect(images[0]).toBe(`(2,"${'x)"",(\\\\'.repeat(100)}")`);
+      expect(images.slice(1)).toEqual([`(5,"${';)'.repeat(80)}")`].slice(0, images.length - 1));
     }
   });
 

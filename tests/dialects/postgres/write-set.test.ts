@@ -28,6 +28,8 @@ describe('write set', () => {
       `Q${target('public', 'a_seq')}up,42,t;`,
       `S3,6,2,${bytesOf(statement)}:apppublic{}${statement}`,
       `INSERT${target('public', 'none')}()`,
+      `B${target('public', 'a')}(1,x)(2,"(;")();`,
+      `B${target('public', 'b')};`,
     ].join('');
     const read = readChanges(Buffer.from(text)).map((change) => [
       change.op,
@@ -45,6 +47,9 @@ describe('write set', () => {
       ['Q', 'public', 'a_seq', 'up', '42,t'],
       ['S', 'app', 'public', '{}', statement],
       ['I', 'public', 'none', null, '()'],
+      ['I', 'public', 'a', null, '(1,x)'],
+      ['I', 'public', 'a', null, '(2,"(;")'],
+      ['I', 'public', 'a', null, '()'],
     ]);
   });
 
@@ -68,6 +73,12 @@ describe('write set', () => {
 
   test('a write set that is cut short is refused, not guessed at', () => {
     const whole = Buffer.from(`UPDATE${target('public', 'accounts')}(1,"a b")(1,"c d")`);
+    const block = Buffer.from(`B${target('public', 'accounts')}(1,"a b")(2,c);`);
+    for (let end = 1; end < block.length; end++) {
+      expect(() => readChanges(block.subarray(0, end)), `cut at ${end}`).toThrow(
+        'a write set is not as it should be',
+      );
+    }
     for (let end = 1; end < whole.length; end++) {
       expect(() => readChanges(whole.subarray(0, end)), `cut at ${end}`).toThrow(
         'a write set is not as it should be',

@@ -108,11 +108,12 @@ function chosenTables({ tables }: Party, words: readonly string[] | undefined): 
 /** Changes of these would reach no other member. */
 async function unwatchedTables(connection: InternalConnection): Promise<readonly string[]> {
   const rows = await connection.rows(
-    `SELECT ${relationName} FROM ${userRelations('r')} WHERE NOT EXISTS (
-       SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = '!lockstep_capture' AND t.tgenabled = 'O') ORDER BY 1`,
+    `SELECT ${relationName}, w.name FROM ${userRelations('r')} CROSS JOIN (VALUES ('!lockstep_capture'), ('!lockstep_inserted')) AS w (name)
+      WHERE NOT (c.relispartition AND w.name = '!lockstep_inserted')
+        AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = w.name AND t.tgenabled = 'O') ORDER BY 1, 2`,
   );
   return rows.map(
-    ([name]) => `table ${name} is not watched: its trigger "!lockstep_capture" is missing or disabled`,
+    ([name, trigger]) => `table ${name} is not watched: its trigger "${trigger}" is missing or disabled`,
   );
 }
 

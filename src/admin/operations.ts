@@ -199,6 +199,8 @@ export interface VerifyReport {
   readonly rows: number;
   /** One for each member that differs from what is taken for right. */
   readonly differences: readonly MemberDifference[];
+  /** How long commits waited while the snapshots were opened. */
+  readonly heldMs: number;
   readonly tookMs: number;
 }
 

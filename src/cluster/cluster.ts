@@ -26,6 +26,7 @@ import { AnswerWatch } from './sessions/answer-watch.ts';
 import { Roster } from './roster.ts';
 import { Reactivation } from './sync/reactivation.ts';
 import type { SyncTools } from './sync/sync-parts.ts';
+import { Verification } from './verify/verification.ts';
 import type { ClusterMember, ClusterSettings, MemberUser, Verdict, World } from './world.ts';
 
 export interface ClusterParts {
@@ -61,6 +62,8 @@ export class Cluster {
   readonly #users = new Set<MemberUser>();
   /** How members come back. */
   readonly sync: Reactivation;
+  /** How members are proven equal. */
+  readonly verification: Verification;
   readonly #stopped = new AbortController();
   #endingsUntilMs = -Infinity;
 
@@ -126,13 +129,23 @@ export class Cluster {
       primaryId: () => this.#primary.id,
       takeOut: (id, error) => this.#takeOut(id, error),
     });
+    const boundary = new CommitBoundary({ clock: world.clock, gate: this.commitGate, order });
+    const primaryId = (): string => this.#primary.id;
     this.sync = new Reactivation({
       ...common,
       gate: this.gate,
-      boundary: new CommitBoundary({ clock: world.clock, gate: this.commitGate, order }),
+      boundary,
       tools: parts.tools,
-      primaryId: () => this.#primary.id,
+      primaryId,
       activated: (id, reason) => this.#activated(id, reason),
+    });
+    this.verification = new Verification({
+      ...common,
+      boundary,
+      data: parts.tools?.data,
+      primaryId,
+      inTurn: (work) => this.sync.inTurn(work),
+      takeOut: (id, reason) => this.#takeOutDiffering(id, reason),
     });
   }
 
@@ -172,13 +185,14 @@ export class Cluster {
     this.#prober.start();
     this.#answers.start();
     this.sync.start();
+    this.verification.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#prober.stop();
     this.#answers.stop();
-    await this.sync.stop();
+    await Promise.all([this.sync.stop(), this.verification.stop()]);
     await this.#streams.stop();
     for (const member of this.#roster.all) member.close();
   }
@@ -282,6 +296,12 @@ export class Cluster {
     return id === this.#primary.id
       ? this.#primary.takeOver(id, message, 'failed')
       : this.#removeReplica(id, message, 'failed', blame === 'diverged');
+  }
+
+  /** It comes back by comparing, not by what it missed. */
+  async #takeOutDiffering(id: string, reason: string): Promise<void> {
+    await this.membership.accuse(id);
+    await this.#takeOut(id, new MemberError(id, 'diverged', reason));
   }
 
   async #removeReplica(id: string, reason: string, event: WayOut, differs = false): Promise<void> {

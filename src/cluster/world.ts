@@ -22,6 +22,7 @@ export interface ClusterSettings {
   readonly switchMs: number;
   readonly applyBatch: number;
   readonly sync: SyncSettings;
+  readonly verification: VerificationSettings;
   readonly log: { readonly segments: number; readonly segmentBytes: number; readonly segmentMs: number };
 }
 
@@ -39,6 +40,14 @@ export interface SyncSettings {
   readonly maxBytesPerSecond: number;
   /** Longest time that commits are held while snapshots are opened. */
   readonly holdMs: number;
+}
+
+/** How active members are proven equal. */
+export interface VerificationSettings {
+  /** Between two verifications of everything; 0: only when asked. */
+  readonly everyMs: number;
+  /** Read from each member; 0: no limit. */
+  readonly maxBytesPerSecond: number;
 }
 
 /** All that the engine touches. */

@@ -83,12 +83,19 @@ export interface DataSync {
   full(job: SyncJob): Promise<readonly TableChange[]>;
   /** Its data stand for `csn` now: the log is emptied, the base set, sequences raised to the source's, the mark taken away, at once. */
   conclude(target: Member, source: Member, at: { csn: number; term: number; version: number }): Promise<void>;
-  /** What differs, per member, from the first snapshot's. Empty: all equal. */
+  /** Holds the others against the first snapshot's member. */
   compare(
     snapshots: readonly MemberSnapshot[],
     control: WorkControl,
     tables?: readonly string[],
-  ): Promise<ReadonlyMap<string, MemberDifference>>;
+  ): Promise<Comparison>;
+}
+
+export interface Comparison {
+  /** What differs, per member, from the first one. The first one itself may be there: a table of it may not be watched. */
+  readonly differences: ReadonlyMap<string, MemberDifference>;
+  /** What was looked at, with the rows of the first one. */
+  readonly tables: readonly { readonly table: string; readonly rows: number }[];
 }
 
 export interface MemberDifference {

@@ -1,6 +1,6 @@
 /** The engine's synchronisation in the words of the operator's commands. */
 
-import { LockstepError, systemClock } from '../base/index.ts';
+import { systemClock } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type {
   JobControl,
@@ -21,13 +21,6 @@ type Outcome = Awaited<ReturnType<Sync['run']>>;
 type Measured = NonNullable<NonNullable<ReturnType<Sync['statusOf']>>['progress']>;
 
 export class EngineSync implements SyncEngine {
-  readonly verification: VerificationStatus = {
-    at: null,
-    outcome: null,
-    reason: null,
-    nextAt: null,
-    tables: [],
-  };
   readonly #cluster: Cluster;
   readonly #clock: Clock;
 
@@ -61,18 +54,44 @@ export class EngineSync implements SyncEngine {
       reason: reason ?? null,
       source: source ?? null,
       startedAt: startedAt ?? null,
-      nextRetryAt:
-        nextRetryMs === undefined
-          ? null
-          : new Date(this.#clock.wallTime().getTime() + nextRetryMs).toISOString(),
+      nextRetryAt: nextRetryMs === undefined ? null : this.#inMs(nextRetryMs),
       progress: progress === undefined ? null : progressOf(progress),
     };
   }
 
-  verify(_request: VerifyRequest, _control: JobControl): Promise<VerifyReport> {
-    return Promise.reject(
-      new LockstepError({ code: 'node.not-yet', message: 'this version does not verify members yet' }),
+  async verify({ tables, rate }: VerifyRequest, control: JobControl): Promise<VerifyReport> {
+    const since = this.#clock.monotonicMs();
+    const { differences, ...verified } = await this.#cluster.verification.run(
+      { ...(tables !== undefined && { tables }), ...(rate !== undefined && { maxBytesPerSecond: rate }) },
+      { signal: control.signal, progress: (progress) => control.progress(progressOf(progress)) },
     );
+    const { outcome, reason, csn, members, heldMs } = verified;
+    return {
+      outcome,
+      members,
+      reason: reason ?? null,
+      csn: csn ?? null,
+      tables: verified.tables.length,
+      rows: verified.tables.reduce((sum, { rows }) => sum + rows, 0),
+      differences: [...differences].map(([member, difference]) => ({ member, ...difference })),
+      heldMs: Math.round(heldMs),
+      tookMs: Math.round(this.#clock.monotonicMs() - since),
+    };
+  }
+
+  get verification(): VerificationStatus {
+    const { last, tables, dueInMs } = this.#cluster.verification;
+    return {
+      at: last?.at ?? null,
+      outcome: last?.verified.outcome ?? null,
+      reason: last?.verified.reason ?? null,
+      nextAt: dueInMs === undefined ? null : this.#inMs(dueInMs),
+      tables: [...tables].map(([table, verdict]) => ({ table, ...verdict })),
+    };
+  }
+
+  #inMs(ms: number): string {
+    return new Date(this.#clock.wallTime().getTime() + ms).toISOString();
   }
 
   async repair(id: string | undefined, control: JobControl): Promise<RepairReport> {

@@ -93,6 +93,10 @@ export class LockstepNode {
             maxBytesPerSecond: config.sync.maxBytesPerSecond,
             holdMs: config.verification.holdMs,
           },
+          verification: {
+            everyMs: config.verification.everyMinutes * 60_000,
+            maxBytesPerSecond: config.verification.maxBytesPerSecond,
+          },
           log: {
             segments: logSegments,
             segmentBytes: config.log.retentionBytes / logSegments,

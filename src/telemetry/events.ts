@@ -57,6 +57,19 @@ interface EventFields {
     readonly reason: string;
     readonly retryMs: number;
   };
+  'member-differs': { readonly member: string; readonly difference: string };
+  'verification-ended': {
+    readonly outcome: 'equal' | 'differs' | 'unchecked';
+    /** Why something could not be checked. */
+    readonly reason: string | undefined;
+    readonly csn: number | undefined;
+    readonly members: readonly string[];
+    readonly tables: number;
+    readonly rows: number;
+    /** How long commits waited while the snapshots were opened. */
+    readonly heldMs: number;
+    readonly tookMs: number;
+  };
   'primary-switched': { readonly from: string | null; readonly to: string; readonly reason: string };
   'session-replayed': {
     readonly session: number;
@@ -185,6 +198,18 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     meaning:
       'An attempt at bringing a member level has ended without success; the member stays inactive. It is tried again.',
     say: (e) => `member ${e.member} is not level yet: ${e.reason}; next attempt in ${e.retryMs} ms`,
+  },
+  'member-differs': {
+    level: 'error',
+    meaning:
+      'A verification has found a difference. The member is taken out, and brought level by comparing.',
+    say: (e) => `member ${e.member} differs: ${e.difference}`,
+  },
+  'verification-ended': {
+    level: 'info',
+    meaning: 'Active members were compared: `equal`, `differs`, or `unchecked` with the reason.',
+    say: (e) =>
+      `members ${e.members.join(', ')} were compared: ${e.outcome}${e.reason === undefined ? '' : ` (${e.reason})`}, ${e.tables} tables, ${e.rows} rows`,
   },
   'primary-switched': {
     level: 'warn',

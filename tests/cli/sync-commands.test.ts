@@ -342,6 +342,7 @@ describe('cli: verify and repair', () => {
     tables: 12,
     rows: 1_204_112,
     differences: [],
+    heldMs: 12,
     tookMs: 812,
   };
   const verifying = (result: () => Promise<VerifyReport>, asked: unknown[] = []): Partial<Operations> => ({

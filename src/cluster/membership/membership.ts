@@ -154,6 +154,17 @@ export class Membership {
     });
   }
 
+  /** Its rows differ. Recorded before it is taken out, so that what it has missed is not all that it is given back. */
+  accuse(id: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.entry(id) === undefined) throw unknownMember(id, this.#members);
+      const members = this.#members.map((member) =>
+        member.id === id ? { ...member, differs: true } : member,
+      );
+      await this.#record(members, this.#version + 1, this.#primary);
+    });
+  }
+
   /** The member is held, and on its way out: whatever happens from here on, it does not come back by itself. */
   leave(id: string): Promise<void> {
     return this.#inTurn(async () => {

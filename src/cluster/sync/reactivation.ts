@@ -115,6 +115,11 @@ export class Reactivation {
     }
   }
 
+  /** Work that reads as much as a synchronisation waits until none is comparing or copying, and the other way round. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#synchroniser.inTurn(work);
+  }
+
   /** Ends what is under way for a member. False: there was nothing. */
   async cancel(id: string, reason = 'an operator ended it'): Promise<boolean> {
     const running = this.#cares.get(id)?.running;

@@ -54,6 +54,11 @@ export class Synchroniser {
     this.#data = new DataWork(parts);
   }
 
+  /** One comparing or copying at a time. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#data.inTurn(work);
+  }
+
   /** Rejects with SyncFailure, MemberError or LockstepError; then the member is as inactive as before. */
   async attempt(attempt: Attempt): Promise<SyncOutcome> {
     const found = await look(this.#parts, attempt.member);

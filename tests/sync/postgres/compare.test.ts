@@ -27,7 +27,7 @@ async function compared(
 ): Promise<ReadonlyMap<string, MemberDifference>> {
   const snapshots = await Promise.all(all.map(({ member }) => sync.openSnapshot(member)));
   try {
-    return await sync.compare(snapshots, watching(), tables);
+    return (await sync.compare(snapshots, watching(), tables)).differences;
   } finally {
     for (const snapshot of snapshots) snapshot.close();
   }
@@ -35,7 +35,16 @@ async function compared(
 
 describe('sync: verification', () => {
   test('says nothing of members that are equal', async () => {
-    expect(await compared(await three())).toEqual(new Map());
+    const all = await three();
+    expect(await compared(all)).toEqual(new Map());
+    const snapshots = await Promise.all(all.map(({ member }) => sync.openSnapshot(member)));
+    const { tables } = await sync.compare(snapshots, watching());
+    for (const snapshot of snapshots) snapshot.close();
+    expect(tables).toEqual([
+      { table: 'public.p1', rows: 1 },
+      { table: 'public.t', rows: 500 },
+      { table: 'public.u', rows: 100 },
+    ]);
   });
 
   test('reports rows, definitions and tables that are not watched, by member', async () => {
@@ -111,7 +120,7 @@ describe('sync: verification', () => {
     const all = await three();
     const snapshots = await Promise.all(all.map(({ member }) => sync.openSnapshot(member)));
     await all[1]?.write('DELETE FROM t; INSERT INTO u VALUES (5)');
-    expect(await sync.compare(snapshots, watching())).toEqual(new Map());
+    expect((await sync.compare(snapshots, watching())).differences).toEqual(new Map());
     for (const snapshot of snapshots) snapshot.close();
   });
 

@@ -1,7 +1,7 @@
 /** What members hold, held against the first of them: schema, rows, sequences, and whether every table is watched. */
 
 import { LockstepError } from '../../../base/index.ts';
-import type { MemberDifference, TableChange, WorkControl } from '../../sync-contract.ts';
+import type { Comparison, TableChange, WorkControl } from '../../sync-contract.ts';
 import { relationName, userRelations } from '../catalog-sql.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import { Crew } from './crew.ts';
@@ -32,7 +32,7 @@ export async function compareSnapshots(
     readonly words: readonly string[] | undefined;
     readonly sliceRows: number;
   },
-): Promise<ReadonlyMap<string, MemberDifference>> {
+): Promise<Comparison> {
   const { control, words, sliceRows } = options;
   return await Crew.run(control.signal, async (crew) => {
     const positions = unexplainedPositions(
@@ -43,7 +43,8 @@ export async function compareSnapshots(
     const parties = await Promise.all(snapshots.map((snapshot) => enter(crew, snapshot)));
     const [first, ...others] = parties;
     const found = new Map<string, { schema: string[]; tables: TableChange[]; sequences: string[] }>();
-    if (first === undefined) return found;
+    const looked: Comparison['tables'][number][] = [];
+    if (first === undefined) return { differences: found, tables: looked };
     const of = (party: Party): { schema: string[]; tables: TableChange[]; sequences: string[] } => {
       const known = found.get(party.snapshot.memberId) ?? { schema: [], tables: [], sequences: [] };
       found.set(party.snapshot.memberId, known);
@@ -65,9 +66,11 @@ export async function compareSnapshots(
     const watches = parties.map(({ snapshot }) => giveWayToSchemaWork(crew, snapshot.member, done.signal));
     try {
       progress.enter('compare');
-      for (const table of tables)
-        for (const [party, change] of await compareTable([first, ...others], table, { progress, sliceRows }))
-          of(party).tables.push(change);
+      for (const table of tables) {
+        const { rows, changes } = await compareTable([first, ...others], table, { progress, sliceRows });
+        looked.push({ table: table.name, rows });
+        for (const [party, change] of changes) of(party).tables.push(change);
+      }
     } finally {
       done.abort();
       await Promise.all(watches);
@@ -76,7 +79,7 @@ export async function compareSnapshots(
       const party = parties.find(({ snapshot }) => snapshot.memberId === id);
       if (party !== undefined) of(party).sequences.push(...sequences);
     }
-    return found;
+    return { differences: found, tables: looked };
   });
 }
 
@@ -122,7 +125,7 @@ async function compareTable(
   parties: readonly Party[],
   table: SyncTable,
   { progress, sliceRows }: { readonly progress: SyncProgress; readonly sliceRows: number },
-): Promise<readonly (readonly [Party, TableChange])[]> {
+): Promise<{ rows: number; changes: readonly (readonly [Party, TableChange])[] }> {
   const comparable = parties.flatMap((party) => {
     const own = party.tables.get(table.name);
     if (own === undefined || table.columns.some((column) => !own.columns.includes(column))) return [];
@@ -141,7 +144,7 @@ async function compareTable(
       }),
     );
     const [right, ...rest] = digests;
-    if (right === undefined) return [];
+    if (right === undefined) return { rows: 0, changes: [] };
     const changes: [Party, TableChange][] = [];
     for (const other of rest) {
       const difference = differenceOf(right.digests, other.digests, sliceRows);
@@ -154,11 +157,9 @@ async function compareTable(
       };
       changes.push([other.party, await describeChange(pair, table, difference)]);
     }
-    progress.tableDone(
-      table,
-      right.digests.rows.reduce((sum, rows) => sum + rows, 0),
-    );
-    return changes;
+    const rows = right.digests.rows.reduce((sum, count) => sum + count, 0);
+    progress.tableDone(table, rows);
+    return { rows, changes };
   } finally {
     for (const { party } of comparable)
       if (party.connection.lost === undefined)

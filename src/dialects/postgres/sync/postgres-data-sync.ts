@@ -2,8 +2,8 @@
 
 import type { Member } from '../../contract.ts';
 import type {
+  Comparison,
   DataSync,
-  MemberDifference,
   MemberSnapshot,
   SchemaVerdict,
   SyncJob,
@@ -81,7 +81,7 @@ export class PostgresDataSync implements DataSync {
     snapshots: readonly MemberSnapshot[],
     control: WorkControl,
     tables?: readonly string[],
-  ): Promise<ReadonlyMap<string, MemberDifference>> {
+  ): Promise<Comparison> {
     return compareSnapshots(snapshots as readonly PostgresSnapshot[], {
       control,
       words: tables,

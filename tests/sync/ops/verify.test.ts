@@ -1,0 +1,168 @@
+/** Members are proven equal, or found to differ, through the program itself, while clients write. */
+
+import { afterEach, describe, expect, test } from 'vitest';
+import type { VerifyReport } from '../../../src/admin/index.ts';
+import { compareMembers } from '../../../src/testing/index.ts';
+import { FreshCluster } from '../../failure/fresh-cluster.ts';
+import type { TestMember } from '../../failure/fresh-cluster.ts';
+import { Load } from '../../failure/load.ts';
+import { judge } from '../../failure/scenario.ts';
+import { withServers } from '../../support/index.ts';
+import { lockstep as run } from './lockstep-program.ts';
+
+const fixture = withServers(3);
+let cluster: FreshCluster;
+afterEach(() => cluster.stop());
+
+const lockstep = (...words: readonly string[]) => run(cluster, ...words);
+
+async function verify(...words: readonly string[]): Promise<{ status: number; report: VerifyReport }> {
+  const { status, stdout } = await lockstep('verify', '--json', ...words);
+  return { status, report: JSON.parse(stdout) as VerifyReport };
+}
+
+/** As somebody who knows how to get around Lockstep. */
+async function tamper({ ask }: TestMember, sql: string): Promise<void> {
+  await ask(`begin; set local session_replication_role = replica; ${sql}; commit`);
+}
+
+const states = async () => (await cluster.status()).members.map(({ id, state }) => `${id} ${state}`);
+const automatic = { config: { sync: { automatic: true } } };
+
+describe('ops: verify', () => {
+  test('ops: equal members are equal, again and again, while clients write and notice nothing', async () => {
+    cluster = await FreshCluster.start(fixture.servers);
+    const load = await new Load(cluster.url, { clients: 6 }).start();
+    await load.more(60);
+    load.watchPauses();
+    const held: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const { status, report } = await verify();
+      expect([status, report]).toMatchObject([0, { outcome: 'equal', members: ['db1', 'db2', 'db3'] }]);
+      expect([report.tables, report.differences]).toEqual([4, []]);
+      expect(report.rows).toBeGreaterThan(0);
+      held.push(report.heldMs);
+      await load.more(30);
+    }
+    await load.stop();
+    process.stderr.write(
+      `five verifications under load: commits held ${held.join(', ')} ms, longest pause of a client ${load.longestMs} ms\n`,
+    );
+    expect(load.errors).toEqual([]);
+    expect(await states()).toEqual(['db1 active', 'db2 active', 'db3 active']);
+    await judge(cluster, load, []);
+  });
+
+  test('ops: one of three that differs is named with its rows, taken out, and heals by itself', async () => {
+    cluster = await FreshCluster.start(fixture.servers, automatic);
+    const load = await new Load(cluster.url, { clients: 4 }).start();
+    await load.more(40);
+    await tamper(cluster.member('db3'), 'update accounts set balance = balance + 1 where id = 5');
+    const { status, report } = await verify();
+    expect([status, report]).toMatchObject([5, { outcome: 'differs', reason: null }]);
+    expect(report.differences).toMatchObject([
+      {
+        member: 'db3',
+        schema: [],
+        sequences: [],
+        tables: [{ table: 'public.accounts', missing: 1, extra: 1 }],
+      },
+    ]);
+    expect(report.differences[0]?.tables[0]?.samples).toHaveLength(2);
+    await cluster.untilActive('db3');
+    await load.more(40);
+    await load.stop();
+    expect(load.errors).toEqual([]);
+    await judge(cluster, load, []);
+    expect(await verify()).toMatchObject({ status: 0 });
+  });
+
+  test('ops: the majority is right also when it is the primary that differs', async () => {
+    cluster = await FreshCluster.start(fixture.servers, automatic);
+    const { primary } = await cluster.status();
+    await tamper(cluster.member(primary ?? ''), 'delete from counters where client = 3');
+    const { status, report } = await verify();
+    expect([status, report.differences]).toMatchObject([
+      5,
+      [{ member: primary, tables: [{ table: 'public.counters', missing: 1, extra: 0 }] }],
+    ]);
+    await cluster.untilActive(primary ?? '');
+    expect((await cluster.status()).primary).not.toBe(primary);
+    const members = Object.fromEntries(cluster.members.map(({ id, ask }) => [id, ask]));
+    expect(await compareMembers(members)).toEqual([]);
+  });
+
+  test('ops: of two that differ the primary is right; the other one stays out until it is repaired', async () => {
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    await tamper(cluster.member('db2'), 'insert into counters values (999, 1)');
+    const text = await lockstep('verify', '--tables', 'counters,accounts');
+    expect(text.status).toBe(5);
+    expect(text.stdout).toMatch(/^Different: db2, of db1, db2: 2 tables, /);
+    expect(text.stdout).toContain('public.counters: 1 row too many\n    - (999,1)\n');
+    expect(await states()).toEqual(['db1 active', 'db2 inactive']);
+    expect((await cluster.status()).members[1]?.reason).toContain(
+      'it differs from the others: rows of public.counters',
+    );
+    const shown = await lockstep('status');
+    expect(shown.stdout).toMatch(/verified \S+ ago: members differed.*\n {2}different: public\.counters\n/);
+    const repaired = await lockstep('repair');
+    expect(repaired).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        /^Member db2 is active\. .* by diff from db1: its rows were found to differ/,
+      ),
+    });
+    expect(await cluster.member('db2').ask('select count(*) from counters where client = 999')).toEqual([
+      ['0'],
+    ]);
+    expect(await verify()).toMatchObject({ status: 0 });
+  });
+
+  test('ops: what was found to differ does not come back by what it missed, also after a restart', async () => {
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    await tamper(cluster.member('db2'), 'update accounts set balance = 0 where id = 9');
+    expect(await verify()).toMatchObject({ status: 5 });
+    await cluster.stopNode();
+    await cluster.startNode();
+    expect((await lockstep('member', 'activate', 'db2')).stdout).toContain('by diff from db1');
+    expect(await cluster.member('db2').ask('select balance from accounts where id = 9')).toEqual([['1000']]);
+  });
+
+  test('ops: a table that nobody watches is found', async () => {
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), automatic);
+    await tamper(cluster.member('db2'), `drop trigger "!lockstep_capture" on accounts`);
+    const { status, report } = await verify();
+    expect([status, report.differences]).toMatchObject([
+      5,
+      [{ member: 'db2', schema: [expect.stringContaining('public.accounts is not watched')] }],
+    ]);
+    await cluster.untilActive('db2');
+    expect(await verify()).toMatchObject({ status: 0 });
+  });
+
+  test('ops: with one active member nothing can be found out; with a wrong name nothing is tried', async () => {
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    const wrong = await lockstep('verify', '--tables', 'no_such_table');
+    expect([wrong.status, wrong.stderr]).toEqual([
+      6,
+      expect.stringContaining('there is no table no_such_table'),
+    ]);
+    await lockstep('member', 'deactivate', 'db2');
+    const alone = await lockstep('verify');
+    expect([alone.status, alone.stdout]).toEqual([6, 'Not checked: only db1 is active\n']);
+    expect((await cluster.status()).verification).toMatchObject({
+      outcome: 'unchecked',
+      reason: 'only db1 is active',
+    });
+  });
+
+  test('ops: it is made by the schedule as well, and the status tells when', async () => {
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), {
+      config: { verification: { everyMinutes: 60 } },
+    });
+    const { at, nextAt } = (await cluster.status()).verification;
+    const inMs = Date.parse(nextAt ?? '') - Date.now();
+    expect([at, inMs > 55 * 60_000, inMs <= 60 * 60_000]).toEqual([null, true, true]);
+    expect((await lockstep('status')).stdout).toMatch(/\nnot yet verified; the next in (1h|59m( \d+s)?)\n$/);
+  });
+});

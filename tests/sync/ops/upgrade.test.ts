@@ -43,6 +43,8 @@ describe.skipIf(missing)('ops: a major upgrade', () => {
       const added = await good('member', 'add', '--id', joins, '--url', url);
       expect(added.stdout).toMatch(/by full from db[12]: /);
       await load.more(100);
+      // Across versions too.
+      await good('verify');
       await good('member', 'remove', leaves);
       await load.more(100);
     }

@@ -26,7 +26,7 @@ export interface BenchOptions {
 }
 
 /** `throughput` ends with the comparison of the members. */
-const parts = ['throughput', 'memory', 'pauses', 'profile'] as const;
+const parts = ['throughput', 'memory', 'pauses', 'sync', 'profile'] as const;
 export type Part = (typeof parts)[number];
 
 export const help = `npm run bench -- [options]

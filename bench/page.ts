@@ -9,6 +9,7 @@ import {
   profileTable,
   rateTable,
   ratioOf,
+  syncTable,
   table,
   withSpread,
 } from './tables.ts';
@@ -23,6 +24,7 @@ export function page(results: Results, notes: string): string {
     ...clientsOf(results).map((clients) => ratioSection(results, clients)),
     section('Equal afterwards', equalityText, results.equality.length > 0 && equalityTable(results.equality)),
     section('Pauses', pauseText(results), results.pauses.length > 0 && pauseTable(results.pauses)),
+    section('Synchronisation', syncText(results), (results.sync ?? []).length > 0 && syncTable(results.sync)),
     section('Memory', memoryText, results.memory.length > 0 && memoryTable(results.memory)),
     section(
       'Processor time',
@@ -52,6 +54,13 @@ function pauseText({ pauses }: Results): string {
 cut off connects again after 10 ms, and that counts as waiting. Each fault was made to happen anew for each of the figures in its line. Against hangs, Lockstep is set to \`deadlines.commitMs\` ${deadlineMs},
 \`probe.intervalMs\` and \`probe.timeoutMs\` ${deadlineMs / 4}, \`probe.threshold\` 2; pgpool to \`health_check_period\` 1 and
 \`health_check_timeout\` ${deadlineMs / 1000} (seconds, its smallest).`;
+}
+
+function syncText({ sync }: Results): string {
+  const [first] = sync ?? [];
+  return `A database of ${((first?.rows ?? 0) / 1e6).toFixed(1)} million rows (${Math.round((first?.bytes ?? 0) / 1e6)} MB without its indexes) is made on an empty server, or compared with its copy, on two
+servers that nobody else uses. \`pg_dump -Fc -Z0 | pg_restore\` leaves out statistics and any proof that the result is equal; \`full\` ends with
+ANALYZE and a comparison of the schemas. Rounds are interleaved; in brackets how far the ratio went in single rounds.`;
 }
 
 function heading({ at, machine, versions }: Results): string {

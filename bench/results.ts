@@ -4,6 +4,7 @@ import type { EqualityResult } from './equality.ts';
 import type { MemoryResult } from './memory.ts';
 import type { PauseResult } from './pauses.ts';
 import type { ProfileResult } from './profile.ts';
+import type { SyncResult } from './sync.ts';
 import type { CellResult } from './throughput.ts';
 
 export interface Results {
@@ -26,6 +27,7 @@ export interface Results {
   readonly memory: readonly MemoryResult[];
   readonly profiles: readonly ProfileResult[];
   readonly pauses: readonly PauseResult[];
+  readonly sync: readonly SyncResult[];
   /** Parts that could not be finished, with the reason. */
   readonly failures: readonly string[];
 }

@@ -12,6 +12,7 @@ import { toolVersion } from './pgbench.ts';
 import { profileNode, profileSettings } from './profile.ts';
 import type { Results } from './results.ts';
 import { settings, Stage } from './stage.ts';
+import { measureSync } from './sync.ts';
 import { systemPlans, whatIsMissing } from './systems/index.ts';
 import type { System, SystemName } from './systems/index.ts';
 import { cellLine } from './tables.ts';
@@ -62,6 +63,7 @@ async function measureAll(dir: string, options: BenchOptions): Promise<Results> 
     ...(await part('throughput', nothing, () => playRounds(stage, names, options))),
     memory: await part('memory', [], () => measureMemory(stage, names, options)),
     pauses: await part('pauses', [], () => measurePauses(stage, names, options)),
+    sync: await part('sync', [], () => measureSync(stage, options)),
   }));
   // Apart from the rest: to look at the servers costs them something.
   const profiles = await part('profile', [], () =>

@@ -5,6 +5,7 @@ import type { MemoryResult } from './memory.ts';
 import type { PauseResult } from './pauses.ts';
 import type { ProfileResult } from './profile.ts';
 import { median, ratioSpread } from './statistics.ts';
+import type { SyncResult } from './sync.ts';
 import type { CellResult } from './throughput.ts';
 
 const mib = 2 ** 20;
@@ -91,6 +92,26 @@ export function memoryTable(results: readonly MemoryResult[]): string {
         Math.round(pss / mib),
       ].map(String),
     ),
+  );
+}
+
+/** Against the first of them. */
+export function syncTable(results: readonly SyncResult[]): string {
+  const [first] = results;
+  return table(
+    ['', 'seconds', 'rows/s', 'MB/s', 'time against the first', 'the node grew by, MiB'],
+    results.map(({ way, seconds, rows, bytes, grownBytes }) => {
+      const middle = median(seconds);
+      const { min, max } = ratioSpread(seconds, first?.seconds ?? []);
+      return [
+        way,
+        middle.toFixed(1),
+        String(Math.round(rows / middle)),
+        (bytes / middle / 1e6).toFixed(1),
+        `${shown(middle / median(first?.seconds ?? []))} (${shown(min)}–${shown(max)})`,
+        String(Math.round(grownBytes / mib)),
+      ];
+    }),
   );
 }
 

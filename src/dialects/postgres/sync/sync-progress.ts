@@ -41,8 +41,10 @@ export class SyncProgress {
     return this.#control.pace(due);
   }
 
-  tableDone(table: SyncTable, rows: number): void {
+  /** `counted`: the rows that were reported while it was moved. */
+  tableDone(table: SyncTable, rows: number, counted = rows): void {
     this.#tablesDone += 1;
+    this.#rowsDone += rows - counted;
     this.#rowsTotal += rows - table.rowsEstimate;
     this.#report(undefined);
   }

@@ -12,12 +12,23 @@ export interface SyncTable {
   readonly knownAs: readonly string[];
   /** Quoted, in order; those that are computed from others are left out. */
   readonly columns: readonly string[];
+  /** Its values are the same in binary on every member of one version: nothing in them is a number of this member's catalog. */
+  readonly binary: boolean;
   /** Pages of the table itself. */
   readonly pages: number;
   /** With what is stored beside it. */
   readonly bytes: number;
   readonly rowsEstimate: number;
 }
+
+/**
+ * Built-in types that can be sent in binary, domains over them, and enums, which are sent by label. Not those that name objects
+ * (regclass …), which are sent by number, and not XML, which is parsed again.
+ */
+const isBinary = `coalesce((SELECT bool_and(b.typsend <> 0 AND b.typreceive <> 0 AND (b.typtype = 'e' OR (b.oid < 16384 AND b.typtype <> 'c'
+    AND b.oid <> 142 AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = b.typelem AND (e.typsend = 0 OR e.oid = 142)) AND b.typname !~ '^_?reg')))
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''), false)`;
 
 /** Without a row yet counted, a page is taken to hold this many. */
 const rowsPerPage = 40;
@@ -27,6 +38,7 @@ interface Found {
   readonly name: string;
   readonly knownAs: readonly string[];
   readonly columns: readonly string[] | null;
+  readonly binary: boolean;
   readonly pages: number | null;
   readonly bytes: number | null;
   readonly rows: number;
@@ -43,7 +55,7 @@ export async function readTables(
                    WHERE a.oid = c.oid OR (c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid)))),
       'columns', (SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
                    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
-      'pages', pg_relation_size(c.oid) / current_setting('block_size')::int, 'bytes', pg_table_size(c.oid), 'rows', c.reltuples)
+      'binary', ${isBinary}, 'pages', pg_relation_size(c.oid) / current_setting('block_size')::int, 'bytes', pg_table_size(c.oid), 'rows', c.reltuples)
     FROM ${userRelations(kind === 'tables' ? 'r' : 'm')} WHERE c.relispopulated ORDER BY ${relationName} COLLATE "C"`);
   return new Map(
     rows.map(([text]) => {
@@ -54,6 +66,7 @@ export async function readTables(
         from: kind === 'tables' ? `ONLY ${found.name}` : found.name,
         knownAs: found.knownAs,
         columns: found.columns ?? [],
+        binary: found.binary,
         pages,
         bytes: found.bytes ?? 0,
         rowsEstimate: found.rows > 0 ? found.rows : pages * rowsPerPage,

@@ -17,6 +17,8 @@ export async function copyTables(options: {
   readonly crew: Crew;
   readonly snapshot: PostgresSnapshot;
   readonly target: PostgresMember;
+  /** Both are of one version. */
+  readonly alike: boolean;
   readonly term: number;
   readonly tables: Iterable<SyncTable>;
   readonly progress: SyncProgress;
@@ -36,17 +38,23 @@ export async function copyTables(options: {
       await demandUnchanged(source, snapshot, table);
       // What an extension brought along goes. Emptied in the same transaction, rows can be written as old ones that need no vacuum.
       await target.query(`BEGIN; TRUNCATE ${table.from}`);
+      const format = options.alike && table.binary ? 'binary' : 'text';
+      let counted = 0;
       const missing = await pipeRows({
         from: source,
-        out: `COPY ${table.name} ${copyColumns(table)} TO STDOUT`,
+        out: `COPY ${table.name} ${copyColumns(table)} TO STDOUT (FORMAT ${format})`,
         to: target,
-        in: `COPY ${table.name} ${copyColumns(table)} FROM STDIN (FREEZE)`,
-        onCopied: (rows, bytes) => progress.moved(table, rows, bytes),
+        in: `COPY ${table.name} ${copyColumns(table)} FROM STDIN (FORMAT ${format}, FREEZE)`,
+        onCopied: (messages, bytes) => {
+          // In binary one or two of the messages are no rows.
+          counted += messages;
+          return progress.moved(table, messages, bytes);
+        },
       });
       await target.query(`SELECT lockstep.fence(${term}); COMMIT`);
       // Its lock goes with it.
       await source.query('ROLLBACK');
-      progress.tableDone(table, missing);
+      progress.tableDone(table, missing, counted);
       if (missing > 0) changes.push({ table: table.name, missing, extra: 0, samples: [] });
     },
   );

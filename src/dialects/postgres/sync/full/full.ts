@@ -111,7 +111,7 @@ class FullCopy {
   }
 
   async #copy(dump: SchemaDump): Promise<readonly TableChange[]> {
-    const { job, crew, snapshot, member, target } = this.#options;
+    const { job, crew, snapshot, member, target, major } = this.#options;
     const { term } = job;
     const plan = planDump(await dump.list());
     const tables = await snapshot.use((connection) => readTables(connection));
@@ -131,6 +131,7 @@ class FullCopy {
       crew,
       snapshot,
       target: member,
+      alike: major === snapshot.major,
       term,
       tables: tables.values(),
       progress,

@@ -84,20 +84,26 @@ END $f$;
 
 -- The same for large transactions: in parts of about a megabyte, a row each. A change that is larger than that spans parts.
 CREATE FUNCTION lockstep.finish_large(p_csn bigint, p_term bigint, p_slot smallint) RETURNS SETOF bytea
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET client_min_messages = error AS $f$
+DECLARE chunks record; bytes bytea; piece bytea; n integer := 0;
 BEGIN
   PERFORM lockstep.fence(p_term);
   IF lockstep.collected() = '+' THEN RETURN; END IF;
   PERFORM lockstep.spill();
-  RETURN QUERY
-    WITH c AS (SELECT seq, chunk, sum(octet_length(chunk)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) / 1048576 AS part FROM pg_temp.lockstep_spill),
-      p AS (SELECT part, convert_to(string_agg(chunk, '' ORDER BY seq), getdatabaseencoding()) AS bytes FROM c GROUP BY part),
-      -- Cut before they are sorted, so that what is sorted are the pieces.
-      s AS MATERIALIZED (SELECT part, piece, substr(bytes, piece * ${pieceBytes} + 1, ${pieceBytes}) AS payload
-                           FROM p, generate_series(0, (octet_length(bytes) - 1) / ${pieceBytes}) AS piece)
-    INSERT INTO lockstep.log (slot, csn, part, term, payload)
-    SELECT p_slot, p_csn, row_number() OVER (ORDER BY part, piece), p_term, payload FROM s ORDER BY part, piece
-    RETURNING log.payload;
+  -- Sorted are the numbers alone.
+  CREATE INDEX ON pg_temp.lockstep_spill (seq);
+  FOR chunks IN SELECT min(seq) AS first, max(seq) AS last
+                  FROM (SELECT seq, sum(octet_length(chunk)) OVER (ORDER BY seq) / 1048576 AS part FROM pg_temp.lockstep_spill) s GROUP BY part ORDER BY 1
+  LOOP
+    SELECT convert_to(string_agg(chunk, '' ORDER BY seq), getdatabaseencoding()) INTO bytes
+      FROM pg_temp.lockstep_spill WHERE seq BETWEEN chunks.first AND chunks.last;
+    FOR i IN 0 .. (octet_length(bytes) - 1) / ${pieceBytes} LOOP
+      piece := substr(bytes, i * ${pieceBytes} + 1, ${pieceBytes});
+      n := n + 1;
+      INSERT INTO lockstep.log (slot, csn, part, term, payload) VALUES (p_slot, p_csn, n, p_term, piece);
+      RETURN NEXT piece;
+    END LOOP;
+  END LOOP;
 END $f$;
 
 -- Where a write set's image of a row is too large to be sent again, it is read from the parts logged here: bytes p_from up to p_to of the whole.

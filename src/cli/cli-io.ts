@@ -3,6 +3,7 @@ import type { Program } from './program.ts';
 
 /** Everything that the command line touches outside itself. */
 export interface CliIo {
+  readonly stdin: CliInput;
   readonly stdout: CliOutput;
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -15,6 +16,9 @@ export interface CliIo {
   exit(status: number): void;
   loadProgram(): Promise<Program>;
 }
+
+/** A terminal says so. */
+export type CliInput = NodeJS.ReadableStream & { readonly isTTY?: boolean };
 
 /** A terminal says so, and how large it is. */
 export type CliOutput = NodeJS.WritableStream & {

@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import type { CliIo, CommonOptions } from './cli-io.ts';
 import type { DemoCommandOptions } from './commands/demo.ts';
+import type { ImportOptions } from './commands/import.ts';
+import type { InitOptions } from './commands/init.ts';
 import type { WaitOptions } from './commands/long-work.ts';
 import type { AddOptions } from './commands/member.ts';
 import type { ServeCommandOptions } from './commands/serve.ts';
@@ -46,6 +48,48 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
   withCommon(
     root.command('check').description('Tells what each member lacks, and what cures it. Changes nothing.'),
   ).action(run(async (options: CommonOptions) => (await import('./commands/check.ts')).check(io, options)));
+
+  withNew(
+    root
+      .command('init')
+      .description(
+        'Makes a configuration file: asks, tests the connections, and writes it with every option explained.',
+      ),
+  )
+    .option('--cluster <name>', 'name of the cluster')
+    .option('--username <name>', 'role with which Lockstep and its clients log in')
+    .option('--password-env <name>', 'environment variable with its password')
+    .option('--password-file <path>', 'the same in a file, relative to the configuration')
+    .option(
+      '--member <url...>',
+      'a database: postgres://host:port/database, or id=postgres://…; once for each',
+    )
+    .option('--source <id>', 'the member whose data count when they differ')
+    .option('--no-check', 'do not look at the databases')
+    .action(run(async (options: InitOptions) => (await import('./commands/init.ts')).init(io, options)));
+
+  withNew(
+    root
+      .command('import')
+      .argument(
+        '<file>',
+        'ha-jdbc.xml, database.cluster.xml, or the file of a Sequoia or C-JDBC virtual database',
+      ),
+  )
+    .description(
+      'Makes a configuration from that of another product, and says what of it has no counterpart.',
+    )
+    .option('--cluster <name>', 'name of the cluster, instead of its name there')
+    .option('--username <name>', 'role of the databases for which the file names none')
+    .option(
+      '--password-env <name>',
+      'environment variable with the common password, instead of a file beside',
+    )
+    .action(
+      run(async (file: string, options: ImportOptions) =>
+        (await import('./commands/import.ts')).importFile(io, file, options),
+      ),
+    );
 
   const config = root.command('config').description('Commands about the configuration.');
   withCommon(config.command('check').argument('[file]', 'the file, instead of --config'))
@@ -193,6 +237,23 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
 function withCommon(command: Command): Command {
   return withJson(
     command.option('--config <file>', 'configuration (else $LOCKSTEP_CONFIG, else ./lockstep.yaml)'),
+  );
+}
+
+/** Commands that write a new configuration. */
+function withNew(command: Command): Command {
+  return withJson(
+    command
+      .option(
+        '--config <file>',
+        'the file to write, never over one that is there (else $LOCKSTEP_CONFIG, else ./lockstep.yaml)',
+      )
+      .option('--listen <address>', 'address on which clients find the node', '127.0.0.1:6432')
+      .option(
+        '--state <directory>',
+        'directory for what the node remembers, relative to the file',
+        './state',
+      ),
   );
 }
 

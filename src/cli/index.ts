@@ -1,4 +1,4 @@
-export type { CliIo, CliOutput } from './cli-io.ts';
+export type { CliInput, CliIo, CliOutput } from './cli-io.ts';
 export { connectionUrl, demoText, snippet } from './demo-text.ts';
 export { exitCodeOf } from './exit-codes.ts';
 export type { ExitCode } from './exit-codes.ts';

@@ -1,9 +1,12 @@
-export { parseMemberUrl } from './address.ts';
+export { parseListenAddress, parseMemberUrl } from './address.ts';
 export type { ListenAddress } from './address.ts';
 export { planMember, planWithoutMember } from './change-members.ts';
 export type { FileChange, RunningConfig } from './change-members.ts';
 export type { Config, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
+export { renderDraft } from './draft.ts';
+export type { ConfigDraft, DraftMember, SecretPlace } from './draft.ts';
 export type { MemberEntry } from './edit-members.ts';
+export { draftOf, readForeign } from './import/import-cluster.ts';
 export { checkConfig, checkConfigText, configPath, loadConfig } from './load-config.ts';
 export type { ConfigCheck, Environment } from './load-config.ts';
 export { ConfigError, showProblem } from './problem.ts';

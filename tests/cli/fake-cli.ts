@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { systemClock } from '../../src/base/index.ts';
 import { runCli } from '../../src/cli/index.ts';
 import type { Program } from '../../src/cli/index.ts';
@@ -18,6 +18,8 @@ const unused = () => Promise.reject(new Error('this test does not need it'));
 export class FakeCli {
   readonly signals = new EventEmitter();
   readonly exits: number[] = [];
+  /** What is typed; on a terminal somebody is there to be asked. */
+  readonly stdin = new PassThrough();
   stdout = '';
   stderr = '';
   /** With it, both outputs are a terminal of this size. */
@@ -44,6 +46,7 @@ export class FakeCli {
 
   run(...args: string[]): Promise<number> {
     return runCli(args, {
+      stdin: Object.assign(this.stdin, { isTTY: this.#terminal !== undefined }),
       stdout: this.#sink((text) => {
         this.stdout += text;
       }),

@@ -6,5 +6,5 @@ export type { MeasuredProgress } from './sync/progress-meter.ts';
 export type { KeptRows, SyncTools } from './sync/sync-parts.ts';
 export { nobody } from './sessions/held-answer.ts';
 export { Session } from './sessions/session.ts';
-export type { BeginOptions, Effect, SessionHooks, SessionLimits, Work } from './sessions/session.ts';
+export type { BeginOptions, Effect, SessionHooks, SessionLimits, Work } from './sessions/work.ts';
 export type { ClusterMember, ClusterSettings, World } from './world.ts';

@@ -265,7 +265,7 @@ testScenarios('code', [
       GRANT SELECT, INSERT, UPDATE, DELETE ON secret TO other; GRANT USAGE ON SEQUENCE secret_id_seq TO other`,
     step: async (client) => {
       const other = await client.another({ user: 'other' });
-      const id = await other.value('INSERT INTO secret (v) VALUES ($1) RETURNING id', ['mine']);
+      const id = (await other.value('INSERT INTO secret (v) VALUES ($1) RETURNING id', ['mine'])) as number;
       // Its own row alone: all rows at once, by everybody in any order, is a deadlock on one server too.
       await other.run("UPDATE secret SET v = v || '!' WHERE id = $1", [id]);
       expect(await other.value("UPDATE secret SET v = 'seen' WHERE id = 1 RETURNING id")).toBeUndefined();

@@ -8,8 +8,7 @@ import { LockstepError } from '../../base/index.ts';
 import { nobody } from '../../cluster/index.ts';
 import type { Session, Work } from '../../cluster/index.ts';
 import type { MemberError } from '../../dialects/contract.ts';
-import type { PreparedStatement, RequestMessage } from '../../dialects/postgres/index.ts';
-import { classifyHead, trailBytesOf } from '../../sql/index.ts';
+import { trailBytesOf } from '../../sql/index.ts';
 import type { Classifier, FunctionCatalog, SessionReading, Statement } from '../../sql/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import {
@@ -18,32 +17,19 @@ import {
   errorToFields,
   Frontend,
   frontend,
-  HEADER_BYTES,
   MessageFramer,
-  readBindNames,
-  readClose,
-  readDescribe,
-  readExecute,
   readParameterStatus,
-  readParse,
   readQuery,
   TransactionStatus,
 } from '../../wire/postgres/index.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { ClientSink } from './client-sink.ts';
-import {
-  asClientError,
-  functionCall,
-  refused,
-  severalStatements,
-  statementExists,
-  tooManyStatements,
-  unexpectedMessage,
-} from './front-errors.ts';
-import { extendedRequest, simpleRequest } from './requests.ts';
+import { ExtendedBatch } from './extended-batch.ts';
+import { asClientError, functionCall, unexpectedMessage } from './front-errors.ts';
+import { largeExtended, largeQuery } from './large-messages.ts';
+import { simpleRequest } from './requests.ts';
 import { isLocal, StatementBook } from './statement-book.ts';
-import type { BookedStatement } from './statement-book.ts';
-import { endsTransaction, StatementRunner } from './statement-runner.ts';
+import { StatementRunner } from './statement-runner.ts';
 import type { RunnerHooks } from './statement-runner.ts';
 import { writeFatal } from './write-fatal.ts';
 
@@ -76,9 +62,6 @@ const shortTypes: ReadonlySet<number> = new Set([
   Frontend.Terminate,
 ]);
 
-/** Messages that wait for their Sync are run when there are this many bytes of them. */
-const batchBytesMax = 1 << 20;
-
 /** Requests may be answered here without any waiting: after so many, others have their turn. */
 const requestsInTurn = 32;
 
@@ -91,19 +74,6 @@ const ready = {
 /** Our connections are read-only by default; to the client they are as the server would have them. */
 const readOnlyDefault = 'default_transaction_read_only';
 
-interface Message {
-  readonly type: number;
-  readonly frame: Buffer;
-}
-
-/** Messages for one member, up to the point where this node has something to say itself. */
-interface Segment {
-  readonly messages: RequestMessage[];
-  readonly executed: Statement[];
-  readonly parsed: BookedStatement[];
-  text: Buffer;
-}
-
 export class Conversation {
   readonly #socket: Socket;
   readonly #options: ConversationOptions;
@@ -112,8 +82,7 @@ export class Conversation {
   readonly #book = new StatementBook();
   #session!: Session;
   #runner!: StatementRunner;
-  #batch: Message[] = [];
-  #batchBytes = 0;
+  #batch!: ExtendedBatch;
   /** After an error: everything up to the next Sync is passed over. */
   #skipping = false;
   #copying = false;
@@ -185,6 +154,14 @@ export class Conversation {
   ): Promise<void> {
     this.#session = session;
     this.#runner = new StatementRunner(session, this.#book, this.#sink, this.#options.hooks);
+    this.#batch = new ExtendedBatch({
+      session,
+      runner: this.#runner,
+      book: this.#book,
+      sink: this.#sink,
+      preparedStatementsMax: this.#options.limits.preparedStatements,
+      classify: (text) => this.#classify(text),
+    });
     for (const [name, value] of parameters) {
       this.#noteParameter(name, value);
       this.#sink.write(backend.parameterStatus(name, name === readOnlyDefault ? 'off' : value));
@@ -330,9 +307,7 @@ export class Conversation {
       case Frontend.Execute:
       case Frontend.Close:
         if (this.#skipping) return;
-        this.#batch.push({ type, frame });
-        this.#batchBytes += frame.length;
-        if (this.#batchBytes > batchBytesMax) this.#take(() => this.#runBatch('flush'));
+        if (this.#batch.add(type, frame)) this.#take(() => this.#runBatch('flush'));
         return;
       case Frontend.Terminate:
         this.#terminate();
@@ -445,73 +420,25 @@ export class Conversation {
   }
 
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
-    if (this.#batch.length > 0) await this.#runBatch('flush');
-    if (this.#skipping) return;
-    this.#book.removeStatement('');
-    const statement = classifyHead(head.subarray(HEADER_BYTES), totalBytes);
-    if (statement.refusal !== undefined) throw refused(statement.refusal);
-    const work: Work = {
-      request: { ...simpleRequest(head), rest },
-      effect: 'write',
-      takesInput: true,
-      unknownSize: true,
-      bytes: totalBytes,
-    };
-    await this.#session.run(work, this.#sink);
+    if (!(await this.#batchBefore())) return;
+    await this.#session.run(largeQuery(head, totalBytes, rest), this.#sink);
     this.#readyForQuery();
   }
 
-  /** A large Parse or Bind goes to the primary by itself, inside a transaction, in which the rest of the batch then follows. */
   async #largeExtended(type: number, head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
     this.#runner.beginImplicit();
     await this.#runBatch('flush');
     if (this.#skipping) return;
-    const message = type === Frontend.Parse ? this.#largeParse(head, totalBytes) : this.#largeBind(head);
-    const work: Work = {
-      request: { protocol: 'extended', messages: [message], rest },
-      effect: 'write',
-      takesInput: true,
-      unknownSize: true,
-      bytes: totalBytes,
-    };
+    const work = largeExtended(type, head, totalBytes, rest, this.#book);
     const answer = await this.#session.run(work, this.#sink);
     if (answer.failed) this.#skipping = true;
-  }
-
-  #largeParse(head: Buffer, totalBytes: number): RequestMessage {
-    const nameEnd = head.indexOf(0, HEADER_BYTES);
-    const name = head.toString('latin1', HEADER_BYTES, nameEnd);
-    const text = head.subarray(nameEnd + 1);
-    const draft = classifyHead(text, totalBytes);
-    if (draft.refusal !== undefined) throw refused(draft.refusal);
-    const statement: BookedStatement = {
-      name,
-      parse: undefined,
-      confirmed: false,
-      statement: { ...draft, start: 0, end: text.length },
-      text,
-      local: false,
-    };
-    this.#book.addStatement(statement);
-    return { kind: 'parse', frame: head, statement };
-  }
-
-  #largeBind(head: Buffer): RequestMessage {
-    const { portal, statement: name } = readBindNames(head);
-    const statement = this.#book.statement(name);
-    this.#book.addPortal(portal, statement);
-    return statement === undefined
-      ? { kind: 'plain', frame: head }
-      : { kind: 'uses', frame: head, statement };
   }
 
   // ——— simple queries
 
   async #simple(text: Buffer, frame: Buffer): Promise<void> {
     try {
-      if (this.#batch.length > 0) await this.#runBatch('flush');
-      if (this.#skipping) return;
-      this.#book.removeStatement('');
+      if (!(await this.#batchBefore())) return;
       const statements = this.#classify(text);
       const [only] = statements;
       if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
@@ -535,6 +462,14 @@ export class Conversation {
       this.#sink,
     );
     if (!answer.failed) this.#runner.noteEffects(statement, text, true);
+  }
+
+  /** A simple query comes after what was sent before it, and takes the unnamed statement away. False: that has failed. */
+  async #batchBefore(): Promise<boolean> {
+    if (!this.#batch.empty) await this.#runBatch('flush');
+    if (this.#skipping) return false;
+    this.#book.removeStatement('');
+    return true;
   }
 
   /** Statements in one string are one transaction, unless they say otherwise. */
@@ -567,182 +502,14 @@ export class Conversation {
     } catch (error) {
       this.#sendError(asClientError(error));
     }
-    this.#dropBatch();
+    this.#batch.drop();
     this.#skipping = false;
     if (this.#session.transaction === 'none') this.#book.endTransaction();
     this.#readyForQuery();
   }
 
   async #runBatch(end: 'sync' | 'flush'): Promise<void> {
-    const batch = this.#batch;
-    this.#batch = [];
-    this.#batchBytes = 0;
-    if (this.#isTransaction(batch, end)) this.#runner.beginImplicit();
-    let segment: Segment = newSegment();
-    const close = async (): Promise<boolean> => {
-      const done = segment;
-      segment = newSegment();
-      return await this.#runSegment(done);
-    };
-    for (const { type, frame } of batch) {
-      const statement = this.#localStatementOf(type, frame);
-      if (statement === undefined) {
-        this.#addToSegment(segment, type, frame);
-        continue;
-      }
-      if (!(await close())) return;
-      if (!(await this.#answerLocally(type, frame, statement))) {
-        this.#skipping = true;
-        return;
-      }
-    }
-    await close();
-  }
-
-  /** Several statements before one Sync, or portals that must outlive a Flush, are one transaction. */
-  #isTransaction(batch: readonly Message[], end: 'sync' | 'flush'): boolean {
-    const executes = batch.filter((message) => message.type === Frontend.Execute);
-    if (end === 'flush')
-      return batch.some((message) => message.type === Frontend.Bind || message.type === Frontend.Execute);
-    return executes.length > 1;
-  }
-
-  /** The statement that this node carries out itself, if the message is about one; 'closed' for a Close of any statement. */
-  #localStatementOf(type: number, frame: Buffer): BookedStatement | 'closed' | undefined {
-    switch (type) {
-      case Frontend.Parse: {
-        const statement = this.#parse(frame);
-        return statement.local ? statement : undefined;
-      }
-      case Frontend.Bind:
-        return localOnly(this.#book.statement(readBindNames(frame).statement));
-      case Frontend.Execute:
-        return localOnly(this.#book.portal(readExecute(frame).portal));
-      case Frontend.Describe: {
-        const { kind, name } = readDescribe(frame);
-        return localOnly(kind === 'statement' ? this.#book.statement(name) : this.#book.portal(name));
-      }
-      default: {
-        const { kind, name } = readClose(frame);
-        return kind === 'statement' ? 'closed' : localOnly(this.#book.portal(name));
-      }
-    }
-  }
-
-  #parse(frame: Buffer): BookedStatement {
-    const { name, query } = readParse(frame);
-    if (name !== '') {
-      if (this.#book.statement(name) !== undefined) throw statementExists(name);
-      const limit = this.#options.limits.preparedStatements;
-      if (this.#book.size >= limit) throw tooManyStatements(limit);
-    } else {
-      // Even when this one fails.
-      this.#book.removeStatement('');
-    }
-    const statements = this.#classify(query);
-    const [statement] = statements;
-    if (statements.length !== 1 || statement === undefined) throw severalStatements();
-    if (statement.refusal !== undefined && !endsTransaction(statement)) throw refused(statement.refusal);
-    // Copied: they outlive the chunk that they came in.
-    const kept = Buffer.from(frame);
-    const booked: BookedStatement = {
-      name,
-      parse: kept,
-      confirmed: false,
-      statement,
-      text: readParse(kept).query,
-      local: isLocal(statement),
-    };
-    this.#book.addStatement(booked);
-    return booked;
-  }
-
-  #addToSegment(segment: Segment, type: number, frame: Buffer): void {
-    switch (type) {
-      case Frontend.Parse: {
-        const statement = this.#book.statement(readParse(frame).name) as BookedStatement;
-        segment.messages.push({ kind: 'parse', frame, statement });
-        segment.parsed.push(statement);
-        if (segment.text.length === 0) segment.text = statement.text;
-        return;
-      }
-      case Frontend.Bind: {
-        const { portal, statement: name } = readBindNames(frame);
-        const statement = this.#book.statement(name);
-        this.#book.addPortal(portal, statement);
-        segment.messages.push(use(frame, statement));
-        return;
-      }
-      case Frontend.Describe: {
-        const { kind, name } = readDescribe(frame);
-        segment.messages.push(
-          kind === 'statement' ? use(frame, this.#book.statement(name)) : { kind: 'plain', frame },
-        );
-        return;
-      }
-      case Frontend.Execute: {
-        const booked = this.#book.portal(readExecute(frame).portal);
-        segment.executed.push(booked?.statement ?? unknownStatement);
-        if (booked !== undefined) segment.text = booked.text;
-        segment.messages.push({ kind: 'plain', frame });
-        return;
-      }
-      default:
-        this.#book.removePortal(readClose(frame).name);
-        segment.messages.push({ kind: 'plain', frame });
-    }
-  }
-
-  /** False: it failed, and the rest of the batch is passed over. */
-  async #runSegment(segment: Segment): Promise<boolean> {
-    const { messages, executed, parsed, text } = segment;
-    if (messages.length === 0) return true;
-    const statements = executed.length > 0 ? executed : parsed.map(({ statement }) => statement);
-    let work = this.#runner.workOf(statements, text, extendedRequest(messages));
-    // Without Execute nothing happens yet, so nothing has to be committed.
-    if (executed.length === 0 && work.effect === 'write' && this.#session.transaction === 'none')
-      work = { ...work, effect: 'primary-read', after: [] };
-    else if (executed.length === 0) work = { ...work, after: [], unknownSize: false, takesInput: false };
-    const answer = await this.#session.run(
-      { ...work, bytes: messages.reduce((sum, message) => sum + message.frame.length, 0) },
-      this.#sink,
-    );
-    if (!answer.failed) {
-      for (const statement of executed) this.#runner.noteEffects(statement, text, false);
-      return true;
-    }
-    for (const statement of parsed) if (!statement.confirmed) this.#book.removeStatement(statement.name);
-    this.#skipping = true;
-    return false;
-  }
-
-  async #answerLocally(type: number, frame: Buffer, booked: BookedStatement | 'closed'): Promise<boolean> {
-    if (booked === 'closed') {
-      const { name } = readClose(frame);
-      this.#book.removeStatement(name);
-      for (const link of this.#session.links()) link.forget(name);
-      this.#sink.write(backend.closeComplete);
-      return true;
-    }
-    switch (type) {
-      case Frontend.Parse:
-        this.#sink.write(backend.parseComplete);
-        return true;
-      case Frontend.Bind:
-        this.#book.addPortal(readBindNames(frame).portal, booked);
-        this.#sink.write(backend.bindComplete);
-        return true;
-      case Frontend.Describe:
-        if (readDescribe(frame).kind === 'statement') this.#sink.write(noParameters);
-        this.#sink.write(backend.noData);
-        return true;
-      case Frontend.Execute:
-        return await this.#runner.run(booked.statement, booked.text);
-      default:
-        this.#book.removePortal(readClose(frame).name);
-        this.#sink.write(backend.closeComplete);
-        return true;
-    }
+    if (!(await this.#batch.run(end))) this.#skipping = true;
   }
 
   // ———
@@ -764,11 +531,6 @@ export class Conversation {
     if (!this.#ended) this.#sink.write(backend.errorResponse(errorToFields(error)));
   }
 
-  #dropBatch(): void {
-    this.#batch = [];
-    this.#batchBytes = 0;
-  }
-
   #readyForQuery(): void {
     if (!this.#ended) this.#sink.write(ready[this.#session.transaction]);
   }
@@ -776,21 +538,4 @@ export class Conversation {
 
 function tooLong(type: number, bytes: number): LockstepError {
   return unexpectedMessage(`one of type ${String.fromCharCode(type)} with ${bytes} bytes`);
-}
-
-const noParameters = backend.parameterDescription([]);
-
-/** A portal of SQL's PREPARE or of nothing at all: the server knows. */
-const unknownStatement: Statement = { kind: 'write', tag: '', start: 0, end: 0, runsCode: true };
-
-function newSegment(): Segment {
-  return { messages: [], executed: [], parsed: [], text: Buffer.alloc(0) };
-}
-
-function use(frame: Buffer, statement: PreparedStatement | undefined): RequestMessage {
-  return statement === undefined ? { kind: 'plain', frame } : { kind: 'uses', frame, statement };
-}
-
-function localOnly(statement: BookedStatement | undefined): BookedStatement | undefined {
-  return statement?.local === true ? statement : undefined;
 }

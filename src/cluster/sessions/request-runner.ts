@@ -1,0 +1,103 @@
+/** Runs requests on links: what runs now, what the session waits for, and up to which CSN it has seen. */
+
+import { withDeadline } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type { Answer, AnswerSink, RunOptions, SessionLink } from '../../dialects/contract.ts';
+import type { Cluster } from '../cluster.ts';
+import type { Unanswered } from '../world.ts';
+import { HeldAnswer } from './held-answer.ts';
+import { answerUnsure } from './session-errors.ts';
+import type { SessionSettings } from './session-settings.ts';
+
+export class RequestRunner {
+  readonly #cluster: Cluster;
+  readonly #settings: SessionSettings;
+  #running: SessionLink | undefined;
+  #last: SessionLink | undefined;
+  #seenCsn = 0;
+  /** What a member has been asked and has not answered. */
+  unanswered: Unanswered | undefined;
+
+  constructor(cluster: Cluster, settings: SessionSettings) {
+    this.#cluster = cluster;
+    this.#settings = settings;
+  }
+
+  get running(): SessionLink | undefined {
+    return this.#running;
+  }
+
+  /** Where the last request ran; undefined before the first. */
+  get last(): SessionLink | undefined {
+    return this.#last;
+  }
+
+  /** What was shown must not be taken back by the next read: it needs a member that has applied this. */
+  get seenCsn(): number {
+    return this.#seenCsn;
+  }
+
+  saw(csn: number): void {
+    if (csn > this.#seenCsn) this.#seenCsn = csn;
+  }
+
+  async run(
+    link: SessionLink,
+    request: unknown,
+    sink: AnswerSink,
+    begin: unknown,
+    mayBeUnsuitable: RunOptions['mayBeUnsuitable'],
+  ): Promise<Answer> {
+    const load = this.#cluster.load(link.memberId);
+    const { clock } = this.#cluster.world;
+    const since = clock.monotonicMs();
+    load.started();
+    this.#running = link;
+    this.unanswered = { link, sinceMs: since };
+    this.#last = link;
+    try {
+      const answer = await link.run(request, sink, {
+        settings: this.#settings.missingOn(link),
+        begin,
+        mayBeUnsuitable,
+      });
+      // Also inside a transaction, and whether or not that commits.
+      this.saw(this.#cluster.visibleCsn(link.memberId));
+      return answer;
+    } finally {
+      this.#running = undefined;
+      this.unanswered = undefined;
+      load.ended(clock.monotonicMs() - since);
+    }
+  }
+
+  /** A request of our own: only its error is the client's to see. */
+  async runOwn(link: SessionLink, request: unknown, sink: AnswerSink, begin: unknown): Promise<Answer> {
+    const answerOnly = new HeldAnswer(sink, Infinity);
+    const answer = await this.run(link, request, answerOnly, begin, 'no');
+    if (answer.failed) answerOnly.release();
+    return answer;
+  }
+
+  /**
+   * For a moment, what the primary shows may still be lost with it. Rejects when that has happened, and the answer is
+   * void; undefined when there is nothing to wait for.
+   */
+  unsure(link: SessionLink): Promise<void> | undefined {
+    const { order, primary, settings, world } = this.#cluster;
+    const sure = link.memberId === primary.id ? order.sure() : undefined;
+    if (sure === undefined) return undefined;
+    const { commitMs } = settings;
+    return withDeadline(world.clock, commitMs, sure, () => answerUnsure(commitMs)).then((kept) => {
+      if (kept) return;
+      const why = `member ${link.memberId} was lost with what it had shown`;
+      throw new MemberError(link.memberId, 'gone', why);
+    });
+  }
+}
+
+/** What does not need the primary need not wait for the verdict on a member, but has nowhere else to go without a primary. */
+export async function noteTrouble(cluster: Cluster, error: MemberError, primary: boolean): Promise<void> {
+  if (primary) await cluster.trouble(error.memberId, error);
+  else cluster.report(error.memberId, error);
+}

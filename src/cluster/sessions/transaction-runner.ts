@@ -1,0 +1,160 @@
+/** The requests of a transaction, on the member that it began on; all of them again elsewhere, when that one is lost. */
+
+import { LockstepError, withDeadline } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type { Answer, AnswerSink, SessionLink } from '../../dialects/contract.ts';
+import type { Cluster } from '../cluster.ts';
+import { HeldAnswer, nobody } from './held-answer.ts';
+import { noteTrouble } from './request-runner.ts';
+import type { RequestRunner } from './request-runner.ts';
+import { answerCutShort, cannotReplay, noMember, transactionAborted } from './session-errors.ts';
+import type { SessionLinks } from './session-links.ts';
+import type { Transaction } from './transaction.ts';
+import type { SessionLimits, Work } from './work.ts';
+
+export interface TransactionRunnerParts {
+  readonly cluster: Cluster;
+  readonly limits: SessionLimits;
+  readonly links: SessionLinks;
+  readonly runner: RequestRunner;
+  /** The session depends on its connection to the primary. */
+  pinned(): boolean;
+  /** A request that no member has yet is not begun any more. */
+  throwIfCancelled(): void;
+}
+
+export class TransactionRunner {
+  readonly #parts: TransactionRunnerParts;
+
+  constructor(parts: TransactionRunnerParts) {
+    this.#parts = parts;
+  }
+
+  async run(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
+    if (transaction.failed) throw transactionAborted();
+    const { limits, runner } = this.#parts;
+    for (;;) {
+      const held = new HeldAnswer(sink, limits.heldAnswerBytes);
+      try {
+        const answer = await this.#step(transaction, work, held);
+        transaction.wrote ||= work.effect === 'write';
+        // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
+        const unsure =
+          transaction.wrote || transaction.link === undefined ? undefined : runner.unsure(transaction.link);
+        await unsure?.catch((error: unknown) => {
+          transaction.failed = error instanceof LockstepError;
+          throw error;
+        });
+        held.release();
+        transaction.record(work, answer, limits);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof MemberError)) throw error;
+        if (error.blame !== 'gone') {
+          transaction.failed = true;
+          throw noMember(error);
+        }
+        if (held.passedOn || work.takesInput) {
+          transaction.failed = true;
+          throw answerCutShort(error);
+        }
+        await this.repeat(transaction, error.message, error);
+      }
+    }
+  }
+
+  /** All of it from its beginning, on the member that is the primary now. Equal answers, or 40001. */
+  async repeat(transaction: Transaction, why: string, error?: MemberError): Promise<void> {
+    const { cluster, limits, links } = this.#parts;
+    const { clock } = cluster.world;
+    const until = clock.monotonicMs() + limits.replayMs;
+    let cause = error;
+    for (;;) {
+      if (cause !== undefined) {
+        const leftMs = Math.max(1, until - clock.monotonicMs());
+        const verdict = noteTrouble(cluster, cause, !transaction.options.readOnly);
+        await withDeadline(clock, leftMs, verdict, () => {
+          transaction.failed = true;
+          return cannotReplay(`no other could take it over in time (${why})`);
+        });
+      }
+      if (links.closed) throw cannotReplay('the client is gone');
+      transaction.link = undefined;
+      if (transaction.unrepeatable !== undefined) return giveUp(transaction, transaction.unrepeatable);
+      if (clock.monotonicMs() > until)
+        return giveUp(transaction, `it could not be run again in time (${why})`);
+      try {
+        await this.#replay(transaction);
+        return;
+      } catch (failure) {
+        if (!(failure instanceof MemberError)) throw failure;
+        if (failure.blame !== 'gone') return giveUp(transaction, failure.message);
+        cause = failure;
+      }
+    }
+  }
+
+  async #replay(transaction: Transaction): Promise<void> {
+    const statements = transaction.log.length;
+    const told = (answers: 'equal' | 'different'): void =>
+      this.#parts.cluster.world.raise({ type: 'session-replayed', session: 0, statements, answers });
+    for (const { work, digest } of transaction.log) {
+      const answer = await this.#step(transaction, work, nobody);
+      if (answer.digest === digest) continue;
+      told('different');
+      await transaction.link?.rollback().catch(() => undefined);
+      giveUp(transaction, 'its statements give other answers now');
+    }
+    if (statements > 0) told('equal');
+  }
+
+  /** One request, with what belongs around it. Begins the transaction if it has not begun. */
+  async #step(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
+    const { runner } = this.#parts;
+    const first = transaction.link === undefined;
+    const link = transaction.link ?? (await this.#placeOf(transaction, work));
+    if (first) this.#parts.throwIfCancelled();
+    transaction.link = link;
+    let begin = first ? transaction.options.begin : undefined;
+    for (const own of work.before ?? []) {
+      const answer = await runner.runOwn(link, own, sink, begin);
+      begin = undefined;
+      if (answer.failed) return answer;
+    }
+    const answer = await runner.run(link, work.request, sink, begin, 'no');
+    if (answer.failed) return answer;
+    for (const own of work.after ?? []) {
+      const after = await runner.runOwn(link, own, sink, undefined);
+      if (after.failed) return after;
+    }
+    return answer;
+  }
+
+  async #placeOf(transaction: Transaction, work: Work): Promise<SessionLink> {
+    const { cluster, links, runner } = this.#parts;
+    if (!transaction.options.readOnly || this.#parts.pinned() || work.atPrimary === true)
+      return links.primaryNow() ?? (await links.primary());
+    const tried = new Set<string>();
+    for (
+      let reader = cluster.chooseReader(runner.seenCsn, tried);
+      reader !== undefined;
+      reader = cluster.chooseReader(runner.seenCsn, tried)
+    ) {
+      const member = cluster.member(reader.id);
+      if (member === undefined || member.id === cluster.primary.id) break;
+      try {
+        return await links.to(member);
+      } catch (error) {
+        if (!(error instanceof MemberError)) throw error;
+        tried.add(member.id);
+        if (error.blame === 'gone') await noteTrouble(cluster, error, false);
+      }
+    }
+    return await links.primary();
+  }
+}
+
+function giveUp(transaction: Transaction, why: string): never {
+  transaction.failed = true;
+  throw cannotReplay(why);
+}

@@ -1,0 +1,111 @@
+/** The commit of a transaction that may have written: its place in the order, and its fate. */
+
+import { withDeadline } from '../../base/index.ts';
+import { MemberError } from '../../dialects/contract.ts';
+import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
+import type { Cluster } from '../cluster.ts';
+import { noteTrouble } from './request-runner.ts';
+import type { RequestRunner } from './request-runner.ts';
+import { outcomeUnknown } from './session-errors.ts';
+import type { Transaction } from './transaction.ts';
+import type { SessionHooks, SessionLimits } from './work.ts';
+
+/** 'refused': its error is in the sink. 'dead': nothing of it took effect, and it may be run again. */
+export type WriteFate = 'committed' | 'refused' | 'dead';
+
+/** What is large may take the replicas so much longer before anything is wrong. */
+const largeTimesLonger = 60;
+
+export class WriteCommit {
+  readonly #cluster: Cluster;
+  readonly #limits: SessionLimits;
+  readonly #runner: RequestRunner;
+  readonly #ended: SessionHooks['ended'];
+  #underWay = false;
+
+  constructor(cluster: Cluster, limits: SessionLimits, runner: RequestRunner, ended: SessionHooks['ended']) {
+    this.#cluster = cluster;
+    this.#limits = limits;
+    this.#runner = runner;
+    this.#ended = ended;
+  }
+
+  /** Once it has begun it is carried through, whatever the client does. */
+  get underWay(): boolean {
+    return this.#underWay;
+  }
+
+  async run(transaction: Transaction, link: SessionLink, sink: AnswerSink): Promise<WriteFate> {
+    const { commitGate } = this.#cluster;
+    const { largeBytes, largeRows } = this.#limits;
+    let { bytes } = transaction;
+    try {
+      if (!commitGate.open) await commitGate.passed();
+      if (link.lost !== undefined) throw link.lost;
+      if (transaction.unknownSize) bytes = Math.max(bytes, await link.pendingBytes());
+    } catch (error) {
+      if (!(error instanceof MemberError)) throw error;
+      await noteTrouble(this.#cluster, error, true);
+      return 'dead';
+    }
+    // No place is taken while the gate is closed.
+    if (!commitGate.open) return await this.run(transaction, link, sink);
+    const large = bytes > largeBytes || transaction.rows > largeRows;
+    return await this.#inTime(this.#carryThrough(transaction, link, large, sink), large);
+  }
+
+  async #carryThrough(
+    transaction: Transaction,
+    link: SessionLink,
+    large: boolean,
+    sink: AnswerSink,
+  ): Promise<WriteFate> {
+    const { order, world } = this.#cluster;
+    this.#underWay = true;
+    // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
+    const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused });
+    this.#runner.unanswered = { link, sinceMs: world.clock.monotonicMs() };
+    try {
+      const outcome = await link.commit({
+        csn: ticket.csn,
+        term: ticket.term,
+        slot: ticket.slot,
+        large,
+        onWriteSet: (writeSet) => order.received(ticket, writeSet),
+        sink,
+      });
+      this.#runner.unanswered = undefined;
+      if (outcome === 'refused') {
+        order.dead(ticket, { tombstone: false });
+        await link.rollback().catch(() => undefined);
+        return 'refused';
+      }
+      order.committed(ticket);
+      const fate = await ticket.outcome;
+      if (fate === 'committed') this.#runner.saw(ticket.csn);
+      return fate;
+    } catch (error) {
+      if (!(error instanceof MemberError)) {
+        order.dead(ticket, { tombstone: false });
+        link.close();
+        throw error;
+      }
+      const fate = await this.#cluster.settleCommit(ticket, link, error);
+      if (fate === 'committed') this.#runner.saw(ticket.csn);
+      return fate;
+    } finally {
+      this.#underWay = false;
+      this.#runner.unanswered = undefined;
+    }
+  }
+
+  /** Its client does not wait for ever. */
+  #inTime<T>(fate: Promise<T>, large: boolean): Promise<T> {
+    const waitMs = this.#limits.outageMs * (large ? largeTimesLonger : 1);
+    return withDeadline(this.#cluster.world.clock, waitMs, fate, () => {
+      const error = outcomeUnknown(waitMs);
+      this.#ended(error);
+      return error;
+    });
+  }
+}

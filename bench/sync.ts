@@ -65,7 +65,7 @@ export async function measureSync(stage: Stage, options: BenchOptions): Promise<
   const there = memberOn(to, target, stage);
   const sync = new PostgresDataSync({ pgDump: undefined, environment: process.env });
   const ways: Readonly<Record<string, { readonly prepare: () => Promise<unknown>; readonly run: Way }>> = {
-    'pg_dump | pg_restore': { prepare: emptied, run: () => dumpAndRestore(from, to, target) },
+    'pg_dump, pg_restore': { prepare: emptied, run: () => dumpAndRestore(from, to, target) },
     full: { prepare: emptied, run: () => synchronise(sync, 'full', here, there) },
     'diff, all equal': {
       prepare: () => Promise.resolve(),

@@ -212,7 +212,11 @@ export class Cluster {
   }
 
   /** The member to read from, for a session that may have seen `seenCsn`. */
-  chooseReader(seenCsn: number, tried: ReadonlySet<string>): MemberLoad | undefined {
+  chooseReader(
+    seenCsn: number,
+    tried: ReadonlySet<string>,
+    home: MemberLoad | undefined,
+  ): MemberLoad | undefined {
     const readers: MemberLoad[] = [];
     for (const id of this.membership.active) {
       const load = this.load(id);
@@ -226,7 +230,7 @@ export class Cluster {
       }
       readers.push(load);
     }
-    return this.#router.choose(readers, seenCsn, tried);
+    return this.#router.choose(readers, seenCsn, tried, home);
   }
 
   /** The highest CSN that a read just answered by this member may have shown. */

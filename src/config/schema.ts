@@ -151,7 +151,7 @@ export const configSchema = z.strictObject({
   }),
   state: path('Directory for what the node must remember. One node, one directory.', 'required'),
   balancer: choice({
-    text: 'Which member answers a read: the one with the fewest requests in flight for its weight (`least-loaded`), each in turn (`round-robin`), any (`random`), or always the first that is fit (`simple`).',
+    text: 'Which member answers a read: the one with the fewest requests in flight for its weight, where a session stays until that member is much busier or slower than another (`least-loaded`), each in turn (`round-robin`), any (`random`), or always the first that is fit (`simple`).',
     values: ['least-loaded', 'round-robin', 'random', 'simple'],
     default: 'least-loaded',
   }),

@@ -11,6 +11,8 @@ export class MemberLoad implements Reader {
   /** Under inquiry: not asked for reads until it is cleared. */
   suspect = false;
   requests = 0;
+  /** Sessions that read here as long as nothing speaks against it. */
+  homes = 0;
 
   constructor(id: string, weight: number) {
     this.id = id;

@@ -10,6 +10,7 @@ export interface Reader {
   readonly appliedCsn: number;
   readonly inFlight: number;
   readonly latencyMs: number;
+  readonly homes: number;
 }
 
 export class ReadRouter {
@@ -22,18 +23,22 @@ export class ReadRouter {
     this.#random = options.random;
   }
 
-  /** Undefined: nobody qualifies, which leaves the primary. Weight 0 is asked only when nobody else is there. */
+  /**
+   * Undefined: nobody qualifies, which leaves the primary. Weight 0 is asked only when nobody else is there. `home`: where the
+   * session has read before.
+   */
   choose<R extends Reader>(
     readers: readonly R[],
     seenCsn: number,
     tried: ReadonlySet<string>,
+    home: R | undefined,
   ): R | undefined {
     const fit = readers.filter((reader) => reader.appliedCsn >= seenCsn && !tried.has(reader.id));
     const weighted = fit.filter((reader) => reader.weight > 0);
     const candidates = weighted.length > 0 ? weighted : fit;
     switch (this.#balancer) {
       case 'least-loaded':
-        return least(candidates);
+        return least(candidates, home);
       case 'round-robin':
         return slotOf(candidates, this.#turn++);
       case 'random':
@@ -49,18 +54,40 @@ export class ReadRouter {
   }
 }
 
-/** Fewest requests in flight for the weight, the new one counted; then the lowest recent latency. */
-function least<R extends Reader>(candidates: readonly R[]): R | undefined {
+/**
+ * A session stays where it is at home, because there its connection is warm and its statements are prepared, unless that
+ * member is more than twice as busy or as slow as the least loaded one. At first its home is where the fewest are.
+ */
+function least<R extends Reader>(candidates: readonly R[], home: R | undefined): R | undefined {
+  const best = lowest(candidates, loadOf);
+  const place = home !== undefined && candidates.includes(home) ? home : lowest(candidates, crowdOf);
+  if (best === undefined || place === undefined) return undefined;
+  const tooBusy = loadOf(place) > 2 * loadOf(best) + 1;
+  const tooSlow = place.latencyMs > 2 * best.latencyMs + slowByMs;
+  return tooBusy || tooSlow ? best : place;
+}
+
+/** A difference that is worth a move. */
+const slowByMs = 2;
+
+function lowest<R extends Reader>(readers: readonly R[], of: (reader: R) => number): R | undefined {
   let best: R | undefined;
-  let bestLoad = Infinity;
-  for (const reader of candidates) {
-    const load = (reader.inFlight + 1) / Math.max(reader.weight, 0.001);
-    if (load < bestLoad || (load === bestLoad && best !== undefined && reader.latencyMs < best.latencyMs)) {
-      best = reader;
-      bestLoad = load;
-    }
-  }
+  for (const reader of readers) if (best === undefined || of(reader) < of(best)) best = reader;
   return best;
+}
+
+/** Requests in flight for the weight, the new one counted. */
+function loadOf(reader: Reader): number {
+  return (reader.inFlight + 1) / weightOf(reader);
+}
+
+/** Sessions at home for the weight, the new one counted. */
+function crowdOf(reader: Reader): number {
+  return (reader.homes + 1) / weightOf(reader);
+}
+
+function weightOf({ weight }: Reader): number {
+  return Math.max(weight, 0.001);
 }
 
 function totalWeight(candidates: readonly Reader[]): number {

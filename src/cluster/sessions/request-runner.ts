@@ -4,6 +4,7 @@ import { withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, RunOptions, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
+import type { MemberLoad } from '../reads/member-load.ts';
 import type { Unanswered } from '../world.ts';
 import { HeldAnswer } from './held-answer.ts';
 import { answerUnsure } from './session-errors.ts';
@@ -15,6 +16,9 @@ export class RequestRunner {
   #running: SessionLink | undefined;
   #last: SessionLink | undefined;
   #seenCsn = 0;
+  /** Where it reads as long as nothing speaks against it. */
+  #home: MemberLoad | undefined;
+  #closed = false;
   /** What a member has been asked and has not answered. */
   unanswered: Unanswered | undefined;
 
@@ -39,6 +43,23 @@ export class RequestRunner {
 
   saw(csn: number): void {
     if (csn > this.#seenCsn) this.#seenCsn = csn;
+  }
+
+  /** The member for a read. Undefined: the primary. */
+  chooseReader(tried: ReadonlySet<string>): MemberLoad | undefined {
+    const reader = this.#cluster.chooseReader(this.#seenCsn, tried, this.#home);
+    if (reader !== undefined && reader !== this.#home && !this.#closed) {
+      if (this.#home !== undefined) this.#home.homes -= 1;
+      this.#home = reader;
+      reader.homes += 1;
+    }
+    return reader;
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#home !== undefined) this.#home.homes -= 1;
+    this.#home = undefined;
   }
 
   async run(

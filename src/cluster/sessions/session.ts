@@ -212,6 +212,7 @@ export class Session implements MemberUser {
 
   close(): void {
     this.#unregister();
+    this.#runner.close();
     this.#links.close();
   }
 
@@ -246,7 +247,7 @@ export class Session implements MemberUser {
     const tried = new Set<string>();
     const primaryOnly = work.effect === 'primary-read' || this.#pinned !== undefined;
     for (let failures = 0; ; failures++) {
-      const reader = primaryOnly ? undefined : this.#cluster.chooseReader(this.#runner.seenCsn, tried);
+      const reader = primaryOnly ? undefined : this.#runner.chooseReader(tried);
       const member = reader === undefined ? undefined : this.#cluster.member(reader.id);
       const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
       let link: SessionLink | undefined;

@@ -135,11 +135,7 @@ export class TransactionRunner {
     if (!transaction.options.readOnly || this.#parts.pinned() || work.atPrimary === true)
       return links.primaryNow() ?? (await links.primary());
     const tried = new Set<string>();
-    for (
-      let reader = cluster.chooseReader(runner.seenCsn, tried);
-      reader !== undefined;
-      reader = cluster.chooseReader(runner.seenCsn, tried)
-    ) {
+    for (let reader = runner.chooseReader(tried); reader !== undefined; reader = runner.chooseReader(tried)) {
       const member = cluster.member(reader.id);
       if (member === undefined || member.id === cluster.primary.id) break;
       try {

@@ -9,13 +9,15 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { LockstepError } from '../base/index.ts';
+import type { Caller, CommandRunner } from './command-runner.ts';
 import { COMMANDS } from './commands/index.ts';
 import { errorToJson } from './error-json.ts';
-import type { Operations } from './operations.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 const CONNECTIONS_MAX = 32;
 const REQUEST_MS = 10_000;
+/** Who may open the socket is the user that runs the node. */
+const OWNER: Caller = { door: 'local', who: 'the user of the node', from: 'local', role: 'operator' };
 
 export interface AdminServer {
   /** Stops listening; answers that are under way are cut off. */
@@ -23,11 +25,11 @@ export interface AdminServer {
 }
 
 /** Opens the door at `address`, as given by `adminAddress`. */
-export async function openAdminServer(address: string, operations: Operations): Promise<AdminServer> {
+export async function openAdminServer(address: string, runner: CommandRunner): Promise<AdminServer> {
   const server = createServer(
     { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS },
     (request, response) => {
-      void answer(operations, request, response);
+      void answer(runner, request, response);
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
@@ -43,7 +45,7 @@ export async function openAdminServer(address: string, operations: Operations): 
 }
 
 async function answer(
-  operations: Operations,
+  runner: CommandRunner,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -58,7 +60,7 @@ async function answer(
         hint: `there are: ${COMMANDS.map(({ name }) => `POST /v1/${name}`).join(', ')}`,
       });
     }
-    body = { result: await command.execute(operations, await readJson(request)) };
+    body = { result: await runner.run(command, await readJson(request), OWNER) };
   } catch (error) {
     status = statusOf(error);
     body = { error: errorToJson(error) };

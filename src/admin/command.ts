@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { LockstepError } from '../base/index.ts';
 import type { Operations } from './operations.ts';
 
+/** What a caller may: everything, or look only. */
+export type Role = 'operator' | 'read-only';
+
 /** One thing an operator can have done, the same through every door. */
 export interface Command<Input, Output> {
   /** As it is written in a path: `switch-primary`. */
@@ -9,6 +12,10 @@ export interface Command<Input, Output> {
   readonly summary: string;
   /** A command that reads may be asked for again when the answer was lost. */
   readonly effect: 'reads' | 'changes';
+  /** Who may; default: what changes nothing is for everybody. */
+  readonly role?: Role;
+  /** It begins long work, and answers as soon as that has begun. */
+  readonly job?: true;
   readonly input: z.ZodType<Input>;
   run(operations: Operations, input: Input): Promise<Output>;
 }
@@ -18,6 +25,9 @@ export interface DoorCommand {
   readonly name: string;
   readonly summary: string;
   readonly effect: Command<never, unknown>['effect'];
+  readonly role: Role;
+  readonly job: boolean;
+  readonly input: z.ZodType;
   execute(operations: Operations, input: unknown): Promise<unknown>;
 }
 
@@ -29,17 +39,28 @@ export const memberId = z
 export const byteRate = z.int().min(1024);
 
 export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCommand {
-  const { name, summary, effect } = command;
+  const {
+    name,
+    summary,
+    effect,
+    role = effect === 'reads' ? 'read-only' : 'operator',
+    job = false,
+  } = command;
   return {
     name,
     summary,
     effect,
+    role,
+    job,
+    input: command.input,
     execute: (operations, input) => {
       const parsed = command.input.safeParse(input);
       if (parsed.success) return command.run(operations, parsed.data);
+      const path = parsed.error.issues[0]?.path;
       throw new LockstepError({
         code: 'admin.bad-input',
         message: `the input of ${name} is wrong: ${z.prettifyError(parsed.error)}`,
+        ...(path !== undefined && path.length > 0 && { field: z.core.toDotPath(path) }),
       });
     },
   };

@@ -3,6 +3,8 @@ export { AdminClient } from './admin-client.ts';
 export { openAdminServer } from './admin-server.ts';
 export type { AdminServer } from './admin-server.ts';
 export type { Command, DoorCommand } from './command.ts';
+export { CommandRunner } from './command-runner.ts';
+export type { AuditRecord } from './command-runner.ts';
 export {
   activateMember,
   addMember,
@@ -20,6 +22,9 @@ export {
 export type { SyncMemberInput } from './commands/sync-member.ts';
 export { errorToJson } from './error-json.ts';
 export type { ErrorJson } from './error-json.ts';
+export { openHttpDoor } from './http/http-door.ts';
+export type { HttpDoor, Readiness } from './http/http-door.ts';
+export { tokenFiles } from './http/tokens.ts';
 export { Jobs } from './jobs.ts';
 export type { JobControl, JobKind, JobOf, JobResults, JobStatus } from './jobs.ts';
 export { SYNC_STRATEGIES } from './operations.ts';

@@ -18,6 +18,8 @@ export interface LockstepErrorInit {
   readonly sqlState?: string;
   /** Where in that statement, in characters from 1. */
   readonly position?: number;
+  /** Which part of what the operator gave: `members[1].url`. */
+  readonly field?: string;
   readonly cause?: unknown;
 }
 
@@ -28,6 +30,7 @@ export class LockstepError extends Error {
   readonly hint: string | undefined;
   readonly sqlState: string | undefined;
   readonly position: number | undefined;
+  readonly field: string | undefined;
 
   constructor(init: LockstepErrorInit) {
     super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
@@ -38,6 +41,7 @@ export class LockstepError extends Error {
     this.hint = init.hint;
     this.sqlState = init.sqlState;
     this.position = init.position;
+    this.field = init.field;
   }
 }
 

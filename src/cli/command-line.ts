@@ -41,6 +41,7 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
   withJson(root.command('demo').description('Runs three real databases and a node in front of them.'))
     .option('--dir <directory>', 'where the demo keeps its data', '.demo')
     .option('--port <port>', 'port of the node on 127.0.0.1', '6432')
+    .option('--admin-port <port>', 'port of its console', '6480')
     .action(
       run(async (options: DemoCommandOptions) => (await import('./commands/demo.ts')).demo(io, options)),
     );

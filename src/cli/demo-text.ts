@@ -19,6 +19,10 @@ To see the members:
 
   npx lockstep status --config "${demo.configFile}"
 
+or in a browser, at ${demo.adminUrl}, where this is the token:
+
+  cat "${demo.tokenFile}"
+
 Ctrl-C stops everything. The data stays for the next start.
 `;
 }

@@ -25,6 +25,8 @@ export interface ServeOptions {
 export interface RunningNode {
   /** Where clients are served, as host:port, with the port that was really taken. */
   readonly address: string;
+  /** Where its console is; undefined when it has none. */
+  readonly adminUrl?: string | undefined;
   /** Resolves when the node has stopped; rejects when it had to stop by itself. */
   readonly ended: Promise<void>;
   /** Lets running transactions end, as long as the configuration allows. */
@@ -63,6 +65,8 @@ export interface DemoOptions extends ServeOptions {
   /** Keeps the data of the demo from one run to the next. */
   readonly directory: string;
   readonly port: number;
+  /** Of the console; 0 lets the system choose. */
+  readonly adminPort: number;
   readonly onProgress: (text: string) => void;
 }
 
@@ -78,4 +82,6 @@ export interface RunningDemo extends RunningNode {
   readonly members: readonly { readonly id: string; readonly url: string }[];
   /** The configuration that the demo's node runs with. */
   readonly configFile: string;
+  /** The file with the word that lets into the console. */
+  readonly tokenFile: string;
 }

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LockstepError, messageOf } from '../base/index.ts';
+import { tokenFiles } from '../admin/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { comparePreflight, detachMember, preflightMember } from '../dialects/postgres/index.ts';
@@ -59,13 +60,13 @@ export const program: Program = {
 
   removeMember,
 
-  async demo({ directory, port, onProgress, ...options }) {
+  async demo({ directory, port, adminPort, onProgress, ...options }) {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     onProgress('Starting three PostgreSQL servers …');
     const servers = await startDemoMembers({ dir: join(directory, 'members') });
     try {
       const configFile = join(directory, 'lockstep.yaml');
-      await writeFile(configFile, demoConfiguration(servers, port), { mode: 0o600 });
+      await writeFile(configFile, demoConfiguration(servers, { port, adminPort }), { mode: 0o600 });
       const config = await loadConfig(configFile, process.env);
       onProgress('Starting the node …');
       const node = await LockstepNode.start({ config, ...options });
@@ -86,6 +87,8 @@ export const program: Program = {
         },
         members: servers.members.map(({ id, url }) => ({ id, url: withoutCredentials(url) })),
         configFile,
+        adminUrl: node.adminUrl,
+        tokenFile: tokenFiles(config.state).operator,
       };
     } catch (error) {
       await servers.stop();
@@ -104,7 +107,10 @@ async function lookAt(work: () => Promise<readonly Finding[]>): Promise<readonly
   }
 }
 
-function demoConfiguration(servers: Awaited<ReturnType<typeof startDemoMembers>>, port: number): string {
+function demoConfiguration(
+  servers: Awaited<ReturnType<typeof startDemoMembers>>,
+  { port, adminPort }: { readonly port: number; readonly adminPort: number },
+): string {
   return [
     '# Written by `lockstep demo` at each start.',
     'cluster: demo',
@@ -113,7 +119,7 @@ function demoConfiguration(servers: Awaited<ReturnType<typeof startDemoMembers>>
     `password: { file: ./members/password }`,
     'members:',
     ...servers.members.map(({ id, url }) => `  - { id: ${id}, url: "${withoutCredentials(url)}" }`),
-    `listen: { postgres: "127.0.0.1:${port}" }`,
+    `listen: { postgres: "127.0.0.1:${port}", admin: "127.0.0.1:${adminPort}" }`,
     'state: ./state',
     '',
   ].join('\n');

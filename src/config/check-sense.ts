@@ -16,6 +16,7 @@ export function checkSense(options: FileOptions): readonly Complaint[] {
     ...checkUsers(options),
     ...checkTls(options.tls, ['tls']),
     ...checkListen(options),
+    ...checkAdmin(options),
   ];
 }
 
@@ -122,4 +123,26 @@ function checkListen(options: FileOptions): readonly Complaint[] {
     });
   }
   return complaints;
+}
+
+function checkAdmin({ listen, admin }: FileOptions): readonly Complaint[] {
+  if (listen.admin === undefined || isLoopback(listen.admin.host)) return [];
+  const path = ['listen', 'admin'];
+  if (!admin.allowRemote) {
+    return [
+      {
+        path,
+        message: 'other machines can reach this address; set `admin.allowRemote: true` if that is meant',
+      },
+    ];
+  }
+  if (listen.tls !== undefined) return [];
+  return [
+    {
+      path,
+      severity: 'warning',
+      message:
+        'without `listen.tls` tokens cross the network in the clear, and whoever sees one commands the cluster',
+    },
+  ];
 }

@@ -15,7 +15,12 @@ export interface Config {
   readonly username?: string;
   readonly password?: Secret;
   readonly members: readonly MemberConfig[];
-  readonly listen: { readonly postgres: ListenAddress; readonly tls?: ListenTls };
+  readonly listen: {
+    readonly postgres: ListenAddress;
+    readonly admin?: ListenAddress;
+    readonly tls?: ListenTls;
+  };
+  readonly admin: Readonly<FileOptions['admin']>;
   readonly users: readonly UserConfig[];
   /** Absolute. */
   readonly state: string;

@@ -38,7 +38,7 @@ export async function resolveConfig(
   }
   const listenTls = await resolveListenTls(reader, options);
   const { cluster, dialect, username, balancer, source, probe, deadlines, log, limits, logging } = options;
-  const { sync, verification } = options;
+  const { admin, sync, verification } = options;
   const pgDump = sync.pgDump === undefined ? undefined : resolvePath(dirname(file), sync.pgDump);
   const config: Config = {
     file,
@@ -47,7 +47,12 @@ export async function resolveConfig(
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     members,
-    listen: { postgres: options.listen.postgres, ...(listenTls !== undefined && { tls: listenTls }) },
+    listen: {
+      postgres: options.listen.postgres,
+      ...(options.listen.admin !== undefined && { admin: options.listen.admin }),
+      ...(listenTls !== undefined && { tls: listenTls }),
+    },
+    admin,
     users,
     state: resolvePath(dirname(file), options.state),
     balancer,

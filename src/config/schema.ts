@@ -133,17 +133,38 @@ export const configSchema = z.strictObject({
         allowed: 'host:port',
         default: 'required',
       }),
+      admin: address(parseListenAddress)
+        .register(optionDocs, {
+          text: 'Address of the console and of the HTTP API, for operators. Only this machine reaches a loopback address.',
+          allowed: 'host:port',
+          default: 'none: there is no console',
+        })
+        .optional(),
       tls: z
         .strictObject({
           cert: path('Certificate (PEM), followed by its chain.', 'required'),
           key: path('Key (PEM) of `cert`.', 'required'),
         })
         .register(sectionDocs, {
-          text: 'With it, clients may use TLS; without it, they are told there is none.',
+          text: 'With it, clients may use TLS, and `admin` speaks nothing else; without it, they are told there is none.',
         })
         .optional(),
     })
     .register(sectionDocs, { text: 'Where clients find the node.' }),
+  admin: section('Who may operate the cluster from elsewhere. Tokens are in the state directory.', {
+    allowRemote: flag({
+      text: 'Let `listen.admin` be an address that other machines reach. Give it `listen.tls` then.',
+      default: false,
+    }),
+    hosts: z
+      .array(z.string().regex(/^[a-z0-9.-]{1,253}$/i))
+      .default([])
+      .register(optionDocs, {
+        text: 'Names under which browsers reach `listen.admin`, besides the address itself. A request for any other name is refused.',
+        allowed: 'list of host names',
+        default: 'none',
+      }),
+  }),
   users: z.array(user).default([]).register(optionDocs, {
     text: 'Clients that may log in besides `username`.',
     allowed: 'list of users',

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
-import { adminAddress, openAdminServer } from '../admin/index.ts';
+import { adminAddress, CommandRunner, openAdminServer, openHttpDoor } from '../admin/index.ts';
 import type { ClusterStatus, CommandResult } from '../admin/index.ts';
 import { nobody, Session, startCluster } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
@@ -21,10 +21,11 @@ import {
 import type { AuthenticatedClient, KnownBetter } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
 import { EventHub, EventLog } from '../telemetry/index.ts';
-import type { Logger } from '../telemetry/index.ts';
+import type { EngineEventBody, Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
 import { EngineSync } from './engine-sync.ts';
+import { noteCommand } from './note-command.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
 import { syncTools } from './sync-tools.ts';
@@ -42,10 +43,13 @@ const knownBetterBytesMax = 4096;
 
 export class LockstepNode {
   readonly address: string;
+  /** Of the console and the HTTP API; undefined when there is none. */
+  readonly adminUrl: string | undefined;
   readonly operator: Operator;
   readonly ended: Promise<void>;
   readonly #config: Config;
   readonly #logger: Logger;
+  readonly #raise: (event: EngineEventBody) => void;
   readonly #cluster: Cluster;
   readonly #built: BuiltMembers;
   readonly #classifier: Classifier;
@@ -115,7 +119,8 @@ export class LockstepNode {
         parseBytesMax: config.limits.classifyBytes,
         cacheEntriesMax: config.limits.statementCacheEntries,
       });
-      const node = new LockstepNode({ config, logger, cluster, built, classifier, closers });
+      const raise = (event: EngineEventBody): void => events.raise(event);
+      const node = new LockstepNode({ config, logger, raise, cluster, built, classifier, closers });
       await node.#open();
       events.raise({
         type: 'node-started',
@@ -133,14 +138,16 @@ export class LockstepNode {
   private constructor(parts: {
     config: Config;
     logger: Logger;
+    raise: (event: EngineEventBody) => void;
     cluster: Cluster;
     built: BuiltMembers;
     classifier: Classifier;
     closers: (() => Promise<void>)[];
   }) {
-    const { config, logger, cluster, built, classifier, closers } = parts;
+    const { config, logger, raise, cluster, built, classifier, closers } = parts;
     this.#config = config;
     this.#logger = logger;
+    this.#raise = raise;
     this.#cluster = cluster;
     this.#built = built;
     this.#classifier = classifier;
@@ -186,6 +193,7 @@ export class LockstepNode {
       loadCatalog: () => this.#loadCatalog(),
     });
     this.address = '';
+    this.adminUrl = undefined;
     this.ended = new Promise(
       (resolve, reject) => (this.#end = (error) => (error === undefined ? resolve() : reject(error))),
     );
@@ -199,16 +207,35 @@ export class LockstepNode {
     await this.#listener.start();
     const { host, port } = this.#listener.address;
     (this as { address: string }).address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const admin = await openAdminServer(adminAddress(this.#config.state), this.operator);
-    this.#closers.push(async () => {
-      this.operator.close();
-      await admin.close();
-    });
+    await this.#openAdmin();
     cluster.stopped.addEventListener('abort', () => {
       if (cluster.stopped.reason instanceof Error && this.#stopping === undefined)
         void this.#stopBecause(cluster.stopped.reason);
     });
     this.#sweep();
+  }
+
+  async #openAdmin(): Promise<void> {
+    const { listen, admin, state } = this.#config;
+    const runner = new CommandRunner(this.operator, (record) => noteCommand(record, this.#raise));
+    const local = await openAdminServer(adminAddress(state), runner);
+    this.#closers.push(async () => {
+      this.operator.close();
+      await local.close();
+    });
+    if (listen.admin === undefined) return;
+    const http = await openHttpDoor({
+      ...listen.admin,
+      tls: listen.tls === undefined ? undefined : { cert: listen.tls.cert, key: listen.tls.key.reveal() },
+      hosts: admin.hosts.map((host) => host.toLowerCase()),
+      stateDirectory: state,
+      runner,
+      readiness: () => this.operator.readiness(),
+      refused: (address, reason) => this.#raise({ type: 'client-refused', address, reason }),
+      warn: (message) => this.#logger.warn({}, message),
+    });
+    this.#closers.push(() => http.close());
+    (this as { adminUrl: string | undefined }).adminUrl = http.url;
   }
 
   /** Lets running transactions end, as long as the configuration allows. */

@@ -9,6 +9,7 @@ import type {
   MemberStatus,
   NewMember,
   Operations,
+  Readiness,
   SyncRequest,
   VerifyRequest,
 } from '../admin/index.ts';
@@ -59,6 +60,17 @@ export class Operator implements Operations {
       members: built.members.map((member) => this.#statusOf(member.config)),
       verification: sync.verification,
     });
+  }
+
+  /** Whether clients get anything from this node right now. */
+  readiness(): Readiness {
+    const { cluster } = this.#parts;
+    // One under inquiry is being asked whether it still answers.
+    const fit = cluster.stopped.aborted
+      ? []
+      : cluster.membership.active.filter((id) => !cluster.load(id).suspect);
+    const writes = cluster.gate.open && fit.includes(cluster.primary.id);
+    return { role: 'master', writes, reads: fit.length > 0 };
   }
 
   #statusOf({ id, url, weight }: MemberConfig): MemberStatus {

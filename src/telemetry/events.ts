@@ -87,6 +87,16 @@ interface EventFields {
   };
   'foreign-write-found': { readonly member: string; readonly table: string };
   'client-refused': { readonly address: string; readonly reason: string };
+  'command-ran': {
+    readonly door: 'local' | 'http' | 'sql';
+    readonly who: string;
+    readonly from: string;
+    readonly command: string;
+    /** As JSON, without secrets, cut off when it is long. */
+    readonly input: string;
+    readonly outcome: 'done' | 'begun' | 'refused' | 'failed';
+    readonly error: string | undefined;
+  };
   'internal-error': { readonly where: string; readonly error: string };
 }
 
@@ -247,6 +257,13 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'warn',
     meaning: 'A connection was not let in.',
     say: (e) => `a client from ${e.address} was refused: ${e.reason}`,
+  },
+  'command-ran': {
+    level: 'info',
+    meaning:
+      'Somebody asked for a command that changes something: by which door, from where, with what, and what became of it.',
+    say: (e) =>
+      `${e.command} ${e.input} was asked for by ${e.who} (${e.door}, ${e.from}): ${e.outcome}${e.error === undefined ? '' : `, ${e.error}`}`,
   },
   'internal-error': {
     level: 'error',

@@ -16,7 +16,7 @@ import {
 } from '../../src/admin/index.ts';
 import type { AdminServer, ClusterStatus } from '../../src/admin/index.ts';
 import { LockstepError } from '../../src/base/index.ts';
-import { fakeOperations, neverVerified } from '../support/fake-operations.ts';
+import { fakeOperations, neverVerified, unrecorded } from '../support/fake-operations.ts';
 
 const STATUS: ClusterStatus = {
   cluster: 'orders',
@@ -66,7 +66,7 @@ afterEach(async () => {
 });
 
 async function open(): Promise<AdminClient> {
-  server = await openAdminServer(adminAddress(directory), operations);
+  server = await openAdminServer(adminAddress(directory), unrecorded(operations));
   return new AdminClient(adminAddress(directory));
 }
 
@@ -181,7 +181,7 @@ describe('admin: the door', () => {
 
   test('admin: a second node does not take the door from the first', async () => {
     const client = await open();
-    await expect(openAdminServer(adminAddress(directory), operations)).rejects.toMatchObject({
+    await expect(openAdminServer(adminAddress(directory), unrecorded(operations))).rejects.toMatchObject({
       code: 'admin.already-served',
     });
     expect(await client.call(status, {})).toEqual(STATUS);

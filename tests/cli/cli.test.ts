@@ -9,7 +9,7 @@ import type { CheckReport, RunningNode } from '../../src/cli/index.ts';
 import { exitCodeOf } from '../../src/cli/index.ts';
 import { duration } from '../../src/cli/show-status.ts';
 import { program as wiring } from '../../src/cli/wiring.ts';
-import { fakeOperations, memberStatus, neverVerified } from '../support/fake-operations.ts';
+import { fakeOperations, memberStatus, neverVerified, unrecorded } from '../support/fake-operations.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 
 let directory: string;
@@ -223,7 +223,7 @@ describe('cli: commands for a running node', () => {
   });
 
   async function withNode<T>(use: () => Promise<T>): Promise<T> {
-    const server = await openAdminServer(adminAddress(directory), operations);
+    const server = await openAdminServer(adminAddress(directory), unrecorded(operations));
     try {
       return await use();
     } finally {

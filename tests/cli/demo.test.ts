@@ -18,6 +18,8 @@ const running: RunningDemo = {
   connection: { host: '127.0.0.1', port: 6432, username: 'demo', password: 'a b$`"\'!', database: 'demo' },
   members: [{ id: 'db1', url: 'postgresql://127.0.0.1:7001/demo' }],
   configFile: '/demo/lockstep.yaml',
+  adminUrl: 'http://127.0.0.1:6480',
+  tokenFile: '/demo/state/admin-token',
 };
 
 test('cli: demo: it prints a psql line, a program and the way to the status', () => {
@@ -54,17 +56,17 @@ test('cli: demo: the printed program is one that Node accepts', async () => {
 test('cli: demo: options reach the program, and Ctrl-C stops it', async () => {
   let given: unknown[] = [];
   const cli = new FakeCli({
-    demo: ({ directory, port, onProgress }) => {
-      given = [directory, port];
+    demo: ({ directory, port, adminPort, onProgress }) => {
+      given = [directory, port, adminPort];
       onProgress('starting db1');
       return Promise.resolve(running);
     },
   });
-  const status = cli.run('demo', '--dir', '/demo', '--port', '7000');
+  const status = cli.run('demo', '--dir', '/demo', '--port', '7000', '--admin-port', '7001');
   while (cli.stdout === '') await new Promise((resolve) => setImmediate(resolve));
   cli.signals.emit('SIGINT');
   expect(await status).toBe(0);
-  expect(given).toEqual(['/demo', 7000]);
+  expect(given).toEqual(['/demo', 7000, 7001]);
   expect(cli.stderr).toContain('starting db1');
   expect(cli.stdout).toBe(demoText(running));
 });

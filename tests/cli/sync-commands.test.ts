@@ -15,7 +15,7 @@ import type {
 import { LockstepError, systemClock } from '../../src/base/index.ts';
 import { Screen } from '../../src/cli/screen.ts';
 import { oneLine } from '../../src/cli/table.ts';
-import { fakeOperations, memberStatus, neverVerified } from '../support/fake-operations.ts';
+import { fakeOperations, memberStatus, neverVerified, unrecorded } from '../support/fake-operations.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 import { shownBy } from './terminal.ts';
@@ -37,12 +37,15 @@ afterEach(async () => {
 async function serve(operations: Partial<Operations>): Promise<void> {
   server = await openAdminServer(
     adminAddress(directory),
-    fakeOperations({
-      jobs: () => Promise.resolve(jobs.list()),
-      cancelJob: (id) => Promise.resolve({ changed: jobs.cancel(id), message: `Job ${id} is asked to end.` }),
-      status: () => Promise.resolve(status()),
-      ...operations,
-    }),
+    unrecorded(
+      fakeOperations({
+        jobs: () => Promise.resolve(jobs.list()),
+        cancelJob: (id) =>
+          Promise.resolve({ changed: jobs.cancel(id), message: `Job ${id} is asked to end.` }),
+        status: () => Promise.resolve(status()),
+        ...operations,
+      }),
+    ),
   );
 }
 

@@ -315,6 +315,18 @@ describe('config: what only the whole file shows', () => {
       ['warning', 'listen.postgres'],
     ]);
   });
+
+  test('config: operators are reached from elsewhere only when the file says so, and without TLS it warns', async () => {
+    const remote = MINIMAL.replace('127.0.0.1:6432"', '127.0.0.1:6432", admin: "0.0.0.0:6480"');
+    expect(await shown(remote)).toEqual([
+      expect.stringContaining(
+        'listen.admin: other machines can reach this address; set `admin.allowRemote: true`',
+      ),
+    ]);
+    const { problems, config } = await check(`${remote}admin: { allowRemote: true }\n`);
+    expect(config?.listen.admin).toEqual({ host: '0.0.0.0', port: 6480 });
+    expect(problems.map((problem) => [problem.severity, problem.key])).toEqual([['warning', 'listen.admin']]);
+  });
 });
 
 describe('config: secrets', () => {

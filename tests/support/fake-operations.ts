@@ -1,5 +1,6 @@
 /** A node of which only the operator's side is there. */
 
+import { CommandRunner } from '../../src/admin/index.ts';
 import type { JobStatus, MemberStatus, Operations } from '../../src/admin/index.ts';
 
 const unused = () => Promise.reject(new Error('this test does not need it'));
@@ -20,6 +21,11 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
     cancelJob: unused,
     ...operations,
   };
+}
+
+/** For a door whose commands nobody keeps a record of. */
+export function unrecorded(operations: Operations): CommandRunner {
+  return new CommandRunner(operations, () => undefined);
 }
 
 export const neverVerified = { at: null, outcome: null, reason: null, nextAt: null, tables: [] } as const;

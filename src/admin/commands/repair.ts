@@ -8,6 +8,7 @@ export const repair: Command<{ readonly member?: string }, JobStatus> = {
   summary:
     'Begins to make members equal again that a verification found different, or the one that is named.',
   effect: 'changes',
+  job: true,
   input: z.strictObject({ member: memberId.exactOptional() }),
   run: (operations, { member }) => operations.repair(member),
 };

@@ -13,6 +13,7 @@ export const syncMember: Command<SyncMemberInput, JobStatus> = {
   name: 'sync-member',
   summary: 'Begins to bring an inactive member level, and activates it then.',
   effect: 'changes',
+  job: true,
   input: z.strictObject({
     member: memberId,
     strategy: z.enum(SYNC_STRATEGIES).exactOptional(),

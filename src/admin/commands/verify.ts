@@ -10,6 +10,7 @@ export const verify: Command<VerifyRequest, JobStatus> = {
   name: 'verify',
   summary: 'Begins to compare all active members. One that differs is deactivated.',
   effect: 'changes',
+  job: true,
   input: z.strictObject({
     tables: z.array(z.string().min(1).max(200)).min(1).max(TABLES_MAX).exactOptional(),
     rate: byteRate.exactOptional(),

@@ -8,10 +8,12 @@ import { runUntilStopped } from '../run-until-stopped.ts';
 export interface DemoCommandOptions extends Pick<CommonOptions, 'json'> {
   readonly dir: string;
   readonly port: string;
+  readonly adminPort: string;
 }
 
 export async function demo(io: CliIo, options: DemoCommandOptions): Promise<ExitCode> {
-  const port = parsePort(options.port);
+  const port = parsePort('--port', options.port);
+  const adminPort = parsePort('--admin-port', options.adminPort);
   const { createLogger } = await import('../../telemetry/index.ts');
   // Only what matters, so that the lines to copy stay on the screen.
   const logger = await createLogger({
@@ -25,20 +27,22 @@ export async function demo(io: CliIo, options: DemoCommandOptions): Promise<Exit
   };
   return await runUntilStopped(
     io,
-    (signal) => program.demo({ directory: resolve(options.dir), port, logger, signal, onProgress }),
+    (signal) =>
+      program.demo({ directory: resolve(options.dir), port, adminPort, logger, signal, onProgress }),
     (running) => {
-      const { address, members, configFile } = running;
-      const ready = { address, url: connectionUrl(running.connection), members, configFile };
+      const { address, adminUrl, tokenFile, members, configFile } = running;
+      const url = connectionUrl(running.connection);
+      const ready = { address, url, admin: adminUrl, tokenFile, members, configFile };
       io.stdout.write(options.json === true ? `${JSON.stringify({ ready })}\n` : demoText(running));
     },
   );
 }
 
-function parsePort(text: string): number {
+function parsePort(option: string, text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port >= 0 && port <= 65_535) return port;
   throw new LockstepError({
     code: 'cli.usage',
-    message: `--port ${text}: a port is a number from 0 to 65535`,
+    message: `${option} ${text}: a port is a number from 0 to 65535`,
   });
 }

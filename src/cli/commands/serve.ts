@@ -1,4 +1,5 @@
 import type { CliIo, CommonOptions } from '../cli-io.ts';
+import { tokenFiles } from '../../admin/index.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { runUntilStopped } from '../run-until-stopped.ts';
 import { load } from './load.ts';
@@ -16,13 +17,17 @@ export async function serve(io: CliIo, options: ServeCommandOptions): Promise<Ex
   return await runUntilStopped(
     io,
     (signal) => program.serve(config, { logger, signal, trust: options.trust }),
-    ({ address }) => {
+    ({ address, adminUrl }) => {
       const { cluster } = config;
+      const admin =
+        adminUrl === undefined
+          ? ''
+          : `Its console is at ${adminUrl}; the token is in ${tokenFiles(config.state).operator}\n`;
       // One line, so that a supervisor can wait for it and read on.
       io.stdout.write(
         options.json === true
-          ? `${JSON.stringify({ ready: { cluster, address } })}\n`
-          : `Lockstep serves cluster ${cluster} on ${address}. Ctrl-C stops it.\n`,
+          ? `${JSON.stringify({ ready: { cluster, address, admin: adminUrl } })}\n`
+          : `Lockstep serves cluster ${cluster} on ${address}. Ctrl-C stops it.\n${admin}`,
       );
     },
   );

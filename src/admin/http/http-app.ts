@@ -1,0 +1,127 @@
+/**
+ * What is answered at the admin address: who may ask, then which command. Commands are those of every other door; nothing is
+ * decided here.
+ *
+ *     /health /readiness /primary /read-only     for load balancers, without a login
+ *     /api/…                                     for the console and for programs
+ *     everything else                            the console
+ */
+import type { HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import type { Context } from 'hono';
+import { LockstepError } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
+import type { Caller, CommandRunner } from '../command-runner.ts';
+import { errorToJson } from '../error-json.ts';
+import { commandRoutes } from './command-routes.ts';
+import { consoleNotBuilt, readConsoleFile } from './console-files.ts';
+import { statusOf } from './http-status.ts';
+import { Login } from './login.ts';
+import { checkHost, checkOrigin } from './request-guard.ts';
+import type { Tokens } from './tokens.ts';
+
+/** Whether this node can do something for a client right now. */
+export interface Readiness {
+  readonly role: 'master' | 'failover';
+  readonly writes: boolean;
+  readonly reads: boolean;
+}
+
+export interface HttpAppParts {
+  readonly runner: CommandRunner;
+  readonly tokens: Tokens;
+  /** Names besides this machine's own addresses. */
+  readonly hosts: readonly string[];
+  readonly encrypted: boolean;
+  readonly consoleDirectory: string;
+  readonly clock: Clock;
+  readiness(): Readiness;
+  /** Somebody has come with a wrong token. */
+  refused(address: string, reason: string): void;
+}
+
+export interface HttpEnv {
+  readonly Bindings: HttpBindings;
+  readonly Variables: { caller: Caller };
+}
+
+/** Nothing but what the node itself serves, in nobody's frame. */
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+} as const;
+
+export function buildHttpApp(parts: HttpAppParts): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>();
+  app.onError((error, c) => answerError(c, error));
+  app.use(async (c, next) => {
+    await next();
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.header(name, value);
+    if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
+    if (parts.encrypted) c.header('strict-transport-security', 'max-age=31536000');
+  });
+
+  const say = (answer: (now: Readiness) => boolean) => (c: Context<HttpEnv>) => {
+    const now = parts.readiness();
+    return answer(now) ? c.json(now) : c.json(now, 503);
+  };
+  app.get('/health', (c) => c.json({ alive: true }));
+  app.get(
+    '/readiness',
+    say(({ writes }) => writes),
+  );
+  app.get(
+    '/primary',
+    say(({ role }) => role === 'master'),
+  );
+  app.get(
+    '/read-only',
+    say(({ reads }) => reads),
+  );
+
+  app.use(async (c, next) => {
+    checkHost(c.env.incoming, parts.hosts);
+    await next();
+  });
+  const login = new Login(parts);
+  app.use('/api/*', async (c, next) => {
+    checkOrigin(c.env.incoming);
+    await next();
+  });
+  login.addRoutes(app);
+  app.use('/api/*', async (c, next) => {
+    c.set('caller', login.callerOf(c));
+    await next();
+  });
+  commandRoutes(app, parts.runner);
+  app.all('/api/*', (c) => {
+    throw new LockstepError({
+      code: 'admin.unknown-path',
+      message: `there is no ${c.req.method} ${c.req.path}`,
+      hint: 'docs/reference/http-api.md lists what there is',
+    });
+  });
+
+  app.get('*', async (c) => {
+    const file = await readConsoleFile(parts.consoleDirectory, c.req.path);
+    if (file !== undefined) {
+      const caching = file.lasting ? 'public, max-age=31536000, immutable' : 'no-cache';
+      return c.body(file.body, 200, { 'content-type': file.type, 'cache-control': caching });
+    }
+    return c.req.path === '/' ? c.html(consoleNotBuilt, 503) : c.text('There is no such page.\n', 404);
+  });
+  return app;
+}
+
+function answerError(c: Context<HttpEnv>, error: Error): Response {
+  if (error instanceof LockstepError && error.code === 'admin.too-large') c.header('connection', 'close');
+  if (error instanceof LockstepError && error.code === 'admin.not-logged-in')
+    c.header('www-authenticate', 'Bearer');
+  return c.json({ error: errorToJson(error) }, statusOf(error));
+}

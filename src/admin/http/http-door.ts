@@ -1,0 +1,103 @@
+/**
+ * The admin address: HTTP for browsers, programs, load balancers and monitoring. Whoever comes holds a bounded number of
+ * connections, and sends headers and bodies of bounded size in bounded time.
+ */
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { getRequestListener } from '@hono/node-server';
+import { LockstepError, messageOf, systemClock } from '../../base/index.ts';
+import type { Clock } from '../../base/index.ts';
+import { buildHttpApp } from './http-app.ts';
+import type { HttpAppParts } from './http-app.ts';
+import { Tokens } from './tokens.ts';
+
+export type { Readiness } from './http-app.ts';
+
+export interface HttpDoorOptions extends Pick<HttpAppParts, 'runner' | 'hosts' | 'readiness' | 'refused'> {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly stateDirectory: string;
+  warn(message: string): void;
+  readonly clock?: Clock;
+  readonly consoleDirectory?: string;
+}
+
+export interface HttpDoor {
+  /** With the port that was really taken. */
+  readonly url: string;
+  /** Stops listening; answers that are under way are cut off. */
+  close(): Promise<void>;
+}
+
+const CONNECTIONS_MAX = 256;
+const HEADER_BYTES_MAX = 16 * 1024;
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 20_000;
+/** Of a connection on which nothing moves. */
+const IDLE_MS = 120_000;
+const KEEP_ALIVE_MS = 10_000;
+
+/** From here in the sources as in the built program. */
+const builtConsole = fileURLToPath(new URL('../../../dist/console', import.meta.url));
+
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const { host, port, tls, clock = systemClock, consoleDirectory = builtConsole } = options;
+  const tokens = await Tokens.open(options.stateDirectory, (message) => options.warn(message));
+  const app = buildHttpApp({ ...options, tokens, encrypted: tls !== undefined, clock, consoleDirectory });
+  const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const server = newServer(tls, (request, response) => void answer(request, response));
+  await listen(server, host, port);
+  const { address, port: taken } = server.address() as AddressInfo;
+  const shown = address.includes(':') ? `[${address}]` : address;
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://${shown}:${taken}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function newServer(tls: HttpDoorOptions['tls'], listener: RequestListener): Server {
+  const limits = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 1000,
+  };
+  const server =
+    tls === undefined
+      ? createServer(limits, listener)
+      : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' }, listener);
+  server.maxConnections = CONNECTIONS_MAX;
+  server.setTimeout(IDLE_MS, (socket) => socket.destroy());
+  return server;
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, exclusive: true }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+    throw new LockstepError({
+      code: taken ? 'admin.port-in-use' : 'admin.cannot-listen',
+      message: `the admin address ${host}:${port} cannot be listened on: ${taken ? 'another program does' : messageOf(error)}`,
+      hint: 'choose another address for `listen.admin`',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Who asks. Programs show a token with each request; browsers exchange it once for a cookie that no script can read and that
+ * is not sent along from other sites, and repeat a second secret with whatever changes something.
+ */
+import type { Context, Hono } from 'hono';
+import { getCookie, setCookie, deleteCookie } from 'hono/cookie';
+import { z } from 'zod';
+import { LockstepError } from '../../base/index.ts';
+import type { Caller } from '../command-runner.ts';
+import type { HttpAppParts, HttpEnv } from './http-app.ts';
+import { LoginSessions, sameSecret, sessionMs } from './login-sessions.ts';
+import { readBody } from './read-body.ts';
+import { addressOf } from './request-guard.ts';
+import { WrongTokens } from './wrong-tokens.ts';
+
+const COOKIE = 'lockstep_session';
+const CSRF_HEADER = 'x-csrf-token';
+const SAFE_METHODS = ['GET', 'HEAD'];
+
+const loginInput = z.strictObject({ token: z.string().min(1).max(500) });
+
+type Asked = Context<HttpEnv>;
+
+export class Login {
+  readonly #parts: HttpAppParts;
+  readonly #sessions: LoginSessions;
+  readonly #wrong: WrongTokens;
+
+  constructor(parts: HttpAppParts) {
+    this.#parts = parts;
+    this.#sessions = new LoginSessions(parts.clock);
+    this.#wrong = new WrongTokens(parts.clock);
+  }
+
+  addRoutes(app: Hono<HttpEnv>): void {
+    app.post('/api/session', async (c) => {
+      const input = loginInput.safeParse(await readBody(c.env.incoming));
+      if (!input.success) {
+        const message = `the login cannot be read: ${z.prettifyError(input.error)}`;
+        throw new LockstepError({ code: 'admin.bad-input', message, field: 'token' });
+      }
+      const role = this.#roleOf(c, input.data.token.trim());
+      const { cookie, session } = this.#sessions.open(role);
+      setCookie(c, COOKIE, cookie, { ...this.#cookie, maxAge: sessionMs.longest / 1000 });
+      return c.json({ role: session.role, csrf: session.csrf });
+    });
+    app.get('/api/session', (c) => {
+      const session = this.#sessions.find(getCookie(c, COOKIE) ?? '');
+      if (session === undefined) throw notLoggedIn();
+      return c.json({ role: session.role, csrf: session.csrf });
+    });
+    app.delete('/api/session', (c) => {
+      const cookie = getCookie(c, COOKIE) ?? '';
+      if (this.#sessions.find(cookie) !== undefined) this.callerOf(c);
+      this.#sessions.close(cookie);
+      deleteCookie(c, COOKIE, this.#cookie);
+      return c.json({});
+    });
+  }
+
+  /** Throws unless it is somebody. */
+  callerOf(c: Asked): Caller {
+    const shown = c.req.header('authorization');
+    if (shown !== undefined) {
+      const token = /^Bearer\s+(\S+)$/i.exec(shown)?.[1] ?? '';
+      return callerFrom(c, this.#roleOf(c, token), 'token');
+    }
+    const session = this.#sessions.find(getCookie(c, COOKIE) ?? '');
+    if (session === undefined) throw notLoggedIn();
+    if (!SAFE_METHODS.includes(c.req.method) && !sameSecret(c.req.header(CSRF_HEADER) ?? '', session.csrf)) {
+      throw new LockstepError({
+        code: 'admin.no-csrf-token',
+        message: 'a request that changes something has to repeat the secret of its session',
+        hint: 'send the header X-CSRF-Token with the `csrf` that GET /api/session answers',
+      });
+    }
+    return callerFrom(c, session.role, 'cookie');
+  }
+
+  get #cookie() {
+    return { httpOnly: true, sameSite: 'Strict', path: '/', secure: this.#parts.encrypted } as const;
+  }
+
+  #roleOf(c: Asked, token: string): Caller['role'] {
+    const role = this.#parts.tokens.roleOf(token);
+    if (role !== undefined) return role;
+    const address = addressOf(c.env.incoming.socket);
+    const waitSeconds = this.#wrong.note(address);
+    if (waitSeconds === 0) {
+      this.#parts.refused(address, 'a wrong admin token');
+      throw new LockstepError({
+        code: 'admin.wrong-token',
+        message: 'this is not the token of this node',
+        hint: 'it is in the file admin-token in the state directory of the node',
+      });
+    }
+    c.header('retry-after', String(waitSeconds));
+    throw new LockstepError({
+      code: 'admin.too-many-wrong-tokens',
+      message: 'too many wrong tokens came from this address',
+      retryable: true,
+      hint: `try again in ${waitSeconds} seconds`,
+    });
+  }
+}
+
+/** For the record, too. */
+function callerFrom(c: Asked, role: Caller['role'], by: 'cookie' | 'token'): Caller {
+  return { door: 'http', who: `${role}, by ${by}`, from: addressOf(c.env.incoming.socket), role };
+}
+
+function notLoggedIn(): LockstepError {
+  return new LockstepError({
+    code: 'admin.not-logged-in',
+    message: 'nobody is logged in',
+    hint: 'send the token as `Authorization: Bearer …`, or log in with POST /api/session',
+  });
+}

@@ -1,0 +1,108 @@
+/**
+ * The words that let operators in: one for everything, one for looking only. Made at the first start, in the state directory,
+ * for its owner alone. A token is 256 bits of chance, so nobody guesses one; who deletes a file gets a new token at the next start.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LockstepError, messageOf } from '../../base/index.ts';
+import type { Role } from '../command.ts';
+
+export interface TokenFiles {
+  readonly operator: string;
+  readonly readOnly: string;
+}
+
+const TOKEN_BYTES = 32;
+const TOKEN_LENGTH_MIN = 20;
+
+export function tokenFiles(stateDirectory: string): TokenFiles {
+  return {
+    operator: join(stateDirectory, 'admin-token'),
+    readOnly: join(stateDirectory, 'admin-token-read-only'),
+  };
+}
+
+interface Known {
+  readonly role: Role;
+  readonly digest: Buffer;
+}
+
+export class Tokens {
+  readonly #digests: readonly Known[];
+
+  /** `warn` is told of a file that others can read. */
+  static async open(stateDirectory: string, warn: (message: string) => void): Promise<Tokens> {
+    await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+    const files = tokenFiles(stateDirectory);
+    return new Tokens([
+      { role: 'operator', digest: digestOf(await readOrMake(files.operator, warn)) },
+      { role: 'read-only', digest: digestOf(await readOrMake(files.readOnly, warn)) },
+    ]);
+  }
+
+  private constructor(digests: readonly Known[]) {
+    this.#digests = digests;
+  }
+
+  /** Undefined: it is neither. Takes the same time whatever it is. */
+  roleOf(token: string): Role | undefined {
+    const given = digestOf(token);
+    let found: Role | undefined;
+    for (const { role, digest } of this.#digests) {
+      if (timingSafeEqual(given, digest)) found ??= role;
+    }
+    return found;
+  }
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+async function readOrMake(path: string, warn: (message: string) => void): Promise<string> {
+  try {
+    return (await make(path)) ?? (await read(path, warn));
+  } catch (error) {
+    if (error instanceof LockstepError) throw error;
+    throw new LockstepError({
+      code: 'admin.token-unreadable',
+      message: `the token ${path} can be neither read nor made: ${messageOf(error)}`,
+      hint: 'let the user that runs the node read it, or delete it: a new one is made',
+      cause: error,
+    });
+  }
+}
+
+/** Undefined: there is one. */
+async function make(path: string): Promise<string | undefined> {
+  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(`${token}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return token;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
+    throw error;
+  }
+}
+
+async function read(path: string, warn: (message: string) => void): Promise<string> {
+  const token = (await readFile(path, 'utf8')).trim();
+  if (token.length < TOKEN_LENGTH_MIN) {
+    throw new LockstepError({
+      code: 'admin.token-too-short',
+      message: `the token in ${path} has less than ${TOKEN_LENGTH_MIN} characters`,
+      hint: 'delete the file: a new one is made',
+    });
+  }
+  const { mode } = await stat(path);
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    warn(`${path} can be read by others on this machine; cure: chmod 600 ${path}`);
+  return token;
+}

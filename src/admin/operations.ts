@@ -29,6 +29,8 @@ export interface Operations {
   jobs(): Promise<readonly JobStatus[]>;
   /** Asks the work to end. The job says when it has. */
   cancelJob(id: number): Promise<CommandResult>;
+  /** Reads the configuration file again, and takes over what can be. Throws what is wrong with it; nothing has changed then. */
+  reload(): Promise<ReloadResult>;
 }
 
 export interface CommandResult {
@@ -36,6 +38,13 @@ export interface CommandResult {
   readonly changed: boolean;
   /** One sentence for the operator. */
   readonly message: string;
+}
+
+/** Options as `probe.intervalMs` or `members[1].weight`. */
+export interface ReloadResult extends CommandResult {
+  readonly applied: readonly string[];
+  /** Changed in the file, and left until the node is started again. */
+  readonly needsRestart: readonly string[];
 }
 
 export const SYNC_STRATEGIES = ['replay', 'diff', 'full', 'passive'] as const;

@@ -8,14 +8,17 @@ export interface CliIo {
   readonly stderr: CliOutput;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signals: {
-    on(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
-    off(name: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
+    on(name: CliSignal, listener: () => void): unknown;
+    off(name: CliSignal, listener: () => void): unknown;
   };
   readonly clock: Clock;
   /** Ends the process at once. */
   exit(status: number): void;
   loadProgram(): Promise<Program>;
 }
+
+/** The last one means: read the configuration again. */
+export type CliSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
 /** A terminal says so. */
 export type CliInput = NodeJS.ReadableStream & { readonly isTTY?: boolean };

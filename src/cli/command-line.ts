@@ -218,6 +218,16 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
 
   withCommon(
     root
+      .command('reload')
+      .description(
+        'Has the node take over what has changed in its configuration file, as SIGHUP does; names what only a new start takes over.',
+      ),
+  ).action(
+    run(async (options: CommonOptions) => (await import('./commands/ask-node.ts')).reloadNode(io, options)),
+  );
+
+  withCommon(
+    root
       .command('detach')
       .description('Removes every trace of Lockstep from the members. Stop the node first.'),
   ).action(run(async (options: CommonOptions) => (await import('./commands/detach.ts')).detach(io, options)));

@@ -11,5 +11,6 @@ export type {
   RunningDemo,
   RunningNode,
   ServeOptions,
+  ServingNode,
 } from './program.ts';
 export { runCli } from './run-cli.ts';

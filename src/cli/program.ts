@@ -4,7 +4,7 @@ import type { Logger } from '../telemetry/index.ts';
 
 export interface Program {
   /** Resolves once clients are let in; rejects when the node may not start, leaving nothing behind. */
-  serve(config: Config, options: ServeOptions): Promise<RunningNode>;
+  serve(config: Config, options: ServeOptions): Promise<ServingNode>;
   /** Looks at every member without changing anything. An unreachable member is a finding, not an error. */
   check(config: Config): Promise<CheckReport>;
   /** Removes every trace of Lockstep from the members. Refuses while a node runs. */
@@ -20,6 +20,8 @@ export interface ServeOptions {
   readonly signal: AbortSignal;
   /** The operator's word that this member has every acknowledged commit; for this start only. */
   readonly trust?: string | undefined;
+  /** `logging.level` has changed in the configuration. */
+  readonly setLogLevel?: (level: Config['logging']['level']) => void;
 }
 
 export interface RunningNode {
@@ -31,6 +33,11 @@ export interface RunningNode {
   readonly ended: Promise<void>;
   /** Lets running transactions end, as long as the configuration allows. */
   stop(): Promise<void>;
+}
+
+export interface ServingNode extends RunningNode {
+  /** Reads the configuration file again. Throws what is wrong with it, which the log says as well. */
+  reload(): Promise<unknown>;
 }
 
 export interface CheckReport {

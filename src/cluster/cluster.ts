@@ -74,7 +74,7 @@ export class Cluster {
     this.membership = membership;
     const roster = new Roster(members);
     this.#roster = roster;
-    this.#router = new ReadRouter({ balancer: settings.balancer, random: world.random });
+    this.#router = new ReadRouter({ balancer: () => settings.balancer, random: world.random });
     this.#ring = new LogRing(
       { clock: world.clock, ...settings.log, empty: (slot) => this.#emptySegment(slot) },
       start.slot,
@@ -96,7 +96,7 @@ export class Cluster {
     this.#streams = streams;
     this.#prober = new Prober({
       clock: world.clock,
-      settings: settings.probe,
+      settings: () => settings.probe,
       members: () => membership.active.map((id) => roster.member(id)),
       onUnfit: (id, error) => this.report(id, error, 1),
       raise: world.raise,
@@ -105,10 +105,12 @@ export class Cluster {
       clock: world.clock,
       users: this.#users,
       member: (id) => roster.find(id),
-      afterMs: Math.min(settings.commitMs, settings.outageMs),
-      everyMs: settings.probe.intervalMs,
-      askMs: settings.probe.timeoutMs,
-      outageMs: settings.outageMs,
+      settings: () => ({
+        afterMs: Math.min(settings.commitMs, settings.outageMs),
+        everyMs: settings.probe.intervalMs,
+        askMs: settings.probe.timeoutMs,
+        outageMs: settings.outageMs,
+      }),
     });
     const common = { settings, world, membership, roster, order, streams, stopped };
     invariant(membership.primary !== null, 'a cluster is made with a primary');

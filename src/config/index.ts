@@ -7,6 +7,8 @@ export { renderDraft } from './draft.ts';
 export type { ConfigDraft, DraftMember, SecretPlace } from './draft.ts';
 export type { MemberEntry } from './edit-members.ts';
 export { draftOf, readForeign } from './import/import-cluster.ts';
+export { changedOptions, isLive, takeLive } from './live-options.ts';
+export type { ConfigChanges } from './live-options.ts';
 export { checkConfig, checkConfigText, configPath, loadConfig } from './load-config.ts';
 export type { ConfigCheck, Environment } from './load-config.ts';
 export { ConfigError, showProblem } from './problem.ts';

@@ -1,5 +1,6 @@
 /** docs/reference/configuration.md, made from the schema. */
 import { z } from 'zod';
+import { liveText } from './live-options.ts';
 import { unwrap, walkSchema } from './schema-tree.ts';
 import type { SchemaNode } from './schema-tree.ts';
 
@@ -89,4 +90,6 @@ the environment variable \`LOCKSTEP_CONFIG\`, then in \`./lockstep.yaml\`.
 - A secret is text, \`{ env: NAME }\` or \`{ file: path }\`; a newline at the end of such a file is dropped. A secret is never
   shown in logs, errors or command output.
 - Paths are relative to the configuration file.
+- A running node takes over, by \`lockstep reload\` or SIGHUP: ${liveText()}. Anything else that has changed in the file is
+  named, and waits for a new start.
 `;

@@ -25,9 +25,14 @@ export interface BuiltMembers {
   build(member: MemberConfig): BuiltMember;
   add(member: BuiltMember): void;
   remove(id: string): void;
+  reweigh(id: string, weight: number): void;
 }
 
-export function buildMembers(config: Config): BuiltMembers {
+/** `connectMs` is asked each time. */
+export function buildMembers(
+  config: Config,
+  connectMs: () => number = () => config.deadlines.connectMs,
+): BuiltMembers {
   const catalog = new PostgresCatalog();
   let primary = (): string => '';
   const directory = join(config.state, 'spool');
@@ -41,7 +46,9 @@ export function buildMembers(config: Config): BuiltMembers {
       memberId: member.id,
       host: member.host,
       port: member.port,
-      connectMs: config.deadlines.connectMs,
+      get connectMs() {
+        return connectMs();
+      },
       tls: {
         mode,
         ...(ca === undefined ? {} : { ca }),
@@ -81,6 +88,11 @@ export function buildMembers(config: Config): BuiltMembers {
     setPrimary: (id) => (primary = id),
     build,
     add: (member) => (members = [...members, member]),
+    reweigh: (id, weight) => {
+      members = members.map((one) =>
+        one.config.id === id ? { ...one, config: { ...one.config, weight } } : one,
+      );
+    },
     remove: (id) => (members = members.filter(({ config: { id: other } }) => other !== id)),
   };
 }

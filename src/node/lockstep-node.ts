@@ -4,12 +4,12 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
 import { adminAddress, CommandRunner, openAdminServer, openHttpDoor } from '../admin/index.ts';
-import type { ClusterStatus, CommandResult } from '../admin/index.ts';
+import type { ClusterStatus, CommandResult, HttpDoor, ReloadResult } from '../admin/index.ts';
 import { nobody, Session, startCluster } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
-import { logSegments, PostgresSessionLink } from '../dialects/postgres/index.ts';
+import { PostgresSessionLink } from '../dialects/postgres/index.ts';
 import {
   beginOptions,
   CancelRegistry,
@@ -18,16 +18,18 @@ import {
   sweepOfMoved,
   writeFatal,
 } from '../fronts/postgres/index.ts';
-import type { AuthenticatedClient, KnownBetter } from '../fronts/postgres/index.ts';
+import type { AuthenticatedClient, KnownBetter, PostgresListenerOptions } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
 import { EventHub, EventLog } from '../telemetry/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
+import { clusterSettings, ConfigInForce } from './config-in-force.ts';
 import { EngineSync } from './engine-sync.ts';
 import { noteCommand } from './note-command.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
+import { Reload } from './reload.ts';
 import { syncTools } from './sync-tools.ts';
 
 export interface NodeOptions {
@@ -36,6 +38,8 @@ export interface NodeOptions {
   readonly signal: AbortSignal;
   /** The operator's word that this member has everything; for this start only. */
   readonly trust?: string | undefined;
+  /** `logging.level` has changed in the configuration. */
+  readonly setLogLevel?: (level: Config['logging']['level']) => void;
 }
 
 const sweepEveryMs = 1000;
@@ -47,7 +51,8 @@ export class LockstepNode {
   readonly adminUrl: string | undefined;
   readonly operator: Operator;
   readonly ended: Promise<void>;
-  readonly #config: Config;
+  readonly #inForce: ConfigInForce;
+  readonly #reload: Reload;
   readonly #logger: Logger;
   readonly #raise: (event: EngineEventBody) => void;
   readonly #cluster: Cluster;
@@ -59,6 +64,7 @@ export class LockstepNode {
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
   readonly #closers: (() => Promise<void>)[] = [];
+  #http: HttpDoor | undefined;
   #loading: Promise<void> | undefined;
   #loadingNext: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -66,6 +72,7 @@ export class LockstepNode {
 
   static async start(options: NodeOptions): Promise<LockstepNode> {
     const { config, logger } = options;
+    const inForce = new ConfigInForce(config);
     const closers: (() => Promise<void>)[] = [];
     try {
       const store = await FileStateStore.open(config.state);
@@ -77,36 +84,10 @@ export class LockstepNode {
         sinks: [new EventLog(logger)],
         onSinkFailure: (message) => logger.error({ message }, 'an event could not be reported'),
       });
-      const built = buildMembers(config);
+      const built = buildMembers(config, () => inForce.now.deadlines.connectMs);
       closers.push(async () => built.members.forEach(({ member }) => member.close()));
       const cluster = await startCluster({
-        settings: {
-          clusterId: config.cluster,
-          balancer: config.balancer,
-          probe: config.probe,
-          commitMs: config.deadlines.commitMs,
-          outageMs: config.deadlines.outageMs,
-          switchMs: config.deadlines.switchMs,
-          applyBatch: config.limits.applyBatch,
-          sync: {
-            automatic: config.sync.automatic,
-            retryMs: 1000,
-            retryMaxMs: config.sync.retryMaxMs,
-            quarantineFailures: config.sync.quarantineFailures,
-            quarantineMs: config.sync.quarantineMinutes * 60_000,
-            maxBytesPerSecond: config.sync.maxBytesPerSecond,
-            holdMs: config.verification.holdMs,
-          },
-          verification: {
-            everyMs: config.verification.everyMinutes * 60_000,
-            maxBytesPerSecond: config.verification.maxBytesPerSecond,
-          },
-          log: {
-            segments: logSegments,
-            segmentBytes: config.log.retentionBytes / logSegments,
-            segmentMs: (config.log.retentionMinutes * 60_000) / logSegments,
-          },
-        },
+        settings: clusterSettings(inForce),
         world: { clock: systemClock, random: Math.random, store, raise: (event) => events.raise(event) },
         members: built.members.map(({ member, config: { url, weight } }) => ({ member, url, weight })),
         proveEqual: (members) => proveEqual(members),
@@ -120,7 +101,7 @@ export class LockstepNode {
         cacheEntriesMax: config.limits.statementCacheEntries,
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
-      const node = new LockstepNode({ config, logger, raise, cluster, built, classifier, closers });
+      const node = new LockstepNode({ options, inForce, raise, cluster, built, classifier, closers });
       await node.#open();
       events.raise({
         type: 'node-started',
@@ -136,16 +117,17 @@ export class LockstepNode {
   }
 
   private constructor(parts: {
-    config: Config;
-    logger: Logger;
+    options: NodeOptions;
+    inForce: ConfigInForce;
     raise: (event: EngineEventBody) => void;
     cluster: Cluster;
     built: BuiltMembers;
     classifier: Classifier;
     closers: (() => Promise<void>)[];
   }) {
-    const { config, logger, raise, cluster, built, classifier, closers } = parts;
-    this.#config = config;
+    const { options, inForce, raise, cluster, built, classifier, closers } = parts;
+    const { config, logger } = options;
+    this.#inForce = inForce;
     this.#logger = logger;
     this.#raise = raise;
     this.#cluster = cluster;
@@ -158,8 +140,12 @@ export class LockstepNode {
       heldAnswerBytes: 64 * 1024,
       replayBytes: config.limits.replayBytes,
       replayStatements: config.limits.replayStatements,
-      replayMs: config.deadlines.replayMs,
-      outageMs: config.deadlines.outageMs,
+      get replayMs() {
+        return inForce.now.deadlines.replayMs;
+      },
+      get outageMs() {
+        return inForce.now.deadlines.outageMs;
+      },
       largeBytes: 4 << 20,
       largeRows: 20_000,
     };
@@ -167,20 +153,28 @@ export class LockstepNode {
     this.#listener = new PostgresListener({
       host: listen.postgres.host,
       port: listen.postgres.port,
-      tls: listen.tls === undefined ? undefined : { cert: listen.tls.cert, key: listen.tls.key.reveal() },
+      ...doorOf(config),
       limits: config.limits,
-      loginMs: config.deadlines.loginMs,
-      authentication: {
-        clusterUser:
-          config.username === undefined
-            ? undefined
-            : { name: config.username, password: config.password?.reveal() },
-        users: config.users.map((user) => ({ name: user.name, password: user.password.reveal() })),
-      },
+      loginMs: () => inForce.now.deadlines.loginMs,
       databases: [config.cluster, ...new Set(config.members.map((member) => member.database))],
       onClient: (client) => this.#serve(client),
       onCancel: (pid, key) => this.#cancels.cancel(pid, key),
       logger,
+    });
+    this.#reload = new Reload({
+      inForce,
+      cluster,
+      built,
+      prepareListener: async (next) => {
+        const door = doorOf(next);
+        const open = await this.#listener.prepare(door);
+        return () => {
+          open();
+          this.#http?.renew(door.tls);
+        };
+      },
+      setLogLevel: (level) => options.setLogLevel?.(level),
+      raise,
     });
     this.operator = new Operator({
       config,
@@ -191,6 +185,7 @@ export class LockstepNode {
       clients: () => this.#listener.clients,
       versionOf: (id) => built.versions.get(id),
       loadCatalog: () => this.#loadCatalog(),
+      reload: () => this.#reload.run(),
     });
     this.address = '';
     this.adminUrl = undefined;
@@ -216,7 +211,7 @@ export class LockstepNode {
   }
 
   async #openAdmin(): Promise<void> {
-    const { listen, admin, state } = this.#config;
+    const { listen, admin, state } = this.#inForce.now;
     const runner = new CommandRunner(this.operator, (record) => noteCommand(record, this.#raise));
     const local = await openAdminServer(adminAddress(state), runner);
     this.#closers.push(async () => {
@@ -224,9 +219,9 @@ export class LockstepNode {
       await local.close();
     });
     if (listen.admin === undefined) return;
-    const http = await openHttpDoor({
+    this.#http = await openHttpDoor({
       ...listen.admin,
-      tls: listen.tls === undefined ? undefined : { cert: listen.tls.cert, key: listen.tls.key.reveal() },
+      tls: doorOf(this.#inForce.now).tls,
       hosts: admin.hosts.map((host) => host.toLowerCase()),
       stateDirectory: state,
       runner,
@@ -234,6 +229,7 @@ export class LockstepNode {
       refused: (address, reason) => this.#raise({ type: 'client-refused', address, reason }),
       warn: (message) => this.#logger.warn({}, message),
     });
+    const http = this.#http;
     this.#closers.push(() => http.close());
     (this as { adminUrl: string | undefined }).adminUrl = http.url;
   }
@@ -251,7 +247,7 @@ export class LockstepNode {
   }
 
   async #stopNow(): Promise<void> {
-    const { stopMs } = this.#config.deadlines;
+    const { stopMs } = this.#inForce.now.deadlines;
     const until = systemClock.monotonicMs() + stopMs;
     const stopped = this.#listener.stop({ graceMs: stopMs });
     const goodbye = new LockstepError({
@@ -277,7 +273,7 @@ export class LockstepNode {
 
   async #serve(client: AuthenticatedClient): Promise<void> {
     const { user, socket, rest, parameters, cancelKey } = client;
-    const { config } = { config: this.#config };
+    const config = this.#inForce.now;
     const settings = new Map(parameters);
     const { statementMs, idleInTransactionMs } = config.deadlines;
     if (statementMs > 0 && !settings.has('statement_timeout'))
@@ -418,6 +414,11 @@ export class LockstepNode {
     });
   }
 
+  /** Reads the configuration file again; throws what is wrong with it. */
+  reload(): Promise<ReloadResult> {
+    return this.operator.reload();
+  }
+
   // ——— what others ask most of the operator's commands
 
   status(): Promise<ClusterStatus> {
@@ -435,6 +436,22 @@ export class LockstepNode {
   switchPrimary(id: string): Promise<CommandResult> {
     return this.operator.switchPrimary(id);
   }
+}
+
+/** What clients meet at the door, and what a new configuration may change there. */
+function doorOf({
+  listen,
+  username,
+  password,
+  users,
+}: Config): Pick<PostgresListenerOptions, 'tls' | 'authentication'> {
+  return {
+    tls: listen.tls === undefined ? undefined : { cert: listen.tls.cert, key: listen.tls.key.reveal() },
+    authentication: {
+      clusterUser: username === undefined ? undefined : { name: username, password: password?.reveal() },
+      users: users.map((user) => ({ name: user.name, password: user.password.reveal() })),
+    },
+  };
 }
 
 function rememberBetter(): KnownBetter {

@@ -10,6 +10,7 @@ import type {
   NewMember,
   Operations,
   Readiness,
+  ReloadResult,
   SyncRequest,
   VerifyRequest,
 } from '../admin/index.ts';
@@ -29,6 +30,8 @@ export interface OperatorParts {
   clients(): number;
   /** Of the database product, as the member last said it. */
   versionOf(id: string): string | undefined;
+  /** Reads the configuration file again. */
+  reload(): Promise<ReloadResult>;
   /** Resolves when the schema as it is now is known. */
   loadCatalog(): Promise<void>;
 }
@@ -209,6 +212,10 @@ export class Operator implements Operations {
       changed: asked,
       message: asked ? `Job ${id} is asked to end.` : `Job ${id} has ended already.`,
     };
+  }
+
+  reload(): Promise<ReloadResult> {
+    return this.#parts.reload();
   }
 
   /** The node stops. */

@@ -9,6 +9,8 @@ interface EventFields {
   'node-stopped': { readonly reason: string };
   'start-refused': { readonly code: string; readonly reason: string };
   'term-started': { readonly term: number; readonly primary: string };
+  'config-reloaded': { readonly applied: readonly string[]; readonly needsRestart: readonly string[] };
+  'config-refused': { readonly reason: string };
   'member-added': { readonly member: string; readonly url: string };
   'member-removed': { readonly member: string; readonly reason: string };
   'member-activated': { readonly member: string; readonly reason: string };
@@ -141,6 +143,18 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'info',
     meaning: 'A node has fenced off every earlier one.',
     say: (e) => `term ${e.term} begins with ${e.primary} as primary`,
+  },
+  'config-reloaded': {
+    level: 'info',
+    meaning:
+      'The configuration file was read again. What can be taken over is in force; the rest waits for a new start.',
+    say: (e) =>
+      `the configuration was read again: ${e.applied.length === 0 ? 'nothing is taken over' : `${e.applied.join(', ')} taken over`}${e.needsRestart.length === 0 ? '' : `; only a new start takes over ${e.needsRestart.join(', ')}`}`,
+  },
+  'config-refused': {
+    level: 'warn',
+    meaning: 'The configuration file was read again and cannot be used; nothing has changed.',
+    say: (e) => `the configuration stays as it was: ${e.reason}`,
   },
   'member-added': {
     level: 'info',

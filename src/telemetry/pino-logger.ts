@@ -10,8 +10,13 @@ export interface LoggerOptions {
 /** A terminal says so, and whether its user wants colours. */
 export type LogOutput = NodeJS.WritableStream & { readonly isTTY?: boolean; hasColors?(): boolean };
 
+/** Its level can be changed while it is in use. */
+export interface LeveledLogger extends Logger {
+  setLevel(level: LoggerOptions['level']): void;
+}
+
 /** The program's logger: one JSON object per line, or lines for people on a terminal. pino is loaded only here. */
-export async function createLogger(options: LoggerOptions): Promise<Logger> {
+export async function createLogger(options: LoggerOptions): Promise<LeveledLogger> {
   const { pino } = await import('pino');
   const base = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const target = isPretty(options) ? await prettyStream(options.output) : options.output;
@@ -21,7 +26,16 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     (fields, message) => {
       if (log.isLevelEnabled(level)) log[level](scrub(fields), scrubText(message));
     };
-  return { trace: at('trace'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    setLevel: (level) => {
+      log.level = level;
+    },
+  };
 }
 
 function isPretty({ format, output }: LoggerOptions): boolean {

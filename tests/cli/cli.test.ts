@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { adminAddress, openAdminServer } from '../../src/admin/index.ts';
 import type { ClusterStatus } from '../../src/admin/index.ts';
 import { LockstepError } from '../../src/base/index.ts';
-import type { CheckReport, RunningNode } from '../../src/cli/index.ts';
+import type { CheckReport, ServingNode } from '../../src/cli/index.ts';
 import { exitCodeOf } from '../../src/cli/index.ts';
 import { duration } from '../../src/cli/show-status.ts';
 import { program as wiring } from '../../src/cli/wiring.ts';
@@ -295,11 +295,13 @@ db2     no      inactive  -        1       0     -        -    2026-01-02T04:00:
 
 describe('cli: serve', () => {
   /** A node that runs until it is told to stop. */
-  function fakeNode(): RunningNode & {
+  function fakeNode(): ServingNode & {
     readonly stopped: () => number;
+    readonly reloads: () => number;
     readonly fail: (error: Error) => void;
   } {
     let stops = 0;
+    let reloads = 0;
     let fail: (error: Error) => void = () => {};
     const ended = new Promise<void>((_, reject) => {
       fail = reject;
@@ -307,11 +309,16 @@ describe('cli: serve', () => {
     return {
       address: '127.0.0.1:6432',
       ended,
+      reload: () => {
+        reloads += 1;
+        return Promise.reject(new Error('the file is wrong'));
+      },
       stop: () => {
         stops += 1;
         return Promise.resolve();
       },
       stopped: () => stops,
+      reloads: () => reloads,
       fail: (error) => fail(error),
     };
   }
@@ -319,6 +326,23 @@ describe('cli: serve', () => {
   async function until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise((resolve) => setImmediate(resolve));
   }
+
+  test('cli: SIGHUP has the node read its configuration again, also when it came before the node was there', async () => {
+    const node = fakeNode();
+    let start: (node: ServingNode) => void = () => {};
+    const cli = new FakeCli({ serve: () => new Promise((resolve) => (start = resolve)) });
+    const status = cli.run('serve', '--config', file);
+    await until(() => cli.signals.listenerCount('SIGHUP') > 0);
+    cli.signals.emit('SIGHUP');
+    start(node);
+    await until(() => node.reloads() === 1);
+    // A file that is wrong ends nothing.
+    cli.signals.emit('SIGHUP');
+    expect(node.reloads()).toBe(2);
+    cli.signals.emit('SIGTERM');
+    expect(await status).toBe(0);
+    expect(cli.signals.listenerCount('SIGHUP')).toBe(0);
+  });
 
   test.each(['SIGINT', 'SIGTERM'])('cli: %s stops a node in good order, with status 0', async (signal) => {
     const node = fakeNode();
@@ -332,7 +356,7 @@ describe('cli: serve', () => {
   });
 
   test('cli: a second signal ends the process at once', async () => {
-    const node: RunningNode = { ...fakeNode(), stop: () => new Promise(() => {}) };
+    const node: ServingNode = { ...fakeNode(), stop: () => new Promise(() => {}) };
     const cli = new FakeCli({ serve: () => Promise.resolve(node) });
     void cli.run('serve', '--config', file);
     await until(() => cli.stdout !== '');

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ReadRouter } from '../../src/cluster/reads/read-router.ts';
 import type { Reader } from '../../src/cluster/reads/read-router.ts';
 
-const router = new ReadRouter({ balancer: 'least-loaded', random: () => 0 });
+const router = new ReadRouter({ balancer: () => 'least-loaded', random: () => 0 });
 
 function member(id: string, more: Partial<Reader> = {}): Reader {
   return { id, weight: 1, appliedCsn: 5, inFlight: 0, latencyMs: 1, homes: 0, ...more };

@@ -19,6 +19,7 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
     removeMember: unused,
     jobs: () => Promise.resolve([] as readonly JobStatus[]),
     cancelJob: unused,
+    reload: unused,
     ...operations,
   };
 }

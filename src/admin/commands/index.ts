@@ -6,6 +6,7 @@ import { cancelJob } from './cancel-job.ts';
 import { cancelSync } from './cancel-sync.ts';
 import { deactivateMember } from './deactivate-member.ts';
 import { jobs } from './jobs.ts';
+import { reload } from './reload.ts';
 import { removeMember } from './remove-member.ts';
 import { repair } from './repair.ts';
 import { status } from './status.ts';
@@ -20,6 +21,7 @@ export {
   cancelSync,
   deactivateMember,
   jobs,
+  reload,
   removeMember,
   repair,
   status,
@@ -42,4 +44,5 @@ export const COMMANDS: readonly DoorCommand[] = [
   forDoor(repair),
   forDoor(jobs),
   forDoor(cancelJob),
+  forDoor(reload),
 ];

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { getRequestListener } from '@hono/node-server';
 import { LockstepError, messageOf, systemClock } from '../../base/index.ts';
@@ -31,6 +32,8 @@ export interface HttpDoorOptions extends Pick<HttpAppParts, 'runner' | 'hosts' |
 export interface HttpDoor {
   /** With the port that was really taken. */
   readonly url: string;
+  /** Another certificate, for those who come from then on; where nothing is encrypted it changes nothing. */
+  renew(tls: HttpDoorOptions['tls']): void;
   /** Stops listening; answers that are under way are cut off. */
   close(): Promise<void>;
 }
@@ -57,6 +60,10 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   const shown = address.includes(':') ? `[${address}]` : address;
   return {
     url: `${tls === undefined ? 'http' : 'https'}://${shown}:${taken}`,
+    renew: (renewed) => {
+      if (renewed !== undefined && server instanceof TlsServer)
+        server.setSecureContext({ ...renewed, minVersion: 'TLSv1.2' });
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -36,6 +36,11 @@ export async function switchTo(io: CliIo, member: string, options: CommonOptions
   return await change(io, options, switchPrimary, { member });
 }
 
+export async function reloadNode(io: CliIo, options: CommonOptions): Promise<ExitCode> {
+  const { reload } = await import('../../admin/index.ts');
+  return await change(io, options, reload, {});
+}
+
 async function change<Input>(
   io: CliIo,
   options: CommonOptions,

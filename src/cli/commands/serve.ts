@@ -14,9 +14,10 @@ export async function serve(io: CliIo, options: ServeCommandOptions): Promise<Ex
   const format = options.json === true ? 'json' : config.logging.format;
   const logger = await createLogger({ level: config.logging.level, format, output: io.stderr });
   const program = await io.loadProgram();
+  const { setLevel } = logger;
   return await runUntilStopped(
     io,
-    (signal) => program.serve(config, { logger, signal, trust: options.trust }),
+    (signal) => program.serve(config, { logger, signal, trust: options.trust, setLogLevel: setLevel }),
     ({ address, adminUrl }) => {
       const { cluster } = config;
       const admin =
@@ -30,5 +31,7 @@ export async function serve(io: CliIo, options: ServeCommandOptions): Promise<Ex
           : `Lockstep serves cluster ${cluster} on ${address}. Ctrl-C stops it.\n${admin}`,
       );
     },
+    // What is wrong with the file is in the log; the node goes on as it was.
+    (node) => void node.reload().catch(() => undefined),
   );
 }

@@ -17,7 +17,7 @@ export interface ApplyStreamOptions {
   readonly batchMax: number;
   readonly batchBytesMax: number;
   /** Time from the moment a record is due to the moment it is applied. */
-  readonly deadlineMs: number;
+  deadlineMs(): number;
   /** Commits under way on the primary are worth a moment's wait: one transaction for many costs the replica little more. */
   gather?(): Promise<void> | undefined;
   onApplied(): void;
@@ -246,7 +246,7 @@ export class ApplyStream {
 
   #deadlineOf(batch: readonly Due[]): { readonly atMs: number; readonly allowedMs: number } {
     const bytes = batch.reduce((sum, due) => sum + bytesOf(due), 0);
-    const allowedMs = applyDeadlineMs(this.#options.deadlineMs, bytes);
+    const allowedMs = applyDeadlineMs(this.#options.deadlineMs(), bytes);
     return { atMs: (batch[0] as Due).sinceMs + allowedMs, allowedMs };
   }
 

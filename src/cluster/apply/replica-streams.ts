@@ -134,7 +134,7 @@ export class ReplicaStreams {
       batchMax: settings.applyBatch,
       batchBytesMax,
       gather: () => this.#gather(),
-      deadlineMs: settings.commitMs,
+      deadlineMs: () => settings.commitMs,
       onApplied: () => order.acknowledge(),
       onFailed,
     });

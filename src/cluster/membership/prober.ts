@@ -16,7 +16,8 @@ export interface ProbeSettings {
 
 export interface ProberOptions {
   readonly clock: Clock;
-  readonly settings: ProbeSettings;
+  /** As they are in force. */
+  settings(): ProbeSettings;
   members(): readonly Member[];
   /** A regular probe has failed. What that means is decided elsewhere. */
   onUnfit(id: string, error: MemberError): void;
@@ -35,7 +36,7 @@ export class Prober {
 
   start(): void {
     const { clock, settings } = this.#options;
-    this.#cancel = clock.after(settings.intervalMs, () => {
+    this.#cancel = clock.after(settings().intervalMs, () => {
       for (const member of this.#options.members()) void this.#watch(member);
       this.start();
     });
@@ -74,12 +75,13 @@ export class Prober {
 
   async #probe(member: Member): Promise<MemberError | undefined> {
     const { clock, settings } = this.#options;
+    const { timeoutMs } = settings();
     try {
-      await withDeadline(clock, settings.timeoutMs, member.probe(), () => {
+      await withDeadline(clock, timeoutMs, member.probe(), () => {
         return new MemberError(
           member.id,
           'gone',
-          `member ${member.id} has not answered a probe within ${settings.timeoutMs} ms`,
+          `member ${member.id} has not answered a probe within ${timeoutMs} ms`,
         );
       });
       return undefined;

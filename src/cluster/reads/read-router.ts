@@ -14,11 +14,11 @@ export interface Reader {
 }
 
 export class ReadRouter {
-  readonly #balancer: Balancer;
+  readonly #balancer: () => Balancer;
   readonly #random: () => number;
   #turn = 0;
 
-  constructor(options: { balancer: Balancer; random: () => number }) {
+  constructor(options: { balancer: () => Balancer; random: () => number }) {
     this.#balancer = options.balancer;
     this.#random = options.random;
   }
@@ -36,7 +36,8 @@ export class ReadRouter {
     const fit = readers.filter((reader) => reader.appliedCsn >= seenCsn && !tried.has(reader.id));
     const weighted = fit.filter((reader) => reader.weight > 0);
     const candidates = weighted.length > 0 ? weighted : fit;
-    switch (this.#balancer) {
+    const balancer = this.#balancer();
+    switch (balancer) {
       case 'least-loaded':
         return least(candidates, home);
       case 'round-robin':
@@ -49,7 +50,7 @@ export class ReadRouter {
           undefined,
         );
       default:
-        return assertNever(this.#balancer);
+        return assertNever(balancer);
     }
   }
 }

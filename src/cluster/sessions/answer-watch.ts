@@ -14,6 +14,11 @@ export interface AnswerWatchOptions {
   readonly clock: Clock;
   readonly users: Iterable<MemberUser>;
   member(id: string): Member | undefined;
+  /** As they are in force. */
+  settings(): AnswerWatchSettings;
+}
+
+export interface AnswerWatchSettings {
   /** A request that is older is looked after. */
   readonly afterMs: number;
   readonly everyMs: number;
@@ -34,8 +39,8 @@ export class AnswerWatch {
   }
 
   start(): void {
-    const { clock, everyMs } = this.#options;
-    this.#cancel = clock.after(everyMs, () => {
+    const { clock, settings } = this.#options;
+    this.#cancel = clock.after(settings().everyMs, () => {
       void this.#look().finally(() => {
         if (this.#cancel !== undefined) this.start();
       });
@@ -62,8 +67,8 @@ export class AnswerWatch {
         }
       }),
     );
-    const { clock, users, outageMs } = this.#options;
-    const before = clock.monotonicMs() - outageMs;
+    const { clock, users, settings } = this.#options;
+    const before = clock.monotonicMs() - settings().outageMs;
     for (const user of users) {
       const { unanswered: request } = user;
       if (request === undefined) continue;
@@ -76,14 +81,14 @@ export class AnswerWatch {
 
   /** Undefined: it does not say. */
   #ask(id: string, links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink> | undefined> {
-    const { clock, askMs } = this.#options;
+    const { clock, settings } = this.#options;
     const asking = this.#options.member(id)?.working(links) ?? Promise.resolve(undefined);
-    return withDeadline(clock, askMs, asking, () => new Error('late')).catch(() => undefined);
+    return withDeadline(clock, settings().askMs, asking, () => new Error('late')).catch(() => undefined);
   }
 
   #overdue(): ReadonlyMap<string, readonly Unanswered[]> {
-    const { clock, users, afterMs } = this.#options;
-    const before = clock.monotonicMs() - afterMs;
+    const { clock, users, settings } = this.#options;
+    const before = clock.monotonicMs() - settings().afterMs;
     const found = new Map<string, Unanswered[]>();
     for (const { unanswered } of users) {
       if (unanswered === undefined || unanswered.sinceMs > before) continue;

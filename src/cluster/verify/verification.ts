@@ -107,6 +107,13 @@ export class Verification {
     if (everyMs > 0 && this.#parts.data !== undefined) this.#schedule(everyMs);
   }
 
+  /** The schedule is another one, from now on. */
+  reschedule(): void {
+    this.#cancelSchedule?.();
+    this.#dueMs = undefined;
+    this.start();
+  }
+
   async stop(): Promise<void> {
     this.#cancelSchedule?.();
     this.#dueMs = undefined;
@@ -147,6 +154,7 @@ export class Verification {
 
   #schedule(ms: number): void {
     const { clock } = this.#parts.world;
+    this.#cancelSchedule?.();
     this.#dueMs = clock.monotonicMs() + ms;
     this.#cancelSchedule = clock.after(ms, () => {
       this.#over = this.#runScheduled();
@@ -155,19 +163,21 @@ export class Verification {
 
   async #runScheduled(): Promise<void> {
     const { settings, stopped, world } = this.#parts;
-    const { everyMs } = settings.verification;
     this.#scheduled = new AbortController();
-    let nextMs = everyMs;
+    let againMs = Infinity;
     try {
       const { outcome } = await this.run({}, { signal: this.#scheduled.signal });
-      if (outcome === 'unchecked') nextMs = Math.min(everyMs, putOffMs);
+      if (outcome === 'unchecked') againMs = putOffMs;
     } catch (error) {
       // An operator's is under way.
-      nextMs = Math.min(everyMs, putOffMs);
+      againMs = putOffMs;
       if (!(error instanceof LockstepError))
         world.raise({ type: 'internal-error', where: 'verification', error: messageOf(error) });
     }
-    if (!stopped.aborted) this.#schedule(nextMs);
+    // It may have been changed meanwhile.
+    const { everyMs } = settings.verification;
+    this.#dueMs = undefined;
+    if (!stopped.aborted && everyMs > 0) this.#schedule(Math.min(everyMs, againMs));
   }
 
   async #tryAgain(request: VerificationRequest, watch: VerificationWatch): Promise<Verified> {

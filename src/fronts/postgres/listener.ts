@@ -40,8 +40,8 @@ export interface PostgresListenerOptions extends ListenPlace {
     /** What a client may leave unread before writing to it has to wait. */
     readonly clientBufferBytes: number;
   };
-  /** How long a client may take to log in. */
-  readonly loginMs: number;
+  /** How long a client may take to log in; asked each time. */
+  loginMs(): number;
   readonly authentication: AuthenticatorOptions;
   /** The names that clients may use for the database; the first is the one to recommend. */
   readonly databases: readonly string[];
@@ -65,7 +65,7 @@ const LONG_KEY_MINOR = 2;
 export class PostgresListener {
   readonly #options: PostgresListenerOptions;
   readonly #clock: Clock;
-  readonly #encryption: Encryption | undefined;
+  #encryption: Encryption | undefined;
   readonly #server: Server;
   readonly #loginPlaces: LoginPlaces;
   readonly #cancelRate: CancelRate;
@@ -107,6 +107,22 @@ export class PostgresListener {
   /** Clients that are logged in. */
   get clients(): number {
     return this.#clients.size;
+  }
+
+  /**
+   * Other users, another certificate: makes them ready, and resolves with what puts them in force for those who come from
+   * then on. Throws `front.bad-certificate`.
+   */
+  async prepare({
+    tls,
+    authentication,
+  }: Pick<PostgresListenerOptions, 'tls' | 'authentication'>): Promise<() => void> {
+    const encryption = tls === undefined ? undefined : new Encryption(tls);
+    const authenticator = await Authenticator.create(authentication);
+    return () => {
+      this.#encryption = encryption;
+      this.#authenticator = authenticator;
+    };
   }
 
   /** Throws `front.port-in-use`, `front.port-forbidden`, `front.bad-host` or `front.cannot-listen`. */
@@ -158,7 +174,7 @@ export class PostgresListener {
       writeFatal(socket, tooManyLogins(), this.#clock);
       return;
     }
-    const cancelTimer = this.#clock.after(this.#options.loginMs, () => ending.abort(loginTooSlow()));
+    const cancelTimer = this.#clock.after(this.#options.loginMs(), () => ending.abort(loginTooSlow()));
     const channel = new LoginChannel(socket, ending.signal);
     void this.#receive(channel, ending.signal)
       .catch((error: unknown) => this.#refuse(channel, error))

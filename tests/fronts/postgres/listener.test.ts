@@ -88,7 +88,7 @@ describe('strangers', () => {
   });
 
   test('whoever takes too long, saying nothing or a little, is told so and leaves a place free', async () => {
-    const { port, url } = await listen({ loginMs: 300, limits: { ...LIMITS, maxPreAuthClients: 3 } });
+    const { port, url } = await listen({ loginMs: () => 300, limits: { ...LIMITS, maxPreAuthClients: 3 } });
     const silent = await RawClient.connect(port);
     const half = (await RawClient.connect(port)).send(startup.subarray(0, 7));
     const unproven = (await RawClient.connect(port)).send(startup);
@@ -214,7 +214,7 @@ describe('cancel requests', () => {
 
   test('that fail or take for ever are answered like any other', async () => {
     const { port } = await listen({
-      loginMs: 300,
+      loginMs: () => 300,
       onCancel: (pid) => (pid === 1 ? Promise.reject(new Error('no member')) : new Promise(() => {})),
     });
     for (const pid of [1, 2]) {

@@ -40,7 +40,7 @@ export async function listen(options: Partial<PostgresListenerOptions> = {}): Pr
     host: '127.0.0.1',
     port: 0,
     limits: LIMITS,
-    loginMs: 10_000,
+    loginMs: () => 10_000,
     authentication: {
       clusterUser: { name: 'app', password: 'secret' },
       users: [{ name: 'reader', password: 'Grüße\u00a0aus ½' }],

@@ -214,7 +214,7 @@ describe('encryption', () => {
   });
 
   test('a handshake that is never finished ends with the time for the login', async () => {
-    const { port } = await listen({ tls: certificate, loginMs: 200 });
+    const { port } = await listen({ tls: certificate, loginMs: () => 200 });
     const client = await RawClient.connect(port);
     expect((await client.send(sslRequest()).untilClosed()).toString()).toBe('S');
   });

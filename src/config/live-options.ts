@@ -1,0 +1,113 @@
+/** What a running node takes over from its file without being started again, and what has changed in it. Pure. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, MemberConfig } from './config.ts';
+import { showKey } from './problem.ts';
+import { Secret } from './secret.ts';
+
+/** An option of these, or in these sections. Whatever else there is needs a new start. */
+const LIVE = [
+  'listen.tls',
+  'users',
+  'balancer',
+  'probe',
+  'deadlines',
+  'sync',
+  'verification',
+  'logging.level',
+  'members.weight',
+];
+/** Within them. */
+const NOT_LIVE = ['sync.pgDump'];
+
+/** For people. */
+export function liveText(): string {
+  const names = (keys: readonly string[]): string => keys.map((key) => `\`${key}\``).join(', ');
+  return `${names(LIVE)}, but not ${names(NOT_LIVE)}`;
+}
+
+/** `path` as in `probe.intervalMs` or `members[1].weight`. */
+export function isLive(path: string): boolean {
+  const plain = path.replaceAll(/\[\d+\]/g, '');
+  const within = (key: string): boolean => plain === key || plain.startsWith(`${key}.`);
+  return LIVE.some(within) && !NOT_LIVE.some(within);
+}
+
+export interface ConfigChanges {
+  /** Both in the words of `isLive`. */
+  readonly live: readonly string[];
+  readonly needsRestart: readonly string[];
+}
+
+/** `running` has the members that there are now. */
+export function changedOptions(running: Config, next: Config): ConfigChanges {
+  const { members: before, ...old } = running;
+  const { members: after, ...fresh } = next;
+  const paths = [...changedIn('', plain(old), plain(fresh)), ...changedMembers(before, after)].sort();
+  return {
+    live: paths.filter(isLive),
+    needsRestart: paths.filter((path) => !isLive(path)),
+  };
+}
+
+/** What is in force from now on: of `next` what is live, of `running` the rest. */
+export function takeLive(running: Config, next: Config): Config {
+  const { tls, ...listen } = running.listen;
+  const { balancer, probe, deadlines, verification, users } = next;
+  const { pgDump: _, ...sync } = next.sync;
+  const { pgDump } = running.sync;
+  return {
+    ...running,
+    listen: { ...listen, ...(next.listen.tls !== undefined && { tls: next.listen.tls }) },
+    balancer,
+    probe,
+    deadlines,
+    sync: { ...sync, ...(pgDump !== undefined && { pgDump }) },
+    verification,
+    users,
+    logging: { ...running.logging, level: next.logging.level },
+    members: running.members.map((member) => {
+      const weight = next.members.find(({ id }) => id === member.id)?.weight;
+      return weight === undefined ? member : { ...member, weight };
+    }),
+  };
+}
+
+function changedMembers(before: readonly MemberConfig[], after: readonly MemberConfig[]): readonly string[] {
+  const gone = before.some(({ id }) => !after.some((member) => member.id === id));
+  const changed = after.flatMap((member, index) => {
+    const old = before.find(({ id }) => id === member.id);
+    const path = showKey(['members', index]);
+    return old === undefined ? [path] : changedIn(`${path}.`, plain(old), plain(member));
+  });
+  return [...(gone ? ['members'] : []), ...changed];
+}
+
+/** By key; lists, and what comes from several files, as a whole. */
+function changedIn(
+  prefix: string,
+  before: Readonly<Record<string, unknown>>,
+  after: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((key) => key !== 'file');
+  return keys.flatMap((key) => {
+    const path = `${prefix}${key}`;
+    const [old, fresh] = [before[key], after[key]];
+    if (isDeepStrictEqual(old, fresh)) return [];
+    return isSection(old) && isSection(fresh) && key !== 'tls' ? changedIn(`${path}.`, old, fresh) : [path];
+  });
+}
+
+/** With its secrets as text, because two of them look alike. */
+function plain(value: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainValue(inner)]));
+}
+
+function plainValue(value: unknown): unknown {
+  if (value instanceof Secret) return value.reveal();
+  if (Array.isArray(value)) return value.map(plainValue);
+  return typeof value === 'object' && value !== null ? plain(value) : value;
+}
+
+function isSection(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,94 @@
+/**
+ * The configuration file, read again. It is checked as a whole and everything that can fail is made ready before anything
+ * changes; then all that can be taken over is in force in one moment. What cannot is named, and waits for a new start.
+ */
+
+import { LockstepError, messageOf } from '../base/index.ts';
+import type { ReloadResult } from '../admin/index.ts';
+import type { Cluster } from '../cluster/index.ts';
+import { changedOptions, loadConfig, takeLive } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
+import type { EngineEventBody } from '../telemetry/index.ts';
+import type { BuiltMembers } from './build-members.ts';
+import type { ConfigInForce } from './config-in-force.ts';
+
+export interface ReloadParts {
+  readonly inForce: ConfigInForce;
+  readonly cluster: Cluster;
+  readonly built: BuiltMembers;
+  /** Makes ready what clients meet; what it resolves with puts it in force, and cannot fail. */
+  prepareListener(config: Config): Promise<() => void>;
+  setLogLevel(level: Config['logging']['level']): void;
+  raise(event: EngineEventBody): void;
+}
+
+export class Reload {
+  readonly #parts: ReloadParts;
+  /** One at a time. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ReloadParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws what is wrong with the file; nothing has changed then. */
+  run(): Promise<ReloadResult> {
+    const turn = this.#queue.then(() => this.#once());
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #once(): Promise<ReloadResult> {
+    try {
+      return await this.#takeOver();
+    } catch (error) {
+      this.#parts.raise({ type: 'config-refused', reason: messageOf(error) });
+      throw error;
+    }
+  }
+
+  async #takeOver(): Promise<ReloadResult> {
+    const { inForce, built } = this.#parts;
+    const { file } = inForce.now;
+    const next = await loadConfig(file, process.env);
+    const running = { ...inForce.now, members: built.members.map(({ config }) => config) };
+    if (next.cluster !== running.cluster) throw anotherCluster(file, next.cluster);
+    const { live, needsRestart } = changedOptions(running, next);
+    const taken = takeLive(running, next);
+    const openToClients = await this.#parts.prepareListener(taken);
+    // From here on nothing waits and nothing fails.
+    inForce.take(taken);
+    openToClients();
+    this.#tell(running, taken);
+    this.#parts.raise({ type: 'config-reloaded', applied: live, needsRestart });
+    return { changed: live.length > 0, message: sentence(live, needsRestart), applied: live, needsRestart };
+  }
+
+  /** Those who do not read what is in force by themselves. */
+  #tell(before: Config, { logging, members, verification }: Config): void {
+    const { built, cluster, setLogLevel } = this.#parts;
+    for (const { id, weight } of members) {
+      built.reweigh(id, weight);
+      cluster.load(id).weight = weight;
+    }
+    if (verification.everyMinutes !== before.verification.everyMinutes) cluster.verification.reschedule();
+    setLogLevel(logging.level);
+  }
+}
+
+function sentence(applied: readonly string[], needsRestart: readonly string[]): string {
+  const taken = applied.length === 0 ? 'Nothing has changed that' : `Taken over: ${applied.join(', ')}.`;
+  const rest = needsRestart.join(', ');
+  if (applied.length > 0) return rest === '' ? taken : `${taken} Only a new start takes over: ${rest}.`;
+  return rest === ''
+    ? 'The file says what is in force already.'
+    : `${taken} can be taken over; only a new start takes over: ${rest}.`;
+}
+
+function anotherCluster(file: string, cluster: string): LockstepError {
+  return new LockstepError({
+    code: 'node.another-cluster',
+    message: `${file} is for the cluster ${cluster} now`,
+    hint: 'Put the file of this node back.',
+  });
+}

@@ -1,0 +1,140 @@
+/** The configuration file read again while the node runs. */
+
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { silentLogger } from '../../src/telemetry/index.ts';
+import { FreshCluster } from '../failure/fresh-cluster.ts';
+import type { TestMember } from '../failure/fresh-cluster.ts';
+import { selfSigned } from '../fronts/postgres/listening.ts';
+import { connect } from '../support/connect.ts';
+import { startNodeProcess, waitFor, withServers } from '../support/index.ts';
+
+const fixture = withServers(2);
+let cluster: FreshCluster;
+afterEach(() => cluster.stop());
+
+async function rewrite(change: Readonly<Record<string, unknown>>): Promise<void> {
+  const path = join(cluster.dir, 'lockstep.yaml');
+  const now = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  await writeFile(path, JSON.stringify({ ...now, ...change }), { mode: 0o600 });
+}
+
+test('reload: what can be taken over is in force at once, for sessions that are there too; the rest is named', async () => {
+  cluster = await FreshCluster.start(fixture.servers);
+  const client = await connect(cluster.url);
+  const { members } = JSON.parse(await readFile(join(cluster.dir, 'lockstep.yaml'), 'utf8')) as {
+    members: object[];
+  };
+  await rewrite({
+    balancer: 'simple',
+    members: members.map((member, index) => ({ ...member, weight: index === 1 ? 9 : 1 })),
+    probe: { intervalMs: 150, timeoutMs: 300, threshold: 2 },
+    deadlines: { statementMs: 4321 },
+    limits: { maxClients: 7 },
+  });
+  expect(await cluster.node.reload()).toMatchObject({
+    changed: true,
+    applied: ['balancer', 'deadlines.statementMs', 'members[1].weight', 'probe.intervalMs'],
+    needsRestart: ['limits.maxClients'],
+  });
+  expect((await cluster.status()).members.map(({ weight }) => weight)).toEqual([1, 9]);
+  const next = await connect(cluster.url);
+  expect((await next.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '4321ms' }]);
+  // What waits is named again until the node is started again, and what was taken over is not.
+  expect(await cluster.node.reload()).toMatchObject({
+    changed: false,
+    applied: [],
+    needsRestart: ['limits.maxClients'],
+  });
+  // `simple`: always the one with the highest weight, here for a session that was there before.
+  const before = await scansOf(cluster.member('db2'));
+  for (let n = 0; n < 30; n++) await client.query('select balance from accounts where id = 1');
+  // Its connections report what they have done as they end.
+  await client.end();
+  await cluster.stopNode();
+  expect((await scansOf(cluster.member('db2'))) - before).toBe(30);
+});
+
+async function scansOf({ ask }: TestMember): Promise<number> {
+  await ask('select pg_stat_force_next_flush()');
+  const [row] = await ask(`select idx_scan + seq_scan from pg_stat_user_tables where relname = 'accounts'`);
+  return Number(row?.[0]);
+}
+
+test('reload: a file that is wrong anywhere changes nothing, and says what is wrong with it', async () => {
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, warn: (_: object, text: string) => void warnings.push(text) };
+  cluster = await FreshCluster.prepare(fixture.servers);
+  await cluster.startNode({ logger });
+  await rewrite({ balancer: 'random', probe: { intervalMs: 1 } });
+  await expect(cluster.node.reload()).rejects.toMatchObject({
+    code: 'config.invalid',
+    message: expect.stringContaining('probe.intervalMs'),
+  });
+  await rewrite({
+    balancer: 'random',
+    probe: {},
+    listen: { postgres: '127.0.0.1:0', tls: { cert: './bad.pem', key: './bad.pem' } },
+  });
+  await writeFile(join(cluster.dir, 'bad.pem'), 'not a certificate', { mode: 0o600 });
+  await expect(cluster.node.reload()).rejects.toMatchObject({ code: 'front.bad-certificate' });
+  await rewrite({ cluster: 'another', listen: { postgres: '127.0.0.1:0' } });
+  await expect(cluster.node.reload()).rejects.toMatchObject({ code: 'node.another-cluster' });
+  expect(warnings.filter((text) => text.startsWith('the configuration stays as it was'))).toHaveLength(3);
+  // Nothing of the good half was taken over on the way.
+  await rewrite({ cluster: 'test', balancer: 'least-loaded', ...cluster.nodeOptions().config });
+  expect(await cluster.node.reload()).toMatchObject({ changed: false, applied: [] });
+  const client = await connect(cluster.url);
+  expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
+});
+
+test('reload: users and certificates are taken over, and who is logged in stays', async () => {
+  cluster = await FreshCluster.start(fixture.servers, { config: { password: 'of-the-cluster' } });
+  const url = new URL(cluster.url);
+  url.password = 'of-the-cluster';
+  const before = await connect(url.href);
+  for (const { ask } of cluster.members)
+    await ask(`create role reader login password 'r3ader'`).catch(() => undefined);
+  const reader = new URL(url);
+  reader.username = 'reader';
+  reader.password = 'r3ader';
+  await expect(connect(reader.href)).rejects.toMatchObject({ code: '28P01' });
+  const { cert, key } = selfSigned();
+  await writeFile(join(cluster.dir, 'cert.pem'), cert);
+  await writeFile(join(cluster.dir, 'key.pem'), key, { mode: 0o600 });
+  await rewrite({
+    users: [{ name: 'reader', password: 'r3ader' }],
+    listen: { postgres: '127.0.0.1:0', tls: { cert: './cert.pem', key: './key.pem' } },
+  });
+  expect(await cluster.node.reload()).toMatchObject({ applied: ['listen.tls', 'users'], needsRestart: [] });
+  const encrypted = await connect(reader.href, { ssl: { rejectUnauthorized: false } });
+  expect((await encrypted.query('select current_user')).rows).toEqual([{ current_user: 'reader' }]);
+  await rewrite({ users: [] });
+  expect(await cluster.node.reload()).toMatchObject({ applied: ['users'] });
+  await expect(connect(reader.href)).rejects.toMatchObject({ code: '28P01' });
+  expect((await encrypted.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
+  expect((await before.query('select 2 as n')).rows).toEqual([{ n: 2 }]);
+});
+
+test('reload: SIGHUP does it, the log says what came of it, and the level of the log changes with it', async () => {
+  cluster = await FreshCluster.prepare(fixture.servers);
+  const options = cluster.nodeOptions();
+  const node = await startNodeProcess(fixture.servers, options);
+  try {
+    await rewrite({ balancer: 'nonsense' });
+    node.child.kill('SIGHUP');
+    await waitFor(() => node.output().includes('"event":"config-refused"'), { what: 'the refusal' });
+    await rewrite({ balancer: 'random', logging: { level: 'debug' } });
+    node.child.kill('SIGHUP');
+    await waitFor(() => node.output().includes('"applied":["balancer","logging.level"]'), {
+      what: 'it to be taken over',
+    });
+    const url = new URL(node.url);
+    url.pathname = cluster.database;
+    await (await connect(url.href)).end();
+    await waitFor(() => node.output().includes('a client has logged in'), { what: 'a line of that level' });
+  } finally {
+    await node.stop();
+  }
+});

@@ -57,12 +57,32 @@ export async function build() {
   console.log('Building ...');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   if ((await runTool('tsc', ['-p', 'tsconfig.build.json'])) !== 0) fail('the build failed: see above');
-  // What is not TypeScript (pages, SQL) goes along as it is.
+  // What is not TypeScript (SQL) goes along as it is.
   for (const path of filesIn('src')) {
-    if (!path.endsWith('.ts')) cpSync(join(root, path), join(root, 'dist', path.slice('src/'.length)));
+    if (!path.endsWith('.ts') && !path.startsWith(join('src', 'console')))
+      cpSync(join(root, path), join(root, 'dist', path.slice('src/'.length)));
   }
+  await buildConsole();
   makeExecutable(join(root, 'bin', 'lockstep.js'));
   writeFileSync(built, '');
+}
+
+/** The web page, as one bundle that needs nothing from elsewhere. */
+async function buildConsole() {
+  const { build: bundle } = await import('vite');
+  await bundle({
+    configFile: false,
+    root: join(root, 'src', 'console'),
+    logLevel: 'warn',
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    build: {
+      outDir: join(root, 'dist', 'console'),
+      emptyOutDir: true,
+      // The page is served under a policy that allows files of the node and nothing inline.
+      assetsInlineLimit: 0,
+      modulePreload: false,
+    },
+  });
 }
 
 export function fail(message) {

@@ -9,6 +9,7 @@ await ensureInstalled();
 
 const checks = [
   { tool: 'tsc', words: ['--noEmit', '-p', 'tsconfig.json'] },
+  { tool: 'tsc', words: ['--noEmit', '-p', 'src/console/tsconfig.json'] },
   { tool: 'oxlint', words: ['--type-aware', ...existing('src', 'tests', 'bench')] },
   { tool: 'biome', words: ['format', '.'] },
   // Files, exports and packages that nothing uses. Doors may list types for their readers.

@@ -9,6 +9,8 @@ const src = join(import.meta.dirname, '../../src');
 interface Import {
   readonly file: string;
   readonly target: string;
+  /** Nothing of it is left when the program runs. */
+  readonly types: boolean;
 }
 
 function sourceFiles(): string[] {
@@ -20,6 +22,12 @@ function importsOf(file: string): Import[] {
   return [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map((match) => ({
     file,
     target: match[1] as string,
+    types: /^(?:import|export) type (?:(?!^(?:import|export) )[^;])*$/m.test(
+      text
+        .slice(0, match.index)
+        .split(/^(?=(?:import|export) )/m)
+        .at(-1) ?? '',
+    ),
   }));
 }
 
@@ -31,7 +39,7 @@ function roomOf(path: string): string {
 function complaints(file: string, table: readonly Room[]): string[] {
   const room = table.find((candidate) => candidate.name === roomOf(file));
   if (room === undefined) return [`${file}: there is no room ${roomOf(file)} in the table`];
-  return importsOf(file).flatMap(({ target }) => {
+  return importsOf(file).flatMap(({ target, types }) => {
     if (!target.startsWith('.')) {
       const allowed = room.nodeModules;
       if (!target.startsWith('node:') || allowed === undefined || allowed.includes(target)) return [];
@@ -42,6 +50,8 @@ function complaints(file: string, table: readonly Room[]): string[] {
     if (other === room.name) return [];
     if (!room.mayImport.includes(other))
       return [`${file} imports ${path}: ${room.name} may not import ${other}, because ${room.because}`];
+    if (room.typesOnly === true && !types)
+      return [`${file} imports ${path}: ${room.name} takes types only, because ${room.because}`];
     const door = path.split(sep).slice(1).join('/');
     const doors = table.find((candidate) => candidate.name === other)?.doors ?? [];
     return doors.includes(door)
@@ -72,6 +82,17 @@ describe('house: rooms', () => {
     expect(complaints(join('cluster', 'cluster.ts'), doorless).join('\n')).toContain(
       'base is entered by other.ts',
     );
+  });
+
+  test('the check finds code where only types may be taken', () => {
+    const strict = rooms.map((room) =>
+      room.name === 'cluster' ? { ...room, typesOnly: true as const } : room,
+    );
+    const found = complaints(join('cluster', 'world.ts'), strict);
+    expect(complaints(join('cluster', 'cluster.ts'), strict).join('\n')).toContain(
+      'cluster takes types only',
+    );
+    expect(found).toEqual([]);
   });
 
   test('the engine reaches for neither clock nor chance nor process', () => {

@@ -8,6 +8,8 @@ export interface Room {
   readonly doors: readonly string[];
   /** Modules of Node that it may use, where that is restricted. */
   readonly nodeModules?: readonly string[];
+  /** From other rooms it takes types only. */
+  readonly typesOnly?: true;
   readonly because: string;
 }
 
@@ -75,6 +77,14 @@ export const rooms: readonly Room[] = [
     mayImport: ['base'],
     doors: ['index.ts'],
     because: 'operator commands over an interface that a node fills',
+  },
+  {
+    name: 'console',
+    mayImport: ['admin'],
+    doors: [],
+    nodeModules: [],
+    typesOnly: true,
+    because: 'the page in a browser knows of the node what crosses the HTTP contract: shapes, no code',
   },
   {
     name: 'node',

@@ -1,0 +1,82 @@
+/** What the page asks of a node, by name. */
+import type {
+  ClientSession,
+  CommandAnswer,
+  ConfigChanged,
+  EventsPage,
+  JobsView,
+  JobStatus,
+  PreflightReport,
+  Secret,
+  SessionInfo,
+  SyncStrategy,
+  TrafficSample,
+} from '../contract.ts';
+import { request } from './request.ts';
+
+export const signIn = (token: string) => request<SessionInfo>('POST', '/api/session', { token });
+export const whoAmI = () => request<SessionInfo>('GET', '/api/session');
+export const signOut = () => request<unknown>('DELETE', '/api/session');
+
+export const getTraffic = () => request<{ samples: readonly TrafficSample[] }>('GET', '/api/traffic');
+export const getSessions = () => request<{ sessions: readonly ClientSession[] }>('GET', '/api/sessions');
+export const getJobs = async (): Promise<readonly JobStatus[]> => {
+  const answer = await request<JobsView>('GET', '/api/jobs');
+  return answer.jobs;
+};
+
+export interface EventFilter {
+  readonly type?: string;
+  readonly member?: string;
+  readonly level?: string;
+}
+
+export function getEvents(filter: EventFilter, limit: number, before?: number): Promise<EventsPage> {
+  const query = new URLSearchParams({ limit: String(limit) });
+  for (const [name, value] of Object.entries(filter)) if (value !== '') query.set(name, value as string);
+  if (before !== undefined) query.set('before', String(before));
+  return request('GET', `/api/events?${query.toString()}`);
+}
+
+const command = <T = CommandAnswer>(name: string, input: object = {}) =>
+  request<T>('POST', `/api/commands/${name}`, input);
+
+export interface SyncInput {
+  readonly member: string;
+  readonly strategy?: SyncStrategy;
+  readonly dryRun?: boolean;
+  readonly maxRate?: number;
+}
+
+/** A database as it is entered in the form. */
+export interface MemberInput {
+  readonly id: string;
+  readonly url: string;
+  readonly weight?: number;
+  readonly username?: string;
+  readonly password?: Exclude<Secret, string>;
+}
+
+export interface ConfigChange {
+  readonly path: string;
+  readonly value: unknown;
+}
+
+export const commands = {
+  activate: (member: string) => command('activate-member', { member }),
+  deactivate: (member: string, reason: string) =>
+    command('deactivate-member', { member, ...(reason !== '' && { reason }) }),
+  switchPrimary: (member: string) => command('switch-primary', { member }),
+  sync: (input: SyncInput) => command('sync-member', input),
+  cancelSync: (member: string) => command('cancel-sync', { member }),
+  verify: (tables: readonly string[]) => command('verify', tables.length === 0 ? {} : { tables }),
+  repair: (member?: string) => command('repair', member === undefined ? {} : { member }),
+  addMember: (member: MemberInput) => command('add-member', member),
+  editMember: (member: Partial<MemberInput> & { readonly member: string }) => command('edit-member', member),
+  removeMember: (member: string) => command('remove-member', { member }),
+  cancelJob: (job: number) => command('cancel-job', { job }),
+  cancelSession: (session: number) => command('cancel-session', { session }),
+  preflight: (input: { readonly url?: string; readonly username?: string; readonly password?: Secret }) =>
+    command<PreflightReport>('preflight', input),
+  changeConfig: (changes: readonly ConfigChange[]) => command<ConfigChanged>('change-config', { changes }),
+};

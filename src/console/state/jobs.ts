@@ -1,0 +1,33 @@
+/** Long work that operators have begun. Asked after while any runs; otherwise now and then, because others begin some too. */
+import { signal } from '@preact/signals';
+import { getJobs } from '../api/calls.ts';
+import type { JobStatus } from '../contract.ts';
+
+/** The newest last. */
+export const jobs = signal<readonly JobStatus[]>([]);
+
+const BUSY_MS = 1000;
+const IDLE_MS = 10_000;
+
+let timer: number | undefined;
+
+export function startJobs(): void {
+  void refreshJobs();
+}
+
+export function stopJobs(): void {
+  window.clearTimeout(timer);
+  timer = undefined;
+}
+
+export async function refreshJobs(): Promise<void> {
+  window.clearTimeout(timer);
+  try {
+    jobs.value = await getJobs();
+  } catch {
+    // The connection's own banner says that the node is not there.
+  }
+  window.clearTimeout(timer);
+  const busy = jobs.value.some(({ state }) => state === 'running');
+  timer = window.setTimeout(() => void refreshJobs(), busy ? BUSY_MS : IDLE_MS);
+}

@@ -144,7 +144,12 @@ async function synchronise(
       target: there,
       term,
       keeper: { keep: nothing, flush: nothing },
-      control: { signal: new AbortController().signal, pace: nothing, progress: () => undefined },
+      control: {
+        signal: new AbortController().signal,
+        pieceBytesMax: Number.POSITIVE_INFINITY,
+        pace: nothing,
+        progress: () => undefined,
+      },
       dryRun: false,
     };
     await sync[strategy](job);

@@ -155,6 +155,13 @@ export interface WorkProgress {
   readonly bytesPerSecond: number;
   /** Null when nothing can be said yet. */
   readonly leftMs: number | null;
+  /** The same of the table that is named. */
+  readonly ofTable: {
+    readonly rowsDone: number;
+    readonly rowsTotal: number;
+    readonly bytesDone: number;
+    readonly leftMs: number | null;
+  } | null;
   /** Commits that the member still lacks; null until that matters. */
   readonly lagCsn: number | null;
 }
@@ -166,6 +173,7 @@ export type WorkPhase =
   | 'compare'
   | 'copy'
   | 'repair'
+  | 'conclude'
   | 'indexes'
   | 'catch-up'
   | 'join';

@@ -13,6 +13,7 @@ export const PHASES: Readonly<Record<WorkProgress['phase'], string>> = {
   compare: 'comparing',
   copy: 'copying',
   repair: 'repairing',
+  conclude: 'concluding',
   indexes: 'making indexes',
   'catch-up': 'catching up',
   join: 'joining',
@@ -36,11 +37,21 @@ export function progressSentence(progress: WorkProgress): string {
 }
 
 function progressWords(progress: WorkProgress): readonly string[] {
-  const { table, rowsDone, rowsTotal, tablesDone, tablesTotal, bytesDone, bytesPerSecond, leftMs, lagCsn } =
-    progress;
+  const {
+    table,
+    ofTable,
+    rowsDone,
+    rowsTotal,
+    tablesDone,
+    tablesTotal,
+    bytesDone,
+    bytesPerSecond,
+    leftMs,
+    lagCsn,
+  } = progress;
   if (lagCsn !== null) return [`${countText(lagCsn)} commits behind`, ...left(leftMs)];
   return [
-    ...(table === null ? [] : [table]),
+    ...(table === null ? [] : [tablesTotal > 1 ? tableWords(table, ofTable) : table]),
     ...(tablesTotal > 1 ? [`table ${Math.min(tablesDone + 1, tablesTotal)} of ${tablesTotal}`] : []),
     ...(rowsDone === 0 && rowsTotal === 0
       ? []
@@ -51,6 +62,14 @@ function progressWords(progress: WorkProgress): readonly string[] {
     ...(bytesPerSecond === 0 ? [] : [`${bytesText(bytesPerSecond)}/s`]),
     ...left(leftMs),
   ];
+}
+
+/** Beside what is said of all tables. */
+function tableWords(table: string, ofTable: WorkProgress['ofTable']): string {
+  if (ofTable === null || ofTable.rowsTotal === 0) return table;
+  const { rowsDone, rowsTotal, leftMs } = ofTable;
+  const percent = `${Math.floor(Math.min(rowsDone / rowsTotal, 0.99) * 100)}%`;
+  return `${table} (${[percent, ...left(leftMs)].join(', ')})`;
 }
 
 function left(leftMs: number | null): readonly string[] {

@@ -16,6 +16,8 @@ export interface MemberSnapshot {
 /** How a synchronisation or verification is watched, slowed and stopped. */
 export interface WorkControl {
   readonly signal: AbortSignal;
+  /** No piece of work may be larger where it can be cut: so that what is slowed down goes slowly, and not by fits and starts. */
+  readonly pieceBytesMax: number;
   /** Called after each piece of work that moved or read this many bytes; resolves when the next may begin. */
   pace(bytes: number): Promise<void>;
   progress(report: WorkProgress): void;
@@ -28,6 +30,14 @@ export interface WorkProgress {
   readonly tablesDone: number;
   readonly tablesTotal: number;
   /** Of all tables so far; totals are estimates. */
+  readonly rowsDone: number;
+  readonly rowsTotal: number;
+  readonly bytesDone: number;
+  /** Of the table that is named; its total is an estimate too. */
+  readonly ofTable: TableProgress | undefined;
+}
+
+export interface TableProgress {
   readonly rowsDone: number;
   readonly rowsTotal: number;
   readonly bytesDone: number;

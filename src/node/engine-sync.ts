@@ -113,13 +113,18 @@ function reportOf(member: string, outcome: Outcome, tookMs: number): SyncReport 
 }
 
 function progressOf(progress: Measured): WorkProgress {
-  const { table, leftMs, lagCsn, rowsPerSecond, bytesPerSecond, ...rest } = progress;
+  const { table, leftMs, lagCsn, ofTable, rowsPerSecond, bytesPerSecond, ...rest } = progress;
   return {
     ...rest,
     table: table ?? null,
     rowsPerSecond: Math.round(rowsPerSecond),
     bytesPerSecond: Math.round(bytesPerSecond),
-    leftMs: leftMs === undefined ? null : Math.round(leftMs),
+    leftMs: rounded(leftMs),
+    ofTable: ofTable === undefined ? null : { ...ofTable, leftMs: rounded(ofTable.leftMs) },
     lagCsn: lagCsn ?? null,
   };
+}
+
+function rounded(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms);
 }

@@ -33,6 +33,16 @@ interface EventFields {
     readonly rowsDone: number;
     readonly rowsTotal: number;
     readonly bytesDone: number;
+    /** Of the last seconds. */
+    readonly rowsPerSecond: number;
+    readonly bytesPerSecond: number;
+    /** Undefined when nothing can be said yet. */
+    readonly leftMs: number | undefined;
+    /** Of the table that is named. */
+    readonly tableRowsDone: number | undefined;
+    readonly tableRowsTotal: number | undefined;
+    readonly tableBytesDone: number | undefined;
+    readonly tableLeftMs: number | undefined;
     /** Commits that it still lacks; undefined while that does not matter. */
     readonly lagCsn: number | undefined;
   };
@@ -202,7 +212,7 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
   },
   'sync-progress': {
     level: 'info',
-    meaning: 'How far a synchronisation is, every few seconds.',
+    meaning: 'How far a synchronisation is: at the beginning of each phase, and every few seconds.',
     say: (e) =>
       `member ${e.member}: ${e.phase}${e.table === undefined ? '' : ` ${e.table}`}, ${e.tablesDone} of ${e.tablesTotal} tables, ${e.rowsDone} of about ${e.rowsTotal} rows${e.lagCsn === undefined ? '' : `, ${e.lagCsn} commits to go`}`,
   },

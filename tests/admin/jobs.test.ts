@@ -27,6 +27,7 @@ const progress: WorkProgress = {
   rowsPerSecond: 5,
   bytesPerSecond: 500,
   leftMs: 1000,
+  ofTable: null,
   lagCsn: null,
 };
 

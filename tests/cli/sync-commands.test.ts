@@ -85,6 +85,7 @@ const copying: WorkProgress = {
   rowsPerSecond: 90_000,
   bytesPerSecond: 34_100_000,
   leftMs: 72_000,
+  ofTable: null,
   lagCsn: null,
 };
 const running: SyncStatus = {

@@ -9,10 +9,11 @@ import { FreshCluster } from '../failure/fresh-cluster.ts';
 import type { TestMember } from '../failure/fresh-cluster.ts';
 import { Load } from '../failure/load.ts';
 import { judge } from '../failure/scenario.ts';
+import { cyclesOr, playCycles, replicaOrPrimary } from './cycles.ts';
 
 const fixture = withServers(3);
 const automatic = { config: { sync: { quarantineFailures: 1000 } } };
-const cycles = Number(process.env['SYNC_CYCLES'] ?? 2);
+const cycles = cyclesOr(2);
 
 /** As if the log had grown beyond what is kept of it. */
 async function dropLog({ ask }: TestMember): Promise<void> {
@@ -31,35 +32,19 @@ async function keptFiles(cluster: FreshCluster): Promise<readonly string[]> {
 
 test(
   'sync: diff: a member that was away for longer than the log is kept comes back level under load',
-  async () => {
-    const cluster = await FreshCluster.start(fixture.servers, automatic);
-    try {
-      const load = await new Load(cluster.url, { clients: 8 }).start();
-      await load.more(100);
-      load.watchPauses();
-      for (let cycle = 0; cycle < cycles; cycle++) {
-        const victim = cycle % 2 === 0 ? (await cluster.replicas())[0] : await cluster.primary();
-        if (victim === undefined) throw new Error('there is a replica');
-        await victim.server.kill9();
-        await cluster.untilInactive(victim.id);
+  async () =>
+    await playCycles('killed, the log dropped, and back', fixture.servers, {
+      count: cycles,
+      strategy: 'diff',
+      victim: replicaOrPrimary,
+      away: async (cluster, victim, load) => {
         await load.more(200);
         for (const member of cluster.members) if (member !== victim) await dropLog(member);
         await load.more(100);
         await victim.server.start();
-        await cluster.untilActive(victim.id);
-        await load.more(100);
-      }
-      await load.stop();
-      process.stderr.write(
-        `killed, its log dropped, and back, ${cycles} times: ${load.done} operations, ${load.errors.length} errors, longest pause ${load.longestMs} ms\n`,
-      );
-      expect(load.errors).toEqual([]);
-      await judge(cluster, load, []);
-    } finally {
-      await cluster.stop();
-    }
-  },
-  30_000 + cycles * 20_000,
+      },
+    }),
+  30_000 + cycles * 30_000,
 );
 
 test('sync: diff: a member that was written to directly is taken out by the next change of such a row, and made equal', async () => {

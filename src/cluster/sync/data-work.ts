@@ -76,6 +76,7 @@ export class DataWork {
       const tables = kind === 'diff' ? await data.diff(job) : await data.full(job);
       watched.control.signal.throwIfAborted();
       await keeper.flush();
+      if (!dryRun) attempt.progress({ phase: 'conclude', table: undefined, ofTable: undefined });
       if (!dryRun) await data.conclude(member, source, { csn: snapshot.csn, term, version });
       const outcome = outcomeOf({ kind, reason, source, dryRun, tables, keeper, bytes: watched.bytes() });
       return { outcome, baseCsn: dryRun ? undefined : snapshot.csn };
@@ -178,6 +179,7 @@ export class DataWork {
     return {
       control: {
         signal: ended.signal,
+        pieceBytesMax: pace.pieceBytesMax,
         pace: (bytes: number) => pace.take(bytes, ended.signal),
         progress: (report: WorkProgress) => attempt.progress(report),
       },

@@ -25,6 +25,8 @@ export interface JoinOptions {
   /** It was held by an operator, who brings it back now. */
   readonly byOperator: boolean;
   readonly signal: AbortSignal;
+  /** Its stream is put beside the others now; false: it has to come nearer again. */
+  onJoining(joining: boolean): void;
 }
 
 /** With so little to go, a stream can be put beside the others. */
@@ -43,6 +45,7 @@ export async function join(parts: SyncParts, options: JoinOptions): Promise<void
   const { catchUp, signal } = options;
   for (let tries = 1; ; tries++) {
     await catchUp.comeNear(nearCsns);
+    options.onJoining(true);
     const joiner = parts.streams.join(options.member);
     let joined = false;
     try {
@@ -61,6 +64,7 @@ export async function join(parts: SyncParts, options: JoinOptions): Promise<void
     joiner.drop();
     if (tries === triesMax)
       throw new SyncFailure('failed', 'it did not keep up with the load when it was to count');
+    options.onJoining(false);
   }
 }
 

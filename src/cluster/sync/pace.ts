@@ -3,6 +3,9 @@
 import { pause } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 
+const pieceSeconds = 0.25;
+const pieceBytesMin = 32 * 1024;
+
 export class Pace {
   readonly #clock: Clock;
   readonly #bytesPerSecond: number;
@@ -19,6 +22,12 @@ export class Pace {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Of one piece: a fraction of what may be read in a second. */
+  get pieceBytesMax(): number {
+    const bytes = this.#bytesPerSecond * pieceSeconds;
+    return bytes === 0 ? Number.POSITIVE_INFINITY : Math.max(bytes, pieceBytesMin);
   }
 
   /** Resolves when the next piece may begin. */

@@ -11,7 +11,7 @@ import { Flaps } from './flaps.ts';
 import { ProgressMeter } from './progress-meter.ts';
 import type { MeasuredProgress } from './progress-meter.ts';
 import { SyncFailure } from './sync-parts.ts';
-import type { SyncParts, SyncProgress } from './sync-parts.ts';
+import type { Phase, SyncParts, SyncProgress } from './sync-parts.ts';
 import { Synchroniser } from './synchroniser.ts';
 import type { SyncOutcome, SyncRequest } from './synchroniser.ts';
 
@@ -267,6 +267,7 @@ export class Reactivation {
     const { meter, request } = running;
     const since = clock.monotonicMs();
     let reportedMs = since;
+    const phases = new Set<Phase>();
     try {
       const outcome = await this.#synchroniser.attempt({
         member: roster.member(id),
@@ -282,7 +283,11 @@ export class Reactivation {
         progress: (change: Partial<SyncProgress>) => {
           meter.report(change);
           watch.progress?.(meter.progress);
-          if (request.dryRun === true || clock.monotonicMs() - reportedMs < reportMs) return;
+          if (request.dryRun === true) return;
+          const { phase } = meter.progress;
+          // A phase that was there before is no news: tables are compared and repaired in turn.
+          if (phases.has(phase) && clock.monotonicMs() - reportedMs < reportMs) return;
+          phases.add(phase);
           reportedMs = clock.monotonicMs();
           world.raise({ type: 'sync-progress', member: id, ...shown(meter.progress) });
         },
@@ -332,17 +337,17 @@ export class Reactivation {
   }
 }
 
-function shown({
-  phase,
-  table,
-  tablesDone,
-  tablesTotal,
-  rowsDone,
-  rowsTotal,
-  bytesDone,
-  lagCsn,
-}: SyncProgress) {
-  return { phase, table, tablesDone, tablesTotal, rowsDone, rowsTotal, bytesDone, lagCsn };
+function shown({ rowsPerSecond, bytesPerSecond, leftMs, ofTable, ...rest }: MeasuredProgress) {
+  return {
+    ...rest,
+    rowsPerSecond: Math.round(rowsPerSecond),
+    bytesPerSecond: Math.round(bytesPerSecond),
+    leftMs: leftMs === undefined ? undefined : Math.round(leftMs),
+    tableRowsDone: ofTable?.rowsDone,
+    tableRowsTotal: ofTable?.rowsTotal,
+    tableBytesDone: ofTable?.bytesDone,
+    tableLeftMs: ofTable?.leftMs === undefined ? undefined : Math.round(ofTable.leftMs),
+  };
 }
 
 function isActiveAlready(id: string): LockstepError {

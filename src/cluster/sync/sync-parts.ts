@@ -42,7 +42,7 @@ export interface SyncParts {
   activated(id: string, reason: string): Promise<void>;
 }
 
-export type Phase = 'choose' | 'snapshot' | WorkProgress['phase'] | 'catch-up' | 'join';
+export type Phase = 'choose' | 'snapshot' | WorkProgress['phase'] | 'conclude' | 'catch-up' | 'join';
 
 export interface SyncProgress extends Omit<WorkProgress, 'phase'> {
   readonly phase: Phase;
@@ -58,6 +58,7 @@ export const noProgress: SyncProgress = {
   rowsDone: 0,
   rowsTotal: 0,
   bytesDone: 0,
+  ofTable: undefined,
   lagCsn: undefined,
 };
 

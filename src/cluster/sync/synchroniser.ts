@@ -11,7 +11,7 @@ import type { Findings, LogChoice, Strategy } from './choose-strategy.ts';
 import { DataWork } from './data-work.ts';
 import { join } from './join.ts';
 import { look } from './look.ts';
-import { SyncFailure } from './sync-parts.ts';
+import { noProgress, SyncFailure } from './sync-parts.ts';
 import type { SyncParts, SyncProgress } from './sync-parts.ts';
 
 export interface SyncRequest {
@@ -96,7 +96,11 @@ export class Synchroniser {
     const { member, signal } = attempt;
     let applied = 0;
     let bytesDone = 0;
-    attempt.progress({ phase: 'catch-up', lagCsn: Math.max(0, this.#parts.order.dispatched - afterCsn) });
+    attempt.progress({
+      ...noProgress,
+      phase: 'catch-up',
+      lagCsn: Math.max(0, this.#parts.order.dispatched - afterCsn),
+    });
     const catchUp = new CatchUp(this.#parts, {
       member,
       afterCsn,
@@ -109,7 +113,10 @@ export class Synchroniser {
     });
     try {
       await catchUp.fill(gaps);
-      await join(this.#parts, { member, catchUp, reason, byOperator: attempt.byOperator, signal });
+      const onJoining = (joining: boolean): void =>
+        attempt.progress({ phase: joining ? 'join' : 'catch-up' });
+      const { byOperator } = attempt;
+      await join(this.#parts, { member, catchUp, reason, byOperator, signal, onJoining });
       return applied + gaps.length;
     } finally {
       catchUp.close();

@@ -227,7 +227,8 @@ export class Verification {
     try {
       const { maxBytesPerSecond = settings.verification.maxBytesPerSecond } = request;
       const pace = new Pace(world.clock, maxBytesPerSecond * ids.length);
-      const control = { signal, progress, pace: (bytes: number) => pace.take(bytes, signal) };
+      const { pieceBytesMax } = pace;
+      const control = { signal, progress, pieceBytesMax, pace: (bytes: number) => pace.take(bytes, signal) };
       const compare = (some: readonly MemberSnapshot[]) => data.compare(some, control, request.tables);
       const first = await compare(snapshots);
       const base = { reason: undefined, csn, members: ids, tables: first.tables, heldMs };

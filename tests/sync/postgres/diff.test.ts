@@ -206,7 +206,9 @@ describe('sync: diff', () => {
     expect(await differences(source, target)).toEqual([]);
   });
 
-  test('given up at any point it is marked, leaves nothing at work, and goes on where it was', async () => {
+  test('given up at any point it is marked, leaves nothing at work, and goes on where it was', {
+    timeout: 120_000,
+  }, async () => {
     const { source, target } = await pairOf(
       `CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT i, repeat(md5(i::text), 10) FROM generate_series(1, 20000) i; ANALYZE t; CREATE TABLE u AS TABLE t`,
     );
@@ -266,6 +268,28 @@ describe('sync: diff', () => {
     const changes = await synchronise(there, here);
     expect(changes).toMatchObject([{ missing: 6, extra: 5 }]);
     expect(await differences(here, there)).toEqual([]);
+  });
+
+  test('what is slowed down is read in small pieces, of both sides and in each pass', async () => {
+    const make = `CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT i, repeat('x', 900) FROM generate_series(1, 20000) i; ANALYZE t`;
+    const { source, target } = await pairOf(make);
+    await target.write(`UPDATE t SET a = 'other' WHERE id % 500 = 0`);
+    const control = watching();
+    const taken: number[] = [];
+    control.pieceBytesMax = 512 * 1024;
+    control.pace = (bytes) => {
+      taken.push(bytes);
+      return Promise.resolve();
+    };
+    expect(await synchronise(source, target, { control })).toMatchObject([{ missing: 40, extra: 40 }]);
+    // Some of both sides may come together; a page more is what does not divide evenly.
+    expect(Math.max(...taken)).toBeLessThanOrEqual(2 * (512 + 8) * 1024);
+    const bytes = taken.reduce((sum, one) => sum + one, 0);
+    expect(bytes).toBeGreaterThan(4 * 18 * 1024 * 1024);
+    const ofTable = control.reports.flatMap((report) => report.ofTable ?? []);
+    expect(ofTable.at(-1)).toMatchObject({ rowsDone: 20000, rowsTotal: 20000 });
+    const phases = control.reports.map(({ phase }) => phase);
+    expect(phases.filter((phase, at) => phase !== phases[at - 1])).toEqual(['compare', 'repair', 'compare']);
   });
 
   test('of a million rows moves those that differ, and keeps what it removes', {

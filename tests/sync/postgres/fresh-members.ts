@@ -111,6 +111,7 @@ export class KeptRows implements RowKeeper {
 }
 
 export interface Watch extends WorkControl {
+  pieceBytesMax: number;
   readonly reports: WorkProgress[];
   paced: number;
   stop(): void;
@@ -122,6 +123,7 @@ export function watching(onPace: (paced: number) => void = () => undefined): Wat
   const watch: Watch = {
     signal: abort.signal,
     reports: [],
+    pieceBytesMax: Number.POSITIVE_INFINITY,
     paced: 0,
     progress: (report) => void watch.reports.push(report),
     pace: (bytes) => {

@@ -137,7 +137,8 @@ async function compareTable(
       comparable.map(async ({ party, own }) => {
         await party.connection.query(party.snapshot.begin);
         await demandUnchanged(party.connection, party.snapshot, own);
-        const side = { connection: party.connection, table: own, major: party.snapshot.major };
+        const { pieceBytesMax } = progress;
+        const side = { connection: party.connection, table: own, major: party.snapshot.major, pieceBytesMax };
         const onPiece = async ({ rows, bytes }: { rows: number; bytes: number }): Promise<void> =>
           await progress.moved(table, party === parties[0] ? rows : 0, bytes);
         return { party, side, onPiece, digests: await readSideDigests(side, estimate, onPiece) };

@@ -88,9 +88,10 @@ class TableRepair {
     this.#table = table;
     this.#targetTable = targetTable;
     const { progress, snapshot } = options;
+    const { pieceBytesMax } = progress;
     this.#pair = {
-      right: { connection: options.source, table, major: snapshot.major },
-      other: { connection: options.target, table: targetTable, major: options.targetMajor },
+      right: { connection: options.source, table, major: snapshot.major, pieceBytesMax },
+      other: { connection: options.target, table: targetTable, major: options.targetMajor, pieceBytesMax },
       onPiece: {
         right: async ({ rows, bytes }) => await progress.moved(table, rows, bytes),
         other: async ({ bytes }) => await progress.moved(table, 0, bytes),
@@ -104,7 +105,11 @@ class TableRepair {
     this.rows = difference.rowsRight;
     if (difference.slices.length === 0) return undefined;
     if (this.#options.dryRun) await this.#look(difference);
-    else await this.#repair(difference);
+    else {
+      this.#options.progress.enter('repair', this.#table);
+      await this.#repair(difference);
+      this.#options.progress.enter('compare');
+    }
     return {
       table: this.#table.name,
       missing: this.#missing,

@@ -13,8 +13,12 @@ const bucketsMin = 64;
 const bucketsMax = 65_536;
 const rowsPerBucket = 16;
 
-/** A table is read in pieces of this many pages, so that it can be slowed down and progress be seen. */
-const piecePages = 8192;
+/**
+ * A table is read in pieces of this many pages, so that it can be slowed down and progress be seen. Smaller ones, for a low rate, cost
+ * more: the sums of all buckets travel for each.
+ */
+const piecePagesMax = 8192;
+const piecePagesMin = 16;
 
 /** A table on one member. */
 export interface TableSide {
@@ -22,6 +26,8 @@ export interface TableSide {
   readonly table: SyncTable;
   /** Before version 14 a range of pages can only be read by reading them all. */
   readonly major: number;
+  /** Of a piece. */
+  readonly pieceBytesMax: number;
 }
 
 export interface BucketDigests {
@@ -160,11 +166,12 @@ function hashes(table: SyncTable, range: string): string {
 }
 
 async function inPieces(
-  { table, major }: TableSide,
+  { table, major, pieceBytesMax }: TableSide,
   read: (range: string, bytes: number) => Promise<void>,
 ): Promise<void> {
-  const step = major >= 14 ? piecePages : Number.POSITIVE_INFINITY;
   const bytesPerPage = table.pages === 0 ? pageBytes : table.bytes / table.pages;
+  const pages = Math.min(Math.max(Math.floor(pieceBytesMax / bytesPerPage), piecePagesMin), piecePagesMax);
+  const step = major >= 14 ? pages : Number.POSITIVE_INFINITY;
   let from = 0;
   do {
     const to = from + step;

@@ -1,6 +1,6 @@
 /** Adds up what has been done and tells it; and slows down in time. */
 
-import type { WorkControl, WorkProgress } from '../../sync-contract.ts';
+import type { TableProgress, WorkControl, WorkProgress } from '../../sync-contract.ts';
 import type { SyncTable } from './sync-table.ts';
 
 /** Between two reports, and between two questions whether the work may go on. */
@@ -16,6 +16,8 @@ export class SyncProgress {
   #bytesDone = 0;
   #bytesUnpaced = 0;
   #phase: WorkProgress['phase'] = 'schema';
+  /** Tables that are under way, by name. */
+  readonly #underWay = new Map<string, TableProgress>();
 
   constructor(control: WorkControl, tables: Iterable<SyncTable>) {
     const all = [...tables];
@@ -24,9 +26,14 @@ export class SyncProgress {
     this.#rowsTotal = all.reduce((sum, table) => sum + table.rowsEstimate, 0);
   }
 
-  enter(phase: WorkProgress['phase']): void {
+  /** What is read at one go should not be more. */
+  get pieceBytesMax(): number {
+    return this.#control.pieceBytesMax;
+  }
+
+  enter(phase: WorkProgress['phase'], table?: SyncTable): void {
     this.#phase = phase;
-    this.#report(undefined);
+    this.#report(table?.name);
   }
 
   /** Something of a table was read or moved. A promise: not so fast. */
@@ -34,7 +41,14 @@ export class SyncProgress {
     this.#rowsDone += rows;
     this.#bytesDone += bytes;
     this.#bytesUnpaced += bytes;
-    if (this.#bytesUnpaced < pieceBytes) return undefined;
+    const before = this.#underWay.get(table.name);
+    const rowsDone = (before?.rowsDone ?? 0) + rows;
+    this.#underWay.set(table.name, {
+      rowsDone,
+      rowsTotal: Math.max(Math.round(table.rowsEstimate), rowsDone),
+      bytesDone: (before?.bytesDone ?? 0) + bytes,
+    });
+    if (this.#bytesUnpaced < Math.min(pieceBytes, this.pieceBytesMax)) return undefined;
     this.#report(table.name);
     const due = this.#bytesUnpaced;
     this.#bytesUnpaced = 0;
@@ -43,6 +57,7 @@ export class SyncProgress {
 
   /** `counted`: the rows that were reported while it was moved. */
   tableDone(table: SyncTable, rows: number, counted = rows): void {
+    this.#underWay.delete(table.name);
     this.#tablesDone += 1;
     this.#rowsDone += rows - counted;
     this.#rowsTotal += rows - table.rowsEstimate;
@@ -58,6 +73,7 @@ export class SyncProgress {
       rowsDone: this.#rowsDone,
       rowsTotal: Math.max(Math.round(this.#rowsTotal), this.#rowsDone),
       bytesDone: this.#bytesDone,
+      ofTable: table === undefined ? undefined : this.#underWay.get(table),
     });
   }
 }

@@ -29,7 +29,22 @@ export function page(results: Results, notes: string): string {
     section(
       'Processor time',
       cpuText,
-      results.cells.length > 0 && cpuTable(results.cells, systemsWithCpu(results.cells)),
+      results.cells.length > 0 &&
+        cpuTable(
+          results.cells,
+          systemsWithCpu(results.cells),
+          ({ cpuMicrosecondsPerTransaction: cpu }) => cpu,
+        ),
+    ),
+    section(
+      'Processor time of the servers',
+      'The same of all servers together.',
+      results.cells.length > 0 &&
+        cpuTable(
+          results.cells,
+          systemsOf(results.cells),
+          ({ serversMicrosecondsPerTransaction: cpu }) => cpu,
+        ),
     ),
     profileSection(results),
     section(

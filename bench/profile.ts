@@ -93,10 +93,10 @@ export async function profileNode(
     const nodeWords = ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
     const system = await start(databases, { dir, program: options.program, clientsMax: clients, nodeWords });
     const plan = { workload: workloads[name], clients };
-    await measure(system, plan, warmUpSeconds);
+    await measure(stage, system, plan, warmUpSeconds);
     await Promise.all(stage.servers.map((server) => forgetStatements(server)));
     const from = monotonicMicroseconds();
-    const measurement = await measure(system, plan, Math.max(secondsMin, options.seconds));
+    const measurement = await measure(stage, system, plan, Math.max(secondsMin, options.seconds));
     const to = monotonicMicroseconds();
     const transactions = (measurement.transactionsPerSecond * (to - from)) / 1e6;
     const statements = [

@@ -6,7 +6,7 @@ import type { PauseResult } from './pauses.ts';
 import type { ProfileResult } from './profile.ts';
 import { median, ratioSpread } from './statistics.ts';
 import type { SyncResult } from './sync.ts';
-import type { CellResult } from './throughput.ts';
+import type { CellResult, Measurement } from './throughput.ts';
 
 const mib = 2 ** 20;
 
@@ -56,13 +56,15 @@ export function cellLine(cell: CellResult): string {
   return [`${cell.workload}, ${cell.clients} clients`, ...words, ...missing].join('\n');
 }
 
-export function cpuTable(cells: readonly CellResult[], systems: readonly string[]): string {
+export function cpuTable(
+  cells: readonly CellResult[],
+  systems: readonly string[],
+  of: (measurement: Measurement) => number | undefined,
+): string {
   const rows = cells.map((cell) => [
     `${cell.workload}, ${cell.clients}`,
     ...systems.map((system) => {
-      const values = (cell.measurements[system] ?? []).flatMap(
-        ({ cpuMicrosecondsPerTransaction: cpu }) => cpu ?? [],
-      );
+      const values = (cell.measurements[system] ?? []).flatMap((measurement) => of(measurement) ?? []);
       return values.length === 0 ? '–' : String(Math.round(median(values)));
     }),
   ]);

@@ -17,6 +17,8 @@ export interface Measurement {
   readonly latencyMs: number;
   /** Processor time of the process in the middle; undefined where there is none. */
   readonly cpuMicrosecondsPerTransaction?: number;
+  /** Of all servers together. */
+  readonly serversMicrosecondsPerTransaction?: number;
 }
 
 export interface CellResult {
@@ -55,7 +57,7 @@ export async function measureCell(
       const system = systems[(turn + round + systems.length) % systems.length];
       if (!system || missing[system.name] !== undefined) continue;
       try {
-        const measured = await measure(system, plan, seconds);
+        const measured = await measure(stage, system, plan, seconds);
         if (round >= 0) (measurements[system.name] ??= []).push(measured);
       } catch (error) {
         missing[system.name] = error instanceof Error ? error.message : String(error);
@@ -66,22 +68,28 @@ export async function measureCell(
 }
 
 export async function measure(
+  stage: Stage,
   system: System,
   { workload, clients }: Pick<CellPlan, 'workload' | 'clients'>,
   seconds: number,
 ): Promise<Measurement> {
   const threads = String(Math.min(2, clients));
   const words = ['-c', String(clients), '-j', threads, '-T', String(seconds), ...workload.words];
-  const before = system.pid === undefined ? 0 : cpuSecondsOf(system.pid);
+  const cpu = (): { middle: number; servers: number } => ({
+    middle: system.pid === undefined ? 0 : cpuSecondsOf(system.pid),
+    servers: stage.servers.reduce((sum, { pid }) => sum + (pid === undefined ? 0 : cpuSecondsOf(pid)), 0),
+  });
+  const before = cpu();
   const results = await Promise.all(system.targets.map((target) => pgbench(target, words)));
-  const after = system.pid === undefined ? 0 : cpuSecondsOf(system.pid);
+  const after = cpu();
   const slowest = results.reduce((a, b) => (b.transactionsPerSecond < a.transactionsPerSecond ? b : a));
   return {
     transactionsPerSecond: slowest.transactionsPerSecond,
     latencyMs: slowest.latencyMs,
+    serversMicrosecondsPerTransaction: perTransaction(after.servers - before.servers, slowest),
     ...(system.pid === undefined
       ? {}
-      : { cpuMicrosecondsPerTransaction: perTransaction(after - before, slowest) }),
+      : { cpuMicrosecondsPerTransaction: perTransaction(after.middle - before.middle, slowest) }),
   };
 }
 

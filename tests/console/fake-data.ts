@@ -68,6 +68,7 @@ export const fakeProgress: WorkProgress = {
   rowsPerSecond: 48_200,
   bytesPerSecond: 34_100_000,
   leftMs: 38_000,
+  ofTable: { rowsDone: 204_112, rowsTotal: 900_000, bytesDone: 61_000_000, leftMs: 14_000 },
   lagCsn: null,
 };
 

@@ -141,6 +141,7 @@ function dryRun(): JobStatus {
     rowsPerSecond: 0,
     bytesPerSecond: 0,
     leftMs: null,
+    ofTable: null,
     lagCsn: null,
   } as const;
   return {

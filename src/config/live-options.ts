@@ -27,8 +27,8 @@ export function liveText(): string {
 
 /** `path` as in `probe.intervalMs` or `members[1].weight`. */
 export function isLive(path: string): boolean {
-  const plain = path.replaceAll(/\[\d+\]/g, '');
-  const within = (key: string): boolean => plain === key || plain.startsWith(`${key}.`);
+  const keys = path.replaceAll(/\[\d+\]/g, '');
+  const within = (key: string): boolean => keys === key || keys.startsWith(`${key}.`);
   return LIVE.some(within) && !NOT_LIVE.some(within);
 }
 
@@ -51,7 +51,7 @@ export function changedOptions(running: Config, next: Config): ConfigChanges {
 
 /** What is in force from now on: of `next` what is live, of `running` the rest. */
 export function takeLive(running: Config, next: Config): Config {
-  const { tls, ...listen } = running.listen;
+  const { tls: _tls, ...listen } = running.listen;
   const { balancer, probe, deadlines, verification, users } = next;
   const { pgDump: _, ...sync } = next.sync;
   const { pgDump } = running.sync;

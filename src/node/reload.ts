@@ -18,7 +18,7 @@ export interface ReloadParts {
   readonly built: BuiltMembers;
   /** Makes ready what clients meet; what it resolves with puts it in force, and cannot fail. */
   prepareListener(config: Config): Promise<() => void>;
-  setLogLevel(level: Config['logging']['level']): void;
+  readonly setLogLevel: (level: Config['logging']['level']) => void;
   raise(event: EngineEventBody): void;
 }
 

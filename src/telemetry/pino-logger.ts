@@ -12,7 +12,7 @@ export type LogOutput = NodeJS.WritableStream & { readonly isTTY?: boolean; hasC
 
 /** Its level can be changed while it is in use. */
 export interface LeveledLogger extends Logger {
-  setLevel(level: LoggerOptions['level']): void;
+  readonly setLevel: (level: LoggerOptions['level']) => void;
 }
 
 /** The program's logger: one JSON object per line, or lines for people on a terminal. pino is loaded only here. */

@@ -17,7 +17,7 @@ export interface ProbeSettings {
 export interface ProberOptions {
   readonly clock: Clock;
   /** As they are in force. */
-  settings(): ProbeSettings;
+  readonly settings: () => ProbeSettings;
   members(): readonly Member[];
   /** A regular probe has failed. What that means is decided elsewhere. */
   onUnfit(id: string, error: MemberError): void;

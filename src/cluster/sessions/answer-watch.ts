@@ -15,7 +15,7 @@ export interface AnswerWatchOptions {
   readonly users: Iterable<MemberUser>;
   member(id: string): Member | undefined;
   /** As they are in force. */
-  settings(): AnswerWatchSettings;
+  readonly settings: () => AnswerWatchSettings;
 }
 
 export interface AnswerWatchSettings {

@@ -60,6 +60,8 @@ export interface MemberTls {
 export interface ListenTls {
   readonly cert: string;
   readonly key: Secret;
+  /** Clients that do not encrypt are refused. */
+  readonly required: boolean;
 }
 
 export interface UserConfig {

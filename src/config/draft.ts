@@ -82,17 +82,29 @@ function sectionLines(
   inner: ReadonlyMap<string, SchemaNode>,
   value: Readonly<Record<string, unknown>> | undefined,
 ): readonly string[] {
-  // What is commented out as a whole is good as it stands when its marks are taken off.
-  const mark = value === undefined ? '# ' : '';
   const lines = [...inner].flatMap(([name, node]) => {
     const own = value?.[name];
+    const further = own === undefined ? innerKeys(node) : undefined;
+    if (further !== undefined) return [...comment(textOf(node)), ...unmarked(name, further, value)];
     const option =
       own === undefined
         ? `${value === undefined ? '' : '# '}${name}:${exampleOf(node)}`
         : `${name}: ${flow(own)}`;
-    return [...comment(textOf(node)), option].map((line) => `${mark}  ${line}`);
+    return [...comment(textOf(node)), option];
   });
-  return [`${mark}${key}:`, ...lines];
+  // What is commented out as a whole is good as it stands when its marks are taken off.
+  const mark = value === undefined ? '# ' : '';
+  return [`${mark}${key}:`, ...lines.map((line) => `${mark}  ${line}`)];
+}
+
+/** A section inside of another, marked only when the other is not marked as a whole. */
+function unmarked(
+  key: string,
+  inner: ReadonlyMap<string, SchemaNode>,
+  around: Readonly<Record<string, unknown>> | undefined,
+): readonly string[] {
+  const lines = sectionLines(key, inner, undefined);
+  return around === undefined ? lines.map((line) => line.replace(/^# /, '')) : lines;
 }
 
 /** Of a section that is no list. */

@@ -121,7 +121,7 @@ async function resolveListenTls(reader: OutsideReader, options: FileOptions): Pr
   if (tls === undefined) return undefined;
   const cert = await reader.file(['listen', 'tls', 'cert'], tls.cert, { guarded: false });
   const key = await reader.file(['listen', 'tls', 'key'], tls.key, { guarded: true });
-  return { cert: cert ?? '', key: new Secret(key ?? '') };
+  return { cert: cert ?? '', key: new Secret(key ?? ''), required: tls.required };
 }
 
 /** Reads what the file points to, and collects what went wrong on the way; each place is complained about once. */

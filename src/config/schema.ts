@@ -144,6 +144,7 @@ export const configSchema = z.strictObject({
         .strictObject({
           cert: path('Certificate (PEM), followed by its chain.', 'required'),
           key: path('Key (PEM) of `cert`.', 'required'),
+          required: flag({ text: 'Refuse clients that do not encrypt their connection.', default: false }),
         })
         .register(sectionDocs, {
           text: 'With it, clients may use TLS, and `admin` speaks nothing else; without it, they are told there is none.',

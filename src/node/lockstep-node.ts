@@ -446,7 +446,7 @@ function doorOf({
   users,
 }: Config): Pick<PostgresListenerOptions, 'tls' | 'authentication'> {
   return {
-    tls: listen.tls === undefined ? undefined : { cert: listen.tls.cert, key: listen.tls.key.reveal() },
+    tls: listen.tls && { ...listen.tls, key: listen.tls.key.reveal() },
     authentication: {
       clusterUser: username === undefined ? undefined : { name: username, password: password?.reveal() },
       users: users.map((user) => ({ name: user.name, password: user.password.reveal() })),

@@ -5,10 +5,12 @@ import type { Socket } from 'node:net';
 import { certificateHash } from '../../wire/postgres/index.ts';
 import { badCertificate } from './login-errors.ts';
 
-/** PEM text. Intermediate certificates follow the server's own. */
-export interface CertificateAndKey {
+export interface ServerEncryption {
+  /** PEM text. Intermediate certificates follow the server's own. */
   readonly cert: string;
   readonly key: string;
+  /** Clients that do not encrypt are refused. */
+  readonly required?: boolean;
 }
 
 /** The listener's side of TLS. */
@@ -16,9 +18,11 @@ export class Encryption {
   readonly #context: SecureContext;
   /** What a login is bound to; undefined where the certificate does not allow channel binding. */
   readonly certificateHash: Buffer | undefined;
+  readonly required: boolean;
 
   /** Throws `front.bad-certificate`. */
-  constructor({ cert, key }: CertificateAndKey) {
+  constructor({ cert, key, required = false }: ServerEncryption) {
+    this.required = required;
     try {
       this.#context = createSecureContext({
         cert,

@@ -16,7 +16,7 @@ import { Authenticator } from './authenticator.ts';
 import type { AuthenticatorOptions } from './authenticator.ts';
 import { CancelRate, LoginPlaces } from './client-limits.ts';
 import { Encryption } from './encryption.ts';
-import type { CertificateAndKey } from './encryption.ts';
+import type { ServerEncryption } from './encryption.ts';
 import { ClientGone, LoginChannel } from './login-channel.ts';
 import {
   cannotListen,
@@ -33,7 +33,7 @@ import { writeFatal } from './write-fatal.ts';
 
 export interface PostgresListenerOptions extends ListenPlace {
   /** Absent: connections stay in the clear. */
-  readonly tls?: CertificateAndKey | undefined;
+  readonly tls?: ServerEncryption | undefined;
   readonly limits: {
     readonly maxClients: number;
     readonly maxPreAuthClients: number;

@@ -73,6 +73,15 @@ export function loginTooSlow(): LockstepError {
   return retryable('front.login-too-slow', '57014', 'canceling authentication due to timeout');
 }
 
+export function notEncrypted(): LockstepError {
+  return refusal(
+    'front.not-encrypted',
+    '28000',
+    'only encrypted connections are accepted here',
+    'connect with sslmode=require, or better with sslmode=verify-full',
+  );
+}
+
 export function noUserName(): LockstepError {
   return refusal('front.no-user-name', '28000', 'no PostgreSQL user name specified in startup packet');
 }

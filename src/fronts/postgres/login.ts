@@ -16,7 +16,7 @@ import type { CancelRequest, ScramVerifier, StartupMessage } from '../../wire/po
 import type { ClientUser } from './authenticated-client.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Encryption } from './encryption.ts';
-import { noUserName, passwordFailed, protocolViolation } from './login-errors.ts';
+import { noUserName, notEncrypted, passwordFailed, protocolViolation } from './login-errors.ts';
 import type { LoginChannel } from './login-channel.ts';
 import { checkDatabase, checkReplication, isProtocolOption, readSettings } from './startup-settings.ts';
 
@@ -43,6 +43,7 @@ export interface LoggedIn {
 export async function login(channel: LoginChannel, rules: LoginRules): Promise<LoggedIn | CancelRequest> {
   const packet = await negotiate(channel, rules.encryption);
   if (packet.kind === 'cancel') return packet;
+  if (rules.encryption?.required === true && !channel.encrypted) throw notEncrypted();
   rules.checkOpen();
   const { parameters } = packet;
   const protocolMinor = agreeOnVersion(channel, packet);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { AuthenticatedClient } from '../../../src/fronts/postgres/authenticated-client.ts';
-import type { CertificateAndKey } from '../../../src/fronts/postgres/encryption.ts';
+import type { ServerEncryption } from '../../../src/fronts/postgres/encryption.ts';
 import { PostgresListener } from '../../../src/fronts/postgres/listener.ts';
 import type { PostgresListenerOptions } from '../../../src/fronts/postgres/listener.ts';
 import { silentLogger } from '../../../src/telemetry/index.ts';
@@ -94,7 +94,7 @@ export function answer({ socket, rest, cancelKey }: AuthenticatedClient): void {
 }
 
 /** A certificate for 127.0.0.1 that nobody else has signed. */
-export function selfSigned(): CertificateAndKey {
+export function selfSigned(): ServerEncryption {
   const directory = mkdtempSync(join(tmpdir(), 'lockstep-certificate-'));
   try {
     const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];

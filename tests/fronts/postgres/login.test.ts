@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { CertificateAndKey } from '../../../src/fronts/postgres/encryption.ts';
+import type { ServerEncryption } from '../../../src/fronts/postgres/encryption.ts';
 import {
   backend,
   readNegotiateProtocolVersion,
@@ -14,7 +14,7 @@ import { psql, waitFor, whyNoTool } from '../../support/index.ts';
 import { listen, messagesOf, selfSigned } from './listening.ts';
 import { RawClient } from './raw-client.ts';
 
-let certificate: CertificateAndKey;
+let certificate: ServerEncryption;
 beforeAll(() => {
   certificate = selfSigned();
 });
@@ -164,6 +164,15 @@ describe('encryption', () => {
     const authentication = { clusterUser: { name: 'app' }, users: [] };
     const { url } = await listen({ tls: certificate, authentication });
     expect(await ask(url('app'), { ssl: { rejectUnauthorized: false } })).toBe('it works');
+  });
+
+  test('where it is required, a client in the clear is told so before it shows a password', async () => {
+    const { url } = await listen({ tls: { ...certificate, required: true } });
+    await expect(ask(url('app', 'secret'))).rejects.toMatchObject({
+      code: '28000',
+      message: 'only encrypted connections are accepted here',
+    });
+    expect(await ask(url('app', 'secret'), { ssl: { rejectUnauthorized: false } })).toBe('it works');
   });
 
   test('bytes that came before the encryption are never read as if they came after it', async () => {

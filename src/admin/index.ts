@@ -18,6 +18,7 @@ export {
   status,
   switchPrimary,
   syncMember,
+  verification,
   verify,
 } from './commands/index.ts';
 export type { SyncMemberInput } from './commands/sync-member.ts';
@@ -43,6 +44,7 @@ export type {
   SyncStatus,
   SyncStrategy,
   TableChange,
+  VerificationReport,
   VerificationStatus,
   VerifyReport,
   VerifyRequest,

@@ -21,6 +21,8 @@ export interface Operations {
   verify(request?: VerifyRequest): Promise<JobStatus>;
   /** Begins to make the named member, or every member that the last verification found different, equal again. */
   repair(id?: string): Promise<JobStatus>;
+  /** What the last verification has found, also before a restart; null: there was none. */
+  verification(): Promise<VerificationReport | null>;
   /** Takes a database into the cluster and into the configuration file. It is brought level by itself from then on. */
   addMember(member: NewMember): Promise<CommandResult>;
   /** Takes a member out of the cluster and out of the configuration file. Nothing is done to its data. */
@@ -216,6 +218,8 @@ export interface VerifyReport {
   readonly rows: number;
   /** One for each member that differs from what is taken for right. */
   readonly differences: readonly MemberDifference[];
+  /** What was found and needs no repair: tables that are watched again, rows that are equal now. One sentence for each. */
+  readonly settled: readonly { readonly member: string; readonly text: string }[];
   /** How long commits waited while the snapshots were opened. */
   readonly heldMs: number;
   readonly tookMs: number;
@@ -224,8 +228,48 @@ export interface VerifyReport {
 export interface MemberDifference {
   readonly member: string;
   readonly schema: readonly string[];
-  readonly tables: readonly TableChange[];
+  readonly tables: readonly (TableChange & {
+    /** There are more than were counted. */
+    readonly atLeast: boolean;
+  })[];
   readonly sequences: readonly string[];
+}
+
+export type VerificationOutcome = VerifyReport['outcome'];
+
+export interface VerificationReport {
+  /** ISO 8601: when it ended. */
+  readonly at: string;
+  readonly outcome: VerificationOutcome;
+  /** Why something could not be checked; null when everything was. */
+  readonly reason: string | null;
+  /** The place in the order at which members were compared last. */
+  readonly csn: number | null;
+  /** Those that were compared. */
+  readonly members: readonly string[];
+  readonly heldMs: number;
+  readonly tookMs: number;
+  /** One sentence for each difference of definitions, rows and sequences, and for each table that was not watched. */
+  readonly findings: readonly { readonly member: string; readonly text: string }[];
+  /** Those that differ first. */
+  readonly tables: readonly VerifiedTable[];
+}
+
+export interface VerifiedTable {
+  readonly table: string;
+  /** Of those that are right. */
+  readonly rows: number;
+  readonly outcome: VerificationOutcome;
+  readonly members: Readonly<Record<string, VerificationOutcome>>;
+  /** Some of the rows that differ. */
+  readonly differences: readonly {
+    /** Column → text; null: the table has no key. */
+    readonly key: Readonly<Record<string, string | null>> | null;
+    /** Those in which the row is not the same everywhere. */
+    readonly columns: readonly string[];
+    /** Member → its row, long values cut; null: it has none. Where it is not known, the member is left out. */
+    readonly values: Readonly<Record<string, Readonly<Record<string, string | null>> | null>>;
+  }[];
 }
 
 export interface RepairReport {
@@ -245,6 +289,6 @@ export interface VerificationStatus {
     readonly table: string;
     readonly at: string;
     readonly csn: number;
-    readonly equal: boolean;
+    readonly outcome: VerificationOutcome;
   }[];
 }

@@ -180,6 +180,10 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
     )
     .option('--tables <names>', 'only these, with commas between them: schema.table, or a name alone')
     .option('--rate <rate>', 'data read from each member in a second, such as 20MB')
+    .option(
+      '--last',
+      'show what the last one has found, with the rows that differed; the status is that of then',
+    )
     .action(
       run(async (options: VerifyOptions) => (await import('./commands/verify.ts')).verify(io, options)),
     );

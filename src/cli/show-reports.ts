@@ -1,5 +1,11 @@
 /** What long work found and did, for people. */
-import type { MemberDifference, SyncReport, TableChange, VerifyReport } from '../admin/index.ts';
+import type {
+  MemberDifference,
+  SyncReport,
+  TableChange,
+  VerificationReport,
+  VerifyReport,
+} from '../admin/index.ts';
 import { bytesText, exactText } from './byte-size.ts';
 import { duration } from './show-status.ts';
 import { oneLine } from './table.ts';
@@ -28,18 +34,57 @@ export function showSync(report: SyncReport): string {
 }
 
 export function showVerification(report: VerifyReport): string {
-  const { outcome, reason, csn, members, tables, rows, differences, tookMs } = report;
+  const { outcome, reason, csn, members, tables, rows, differences, settled, tookMs } = report;
   const scope = `${members.join(', ')}: ${amount(tables, 'table')}, ${amount(rows, 'row')}${csn === null ? '' : ` at CSN ${csn}`}, in ${took(tookMs)}`;
   const open = reason === null ? [] : [`Not checked: ${oneLine(reason)}`];
   if (outcome === 'equal') return [`Equal: ${scope}`, ...open].join('\n');
   if (outcome === 'unchecked') return open.join('\n');
   const wrong = differences.map(({ member }) => member);
   return [
-    `Different: ${wrong.join(', ')}, of ${scope}`,
+    `Different: ${wrong.length === 0 ? 'rows of nobody' : wrong.join(', ')}, of ${scope}`,
+    ...settled.map(({ member, text }) => `${member}: ${oneLine(text)}`),
     ...differences.flatMap(differenceLines),
     ...open,
-    `What differs is taken out and brought level by itself; to have it done now: lockstep repair${wrong.length === 1 ? ` ${wrong[0]}` : ''}`,
+    ...(wrong.length === 0
+      ? []
+      : [
+          `What differs is taken out and brought level by itself; to have it done now: lockstep repair${wrong.length === 1 ? ` ${wrong[0]}` : ''}`,
+        ]),
   ].join('\n');
+}
+
+/** What is remembered of the last one, with rows side by side. */
+export function showLastVerification(report: VerificationReport): string {
+  const { at, outcome, reason, csn, members, tables, findings, heldMs, tookMs } = report;
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  return [
+    `${WORDS[outcome]}: ${members.join(', ')}, at ${at}`,
+    `${amount(tables.length, 'table')}, ${amount(rows, 'row')}${csn === null ? '' : ` at CSN ${csn}`}, in ${took(tookMs)}; commits were held for ${heldMs} ms at most`,
+    ...(reason === null ? [] : [`Not checked: ${oneLine(reason)}`]),
+    ...findings.map(({ member, text }) => `${member}: ${oneLine(text)}`),
+    ...tables.flatMap(rowLines),
+  ].join('\n');
+}
+
+const WORDS = { equal: 'Equal', differs: 'Different', unchecked: 'Not checked' } as const;
+
+function rowLines({ table, outcome, differences }: VerificationReport['tables'][number]): readonly string[] {
+  if (outcome === 'unchecked') return [`${oneLine(table)}: not checked`];
+  return differences.flatMap(({ key, columns, values }) => {
+    const name = key === null ? 'a row without a key' : pairs(key, Object.keys(key));
+    return [
+      `${oneLine(table)}: ${name}`,
+      ...Object.entries(values).map(
+        ([member, row]) => `    ${member}  ${row === null ? '(not there)' : pairs(row, columns)}`,
+      ),
+    ];
+  });
+}
+
+function pairs(row: Readonly<Record<string, string | null>>, columns: readonly string[]): string {
+  return columns
+    .map((column) => `${oneLine(column)}=${row[column] == null ? 'NULL' : oneLine(row[column])}`)
+    .join(' ');
 }
 
 interface Words {
@@ -55,7 +100,10 @@ function differenceLines({ member, schema, tables, sequences }: MemberDifference
   return [
     `${member} differs:`,
     ...schema.map((line) => `  schema: ${oneLine(line)}`),
-    ...tables.flatMap((one) => changeLines(one, FOUND)),
+    ...tables.flatMap((one) => [
+      ...changeLines(one, FOUND),
+      ...(one.atLeast ? ['    and more than these'] : []),
+    ]),
     ...sequences.map((line) => `  sequence: ${oneLine(line)}`),
   ];
 }

@@ -37,7 +37,7 @@ function verificationLines(
   const next = nextAt === null ? '' : `; the next in ${duration(Math.max(0, Date.parse(nextAt) - now))}`;
   if (at === null || outcome === null) return nextAt === null ? [] : ['', `not yet verified${next}`];
   const ago = `${duration(Math.max(0, now - Date.parse(at)))} ago`;
-  const odd = tables.filter(({ equal }) => !equal).map(({ table: name }) => name);
+  const odd = tables.filter(({ outcome: found }) => found === 'differs').map(({ table: name }) => name);
   const why = reason === null ? '' : `: ${oneLine(reason)}`;
   return [
     '',

@@ -145,9 +145,11 @@ export class Cluster {
       ...common,
       boundary,
       data: parts.tools?.data,
+      note: parts.tools?.note,
       primaryId,
       inTurn: (work) => this.sync.inTurn(work),
-      takeOut: (id, reason) => this.#takeOutDiffering(id, reason),
+      turnWanted: () => this.sync.turnWanted,
+      takeOut: (wrong) => this.takeOutDiffering(wrong),
     });
   }
 
@@ -187,7 +189,7 @@ export class Cluster {
     this.#prober.start();
     this.#answers.start();
     this.sync.start();
-    this.verification.start();
+    await this.verification.start();
   }
 
   async stop(): Promise<void> {
@@ -304,10 +306,22 @@ export class Cluster {
       : this.#removeReplica(id, message, 'failed', blame === 'diverged');
   }
 
-  /** It comes back by comparing, not by what it missed. */
-  async #takeOutDiffering(id: string, reason: string): Promise<void> {
-    await this.membership.accuse(id);
-    await this.#takeOut(id, new MemberError(id, 'diverged', reason));
+  /**
+   * They come back by comparing, not by what they missed; that is recorded of all of them before anything else. The primary hands
+   * over to a member that is right, as on an operator's word.
+   */
+  async takeOutDiffering(wrong: ReadonlyMap<string, string>): Promise<void> {
+    for (const id of wrong.keys()) await this.membership.accuse(id);
+    const reason = wrong.get(this.#primary.id);
+    const heir = this.membership.active.find((id) => !wrong.has(id));
+    if (reason !== undefined && heir !== undefined)
+      await this.#primary.switchTo(heir, reason).catch((error: unknown) => this.#noHandover(error));
+    for (const [id, why] of wrong) await this.#takeOut(id, new MemberError(id, 'diverged', why));
+  }
+
+  /** It is taken out all the same, and a successor is found as when it is lost. */
+  #noHandover(error: unknown): void {
+    this.world.raise({ type: 'internal-error', where: 'handover', error: messageOf(error) });
   }
 
   async #removeReplica(id: string, reason: string, event: WayOut, differs = false): Promise<void> {
@@ -358,7 +372,7 @@ export class Cluster {
     this.#known(id);
     if (id === this.#primary.id) return;
     if (this.membership.entry(id)?.state !== 'active') throw notActive(id);
-    await this.#primary.switchTo(id);
+    await this.#primary.switchTo(id, 'an operator moved it');
   }
 
   async deactivate(id: string, reason: string): Promise<void> {

@@ -80,8 +80,8 @@ export class PrimaryMoves {
     });
   }
 
-  /** An operator moves it. Open transactions get `switchMs` to end; what is open then is run again on the new one. */
-  async switchTo(id: string): Promise<void> {
+  /** It is moved on purpose. Open transactions get `switchMs` to end; what is open then is run again on the new one. */
+  async switchTo(id: string, reason: string): Promise<void> {
     const { membership, order, roster, streams } = this.#options;
     await this.withoutWriters(async (from) => {
       // The primary may have failed meanwhile, and this one taken over.
@@ -91,7 +91,7 @@ export class PrimaryMoves {
       await stream.drained();
       if (stream.ended || stream.appliedCsn < order.dispatched) throw busy();
       await membership.movePrimary(id);
-      this.#reign(from, id, 'an operator moved it');
+      this.#reign(from, id, reason);
       await streams
         .open(roster.member(from))
         .catch((error: unknown) => this.#options.report(from, asMemberError(from, error)));

@@ -79,8 +79,10 @@ export interface SyncJob {
 }
 
 export interface DataSync {
-  /** On a replica, or on a primary while commits are held. */
+  /** On a replica. */
   openSnapshot(member: Member): Promise<MemberSnapshot>;
+  /** All that can be done beforehand, so that commits are held for one round trip only. */
+  prepareSnapshot(member: Member): Promise<PreparedSnapshot>;
   compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict>;
   /**
    * Committed in the target before anything of it is changed. Makes the control schema when there is none. Raises the target's
@@ -93,23 +95,86 @@ export interface DataSync {
   full(job: SyncJob): Promise<readonly TableChange[]>;
   /** Its data stand for `csn` now: the log is emptied, the base set, sequences raised to the source's, the mark taken away, at once. */
   conclude(target: Member, source: Member, at: { csn: number; term: number; version: number }): Promise<void>;
-  /** Holds the others against the first snapshot's member. */
-  compare(
-    snapshots: readonly MemberSnapshot[],
-    control: WorkControl,
-    tables?: readonly string[],
-  ): Promise<Comparison>;
+  /** Holds members against each other. Rejects when it could not go on; what it has told of by then stays true. */
+  compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison>;
+  /** Has the changes of every table captured again. It waits for those that write to such a table just now, but not for long. */
+  watchTables(member: Member, term: number): Promise<void>;
+}
+
+/** On a primary it is taken while commits are held. */
+export interface PreparedSnapshot {
+  readonly memberId: string;
+  /** One round trip. */
+  take(): Promise<MemberSnapshot>;
+  /** What was taken stays. */
+  close(): void;
+}
+
+export interface CompareRequest {
+  readonly control: WorkControl;
+  /** As an operator names them. Undefined: all. */
+  readonly tables: readonly string[] | undefined;
+  /** These have been looked at. */
+  readonly skip: ReadonlySet<string>;
+  /** Whether definitions and sequences are to be compared too. */
+  readonly definitions: boolean;
+  /** Of members that differ: those that are right. Each group holds the same, and is given by its ids. */
+  right(groups: readonly (readonly string[])[], table: string | undefined): readonly string[];
+  /** False: that was the last one for now. */
+  onTable(found: ComparedTable): boolean;
+}
+
+export interface ComparedTable {
+  readonly table: string;
+  /** Of those that are right. */
+  readonly rows: number;
+  /** Members whose rows were compared. On the others its definition is another one, or it is not there. */
+  readonly members: readonly string[];
+  /** Of those that are not right, from those that are. */
+  readonly differences: ReadonlyMap<string, TableDifference>;
+  /** Nothing that values are written by (types, names) has changed since the snapshots: the differences are certain. */
+  readonly certain: boolean;
+  /** Why its rows could not be compared now; another time they may be. */
+  readonly failure: string | undefined;
+}
+
+export interface TableDifference extends TableChange {
+  /** So many were found, and there are more. */
+  readonly atLeast: boolean;
+  /** Some of the rows, side by side. */
+  readonly pairs: readonly RowPair[];
+}
+
+/** Column → its text, cut where it is long. */
+export type RowText = Readonly<Record<string, string | null>>;
+
+export interface RowPair {
+  /** Undefined: the table has no key, and rows cannot be told to be the same one. */
+  readonly key: RowText | undefined;
+  /** Undefined: it is not there. */
+  readonly right: RowText | undefined;
+  readonly other: RowText | undefined;
 }
 
 export interface Comparison {
-  /** What differs, per member, from the first one. The first one itself may be there: a table of it may not be watched. */
-  readonly differences: ReadonlyMap<string, MemberDifference>;
-  /** What was looked at, with the rows of the first one. */
-  readonly tables: readonly { readonly table: string; readonly rows: number }[];
+  /** Per member, what is not as on those that are right. */
+  readonly schema: ReadonlyMap<string, readonly Finding[]>;
+  readonly sequences: ReadonlyMap<string, readonly Finding[]>;
+  /** Per member, tables whose changes nobody captures there. `what` is the table. */
+  readonly unwatched: ReadonlyMap<string, readonly Finding[]>;
+  /** Every table that is wanted has been told of. */
+  readonly complete: boolean;
+}
+
+export interface Finding {
+  /** The same object is named the same the next time. */
+  readonly what: string;
+  /** One sentence. */
+  readonly text: string;
 }
 
 export interface MemberDifference {
   readonly schema: readonly string[];
-  readonly tables: readonly TableChange[];
+  readonly tables: readonly TableDifference[];
   readonly sequences: readonly string[];
 }

@@ -8,6 +8,7 @@ import type {
   SyncReport,
   SyncRequest,
   SyncStatus,
+  VerificationReport,
   VerificationStatus,
   VerifyReport,
   VerifyRequest,
@@ -61,7 +62,7 @@ export class EngineSync implements SyncEngine {
 
   async verify({ tables, rate }: VerifyRequest, control: JobControl): Promise<VerifyReport> {
     const since = this.#clock.monotonicMs();
-    const { differences, ...verified } = await this.#cluster.verification.run(
+    const { differences, settled, ...verified } = await this.#cluster.verification.run(
       { ...(tables !== undefined && { tables }), ...(rate !== undefined && { maxBytesPerSecond: rate }) },
       { signal: control.signal, progress: (progress) => control.progress(progressOf(progress)) },
     );
@@ -73,7 +74,14 @@ export class EngineSync implements SyncEngine {
       csn: csn ?? null,
       tables: verified.tables.length,
       rows: verified.tables.reduce((sum, { rows }) => sum + rows, 0),
-      differences: [...differences].map(([member, difference]) => ({ member, ...difference })),
+      differences: [...differences].map(([member, difference]) => ({
+        member,
+        ...difference,
+        tables: difference.tables.map(({ table, missing, extra, samples, atLeast }) => {
+          return { table, missing, extra, samples, atLeast };
+        }),
+      })),
+      settled: [...settled].flatMap(([member, lines]) => lines.map((text) => ({ member, text }))),
       heldMs: Math.round(heldMs),
       tookMs: Math.round(this.#clock.monotonicMs() - since),
     };
@@ -83,10 +91,21 @@ export class EngineSync implements SyncEngine {
     const { last, tables, dueInMs } = this.#cluster.verification;
     return {
       at: last?.at ?? null,
-      outcome: last?.verified.outcome ?? null,
-      reason: last?.verified.reason ?? null,
+      outcome: last?.outcome ?? null,
+      reason: last?.reason ?? null,
       nextAt: dueInMs === undefined ? null : this.#inMs(dueInMs),
       tables: [...tables].map(([table, verdict]) => ({ table, ...verdict })),
+    };
+  }
+
+  get lastVerification(): VerificationReport | null {
+    const { last } = this.#cluster.verification;
+    if (last === undefined) return null;
+    return {
+      ...last,
+      tables: last.tables.map(({ table, rows, outcome, members, rowsApart: differences }) => {
+        return { table, rows, outcome, members, differences };
+      }),
     };
   }
 

@@ -12,6 +12,7 @@ import type {
   Readiness,
   ReloadResult,
   SyncRequest,
+  VerificationReport,
   VerifyRequest,
 } from '../admin/index.ts';
 import type { Cluster } from '../cluster/index.ts';
@@ -176,6 +177,10 @@ export class Operator implements Operations {
   verify(request: VerifyRequest = {}): Promise<JobStatus> {
     const { sync } = this.#parts;
     return Promise.resolve(this.#jobs.start('verify', null, (control) => sync.verify(request, control)));
+  }
+
+  verification(): Promise<VerificationReport | null> {
+    return Promise.resolve(this.#parts.sync.lastVerification);
   }
 
   async repair(id?: string): Promise<JobStatus> {

@@ -6,6 +6,7 @@ import type {
   SyncReport,
   SyncRequest,
   SyncStatus,
+  VerificationReport,
   VerificationStatus,
   VerifyReport,
   VerifyRequest,
@@ -19,6 +20,7 @@ export interface SyncEngine {
   statusOf(id: string): SyncStatus | null;
   verify(request: VerifyRequest, control: JobControl): Promise<VerifyReport>;
   readonly verification: VerificationStatus;
+  readonly lastVerification: VerificationReport | null;
   /** Undefined: whatever the last verification found different. */
   repair(id: string | undefined, control: JobControl): Promise<RepairReport>;
 }

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { SyncTools } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
+import { FileNote } from '../coordination/index.ts';
 import { PostgresDataSync } from '../dialects/postgres/index.ts';
 import type { BuiltMembers } from './build-members.ts';
 import { KeptRowsFile } from './kept-rows.ts';
@@ -12,6 +13,7 @@ export function syncTools(config: Config, built: BuiltMembers): SyncTools {
   return {
     data: new PostgresDataSync({ pgDump: config.sync.pgDump, environment: process.env }),
     keepRows: (memberId) => new KeptRowsFile({ directory, memberId, now: new Date() }),
+    note: new FileNote(join(config.state, 'verification.json')),
     // Its tables may have other numbers than when it was active last.
     prepare: ({ id }) => built.load(id),
   };

@@ -70,6 +70,7 @@ interface EventFields {
     readonly retryMs: number;
   };
   'member-differs': { readonly member: string; readonly difference: string };
+  'capture-restored': { readonly member: string; readonly tables: readonly string[] };
   'verification-ended': {
     readonly outcome: 'equal' | 'differs' | 'unchecked';
     /** Why something could not be checked. */
@@ -238,6 +239,12 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     meaning:
       'A verification has found a difference. The member is taken out, and brought level by comparing.',
     say: (e) => `member ${e.member} differs: ${e.difference}`,
+  },
+  'capture-restored': {
+    level: 'error',
+    meaning:
+      'Changes of these tables were captured by nobody, because triggers of Lockstep were missing or disabled. The triggers are back; the rows are compared next.',
+    say: (e) => `member ${e.member}: ${e.tables.join(', ')} were not watched, and are again`,
   },
   'verification-ended': {
     level: 'info',

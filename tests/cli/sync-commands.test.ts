@@ -346,6 +346,7 @@ describe('cli: verify and repair', () => {
     tables: 12,
     rows: 1_204_112,
     differences: [],
+    settled: [],
     heldMs: 12,
     tookMs: 812,
   };
@@ -375,7 +376,13 @@ describe('cli: verify and repair', () => {
           member: 'db2',
           schema: ['column public.orders.note is missing'],
           tables: [
-            { table: 'public.orders', missing: 1, extra: 0, samples: [{ kind: 'missing', row: '(7,x)' }] },
+            {
+              table: 'public.orders',
+              missing: 1,
+              extra: 0,
+              samples: [{ kind: 'missing', row: '(7,x)' }],
+              atLeast: false,
+            },
           ],
           sequences: ['public.orders_id_seq is at 7, not at 8'],
         },

@@ -15,6 +15,7 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
     cancelSync: unused,
     verify: unused,
     repair: unused,
+    verification: unused,
     addMember: unused,
     removeMember: unused,
     jobs: () => Promise.resolve([] as readonly JobStatus[]),

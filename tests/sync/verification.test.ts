@@ -5,8 +5,10 @@ import { LockstepError } from '../../src/base/index.ts';
 import type { Clock } from '../../src/base/index.ts';
 import { rightGroup } from '../../src/cluster/verify/judge.ts';
 import { Verification } from '../../src/cluster/verify/verification.ts';
-import type { VerificationParts } from '../../src/cluster/verify/verification.ts';
-import type { Comparison, MemberSnapshot } from '../../src/dialects/sync-contract.ts';
+import type { VerificationParts, Verified } from '../../src/cluster/verify/verification.ts';
+import type { Note } from '../../src/coordination/index.ts';
+import { MemberError } from '../../src/dialects/contract.ts';
+import type { CompareRequest, Comparison, Finding } from '../../src/dialects/sync-contract.ts';
 import type { EngineEventBody } from '../../src/telemetry/index.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -38,79 +40,199 @@ class ManualClock implements Clock {
   }
 }
 
+/** What each member holds of a table: those with equal words are equal. */
+type Held = Record<string, string>;
+
+/** What one look meets; the last one stays. */
+interface World {
+  readonly t: Held;
+  readonly u?: Held;
+  readonly schema?: Record<string, readonly string[]>;
+  readonly unwatched?: Record<string, readonly string[]>;
+  /** Ends the look after the tables that were told. */
+  readonly error?: Error;
+  /** Tables that could not be read. */
+  readonly busy?: readonly string[];
+  /** No schema statement can have made members look different. */
+  readonly certain?: boolean;
+  /** Happens while commits are held. */
+  readonly meanwhile?: () => void;
+  readonly csn?: Record<string, number>;
+}
+
+const members = ['db1', 'db2', 'db3'];
 let clock: ManualClock;
 let events: EngineEventBody[];
 let out: string[];
-let closed: number;
-/** What each member holds: those with equal words are equal. */
-let holds: Record<string, string>;
-let openings: (() => Promise<void>)[];
+let accused: string[][];
+let open: number;
+let worlds: World[];
+let looks: { tables: string[]; definitions: boolean }[];
+let holds: number[];
+let watched: string[];
+let watchFails: Error | undefined;
 let verification: Verification;
 let stopped: AbortController;
+let saved: unknown;
+let primaryId: string;
+let wanted: boolean;
 
 beforeEach(() => {
   clock = new ManualClock();
   events = [];
   out = [];
-  closed = 0;
-  openings = [];
+  accused = [];
+  open = 0;
+  looks = [];
+  holds = [];
+  watched = [];
+  watchFails = undefined;
+  saved = undefined;
+  primaryId = 'db1';
+  wanted = false;
   stopped = new AbortController();
-  holds = { db1: 'x', db2: 'x', db3: 'x' };
+  worlds = [{ t: { db1: 'x', db2: 'x', db3: 'x' } }];
   verification = make();
 });
 afterEach(() => stopped.abort());
 
+const note: Note = {
+  load: () => Promise.resolve(saved),
+  save: (content) => {
+    saved = JSON.parse(JSON.stringify(content));
+    return Promise.resolve();
+  },
+};
+
 function make(everyMs = 0): Verification {
-  const active = () => Object.keys(holds).filter((id) => !out.includes(id));
+  const now = (): World => worlds[0] ?? { t: {} };
+  const active = () => Object.keys(now().t).filter((id) => !out.includes(id));
   const parts = {
     settings: { verification: { everyMs, maxBytesPerSecond: 0 }, sync: { holdMs: 100 } },
     world: { clock, raise: (event: EngineEventBody) => events.push(event) },
+    note,
     membership: {
+      term: 3,
       get active() {
         return active();
       },
       entry: (id: string) => ({ state: out.includes(id) ? 'inactive' : 'active' }),
     },
-    roster: { member: (id: string) => ({ id }) },
+    roster: { member: (id: string) => ({ id }), load: () => ({ suspect: false }) },
     boundary: {
-      hold: async (_: unknown, work: (csn: number) => Promise<unknown>) => {
-        await openings.shift()?.();
-        return await work(42);
+      hold: async ({ ms }: { ms: number }, work: (csn: number, heldMs: () => number) => Promise<unknown>) => {
+        holds.push(ms);
+        now().meanwhile?.();
+        return await work(42, () => 7);
       },
     },
     stopped: stopped.signal,
     data: {
-      openSnapshot: ({ id }: { id: string }): Promise<MemberSnapshot> =>
-        Promise.resolve({ memberId: id, csn: 42, close: () => (closed += 1) }),
-      compare: (snapshots: readonly MemberSnapshot[]): Promise<Comparison> => {
-        const [first] = snapshots;
-        const tables = [{ table: 'public.t', rows: 7 }];
-        const different = snapshots.filter(
-          ({ memberId }) => holds[memberId] !== holds[first?.memberId ?? ''],
-        );
-        const difference = {
-          schema: [],
-          sequences: [],
-          tables: [{ table: 'public.t', missing: 1, extra: 0, samples: [] }],
-        };
+      prepareSnapshot: ({ id }: { id: string }) => {
+        open += 1;
+        let taken = false;
         return Promise.resolve({
-          tables,
-          differences: new Map(different.map(({ memberId }) => [memberId, difference])),
+          memberId: id,
+          take: () => {
+            taken = true;
+            return Promise.resolve({ memberId: id, csn: now().csn?.[id] ?? 42, close: () => (open -= 1) });
+          },
+          close: () => {
+            if (!taken) open -= 1;
+          },
         });
       },
+      compare: (snapshots: readonly { memberId: string }[], request: CompareRequest) => {
+        const ids = snapshots.map(({ memberId }) => memberId);
+        const world = now();
+        if (worlds.length > 1) worlds.shift();
+        looks.push({ tables: [], definitions: request.definitions });
+        return compare(world, ids, request);
+      },
+      watchTables: ({ id }: { id: string }) => {
+        if (watchFails !== undefined) return Promise.reject(watchFails);
+        watched.push(id);
+        return Promise.resolve();
+      },
     },
-    primaryId: () => active()[0] ?? '',
+    primaryId: () => primaryId,
     inTurn: <T>(work: () => Promise<T>) => work(),
-    takeOut: (id: string) => {
-      out.push(id);
+    turnWanted: () => wanted,
+    takeOut: (wrong: ReadonlyMap<string, string>) => {
+      accused.push([...wrong.keys()]);
+      out.push(...wrong.keys());
       return Promise.resolve();
     },
   };
   return new Verification(parts as unknown as VerificationParts);
 }
 
-const busy = () =>
-  Promise.reject(new LockstepError({ code: 'cluster.busy', message: 'too slow', retryable: true }));
+async function compare(world: World, ids: readonly string[], request: CompareRequest): Promise<Comparison> {
+  let complete = true;
+  const tables = Object.entries({ t: world.t, ...(world.u && { u: world.u }) });
+  for (const [name, held] of tables.filter(([table]) => !request.skip.has(table))) {
+    looks.at(-1)?.tables.push(name);
+    const words = [...new Set(ids.map((id) => held[id]))];
+    const groups = words.map((word) => ids.filter((id) => held[id] === word));
+    const right = request.right(groups, name);
+    const differences = new Map(
+      ids
+        .filter((id) => !right.includes(id))
+        .map((id) => {
+          const pair = {
+            key: { id: '1' },
+            right: { id: '1', a: 'r' },
+            other: { id: '1', a: held[id] ?? null },
+          };
+          return [id, { table: name, missing: 1, extra: 1, samples: [], atLeast: false, pairs: [pair] }];
+        }),
+    );
+    const busy = world.busy?.includes(name) === true;
+    const failure = busy ? 'it was locked' : undefined;
+    if (
+      !request.onTable({
+        table: name,
+        rows: 7,
+        members: ids,
+        differences: busy ? new Map() : differences,
+        certain: world.certain === true,
+        failure,
+      })
+    ) {
+      complete = name === tables.at(-1)?.[0];
+      break;
+    }
+  }
+  if (world.error !== undefined) throw world.error;
+  const found = (all: Record<string, readonly string[]> = {}): ReadonlyMap<string, readonly Finding[]> =>
+    new Map(
+      Object.entries(all).map(([id, whats]) => [id, whats.map((what) => ({ what, text: `${what} is odd` }))]),
+    );
+  return await Promise.resolve({
+    schema: found(world.schema),
+    sequences: new Map(),
+    unwatched: found(world.unwatched),
+    complete,
+  });
+}
+
+/** Lets time pass until it has ended. */
+async function ended(running: Promise<Verified>): Promise<Verified> {
+  let over = false;
+  void running.finally(() => (over = true)).catch(() => undefined);
+  await waitFor(
+    () => {
+      if (clock.waitedFor) clock.pass(500);
+      return over;
+    },
+    { what: 'the verification to end' },
+  );
+  return await running;
+}
+
+const run = (...request: Parameters<Verification['run']>) => ended(verification.run(...request));
+const busy = () => new LockstepError({ code: 'cluster.busy', message: 'too slow', retryable: true });
+const equal: Held = { db1: 'x', db2: 'x', db3: 'x' };
 
 describe('verification: who is right', () => {
   test.each([
@@ -121,18 +243,47 @@ describe('verification: who is right', () => {
     [{ db1: 'x', db2: 'y', db3: 'z' }, ['db2', 'db3']],
     [{ db1: 'x', db2: 'y', db3: 'y', db4: 'x' }, ['db2', 'db3']],
     [{ db1: 'x', db2: 'y', db3: 'y', db4: 'z', db5: 'y' }, ['db1', 'db4']],
-  ])('verification: of %j with db1 as primary, %j are wrong, and are taken out', async (held, wrong) => {
-    holds = held;
-    const { outcome, differences, csn } = await verification.run();
+  ])('verification: of %j with db1 as primary, %j are wrong, and are taken out', async (t, wrong) => {
+    worlds = [{ t }];
+    const { outcome, differences, csn, tables } = await run();
     expect([outcome, [...differences.keys()].toSorted(), out.toSorted(), csn]).toEqual([
       wrong.length === 0 ? 'equal' : 'differs',
       wrong,
       wrong,
       42,
     ]);
-    expect(closed).toBe(Object.keys(held).length);
+    expect(open).toBe(0);
     expect(events.filter(({ type }) => type === 'member-differs')).toHaveLength(wrong.length);
-    expect(verification.tables.get('public.t')).toMatchObject({ csn: 42, equal: wrong.length === 0 });
+    expect(verification.tables.get('t')).toMatchObject({ csn: 42, outcome });
+    const said = (id: string) => (wrong.includes(id) ? 'differs' : 'equal');
+    expect(tables).toMatchObject([
+      { table: 't', members: Object.fromEntries(Object.keys(t).map((id) => [id, said(id)])) },
+    ]);
+  });
+
+  test('verification: the row is shown as each member has it', async () => {
+    worlds = [{ t: { db1: 'x', db2: 'y', db3: 'x' } }];
+    const { tables } = await run();
+    expect(tables[0]?.rowsApart).toEqual([
+      {
+        key: { id: '1' },
+        columns: ['a'],
+        values: { db1: { id: '1', a: 'r' }, db3: { id: '1', a: 'r' }, db2: { id: '1', a: 'y' } },
+      },
+    ]);
+  });
+
+  test('verification: where everybody is wrong in something, the primary stays', async () => {
+    worlds = [{ t: { db1: 'y', db2: 'x', db3: 'x' }, u: { db1: 'x', db2: 'y', db3: 'y' } }];
+    expect([...(await run()).differences.keys()]).toEqual(['db1']);
+    expect(accused).toEqual([['db1']]);
+    out = [];
+    accused = [];
+    worlds = [
+      { t: { db1: 'y', db2: 'x', db3: 'x', db4: 'z' }, u: { db1: 'x', db2: 'y', db3: 'z', db4: 'x' } },
+    ];
+    expect([...(await run()).differences.keys()].toSorted()).toEqual(['db1', 'db2', 'db3', 'db4']);
+    expect(accused).toEqual([['db4', 'db2', 'db3']]);
   });
 
   test('verification: nobody is right where there is nobody', () => {
@@ -140,45 +291,224 @@ describe('verification: who is right', () => {
   });
 });
 
-describe('verification: when', () => {
-  test('verification: commits that could not be held are held at another try, and at last it is said', async () => {
-    openings = [busy, busy];
-    const running = verification.run();
-    for (const left of [1, 0]) {
-      await waitFor(() => openings.length === left && clock.waitedFor, { what: `${left} more tries` });
-      clock.pass(1000);
-    }
-    expect(await running).toMatchObject({ outcome: 'equal' });
+describe('verification: no false alarm', () => {
+  test('verification: a difference counts when two looks have found it, and the second is at that table only', async () => {
+    const odd = { db1: 'x', db2: 'y', db3: 'x' };
+    worlds = [
+      { t: odd, u: equal, schema: { db3: ['view v'] } },
+      { t: equal, u: equal },
+    ];
+    expect(await run()).toMatchObject({ outcome: 'equal', reason: undefined });
+    expect(looks.map(({ tables, definitions }) => [tables, definitions])).toEqual([
+      [['t', 'u'], true],
+      [['t'], true],
+    ]);
+    expect(out).toEqual([]);
 
-    openings = Array.from({ length: 5 }, () => busy);
-    const failing = verification.run();
-    for (const left of [4, 3, 2, 1]) {
-      await waitFor(() => openings.length === left && clock.waitedFor, { what: `${left} more tries` });
-      clock.pass(1000);
-    }
-    expect(await failing).toMatchObject({ outcome: 'unchecked', reason: 'too slow' });
-    expect(verification.last?.verified.outcome).toBe('unchecked');
+    worlds = [
+      { t: equal, schema: { db3: ['view v', 'view w'] } },
+      { t: equal, schema: { db3: ['view w', 'view x'] } },
+    ];
+    const { outcome, differences } = await run();
+    expect([outcome, [...differences]]).toEqual([
+      'differs',
+      [['db3', { schema: ['view w is odd'], tables: [], sequences: [] }]],
+    ]);
   });
 
+  test('verification: what differed for certain, and was then overwritten, is told; nobody is taken out', async () => {
+    worlds = [{ t: { db1: 'x', db2: 'y', db3: 'x' }, certain: true }, { t: equal }];
+    const { outcome, differences, settled } = await run();
+    expect([outcome, [...differences], out]).toEqual(['differs', [], []]);
+    expect(settled.get('db2')).toEqual([expect.stringContaining('at CSN 42 they were equal again')]);
+  });
+
+  test('verification: who differed for certain, and then left, does not come back by what it missed', async () => {
+    for (const t of [
+      { db1: 'x', db2: 'y', db3: 'x' },
+      { db1: 'x', db2: 'y' },
+    ]) {
+      out = [];
+      accused = [];
+      looks = [];
+      worlds = [{ t, certain: true }];
+      const running = verification.run();
+      await waitFor(() => looks.length === 1 && clock.waitedFor, { what: 'the first look' });
+      out.push('db2');
+      expect([...(await ended(running)).differences.keys()]).toEqual(['db2']);
+      expect(accused).toEqual([['db2']]);
+    }
+  });
+
+  test('verification: what looks different in another place each time says nothing of anybody', async () => {
+    let at = 0;
+    worlds = [
+      {
+        t: equal,
+        get schema() {
+          return { db3: [`view v${at++}`] };
+        },
+      },
+    ];
+    expect(await run()).toMatchObject({
+      outcome: 'unchecked',
+      reason: expect.stringContaining('another place'),
+    });
+    expect(out).toEqual([]);
+  });
+
+  test('verification: a member that left while commits were held is not compared', async () => {
+    const left = { t: { db1: 'x', db2: 'x', db3: 'y' }, meanwhile: () => out.push('db3') };
+    worlds = [left];
+    const running = verification.run();
+    await waitFor(() => clock.waitedFor, { what: 'the first try' });
+    worlds = [{ t: left.t }];
+    expect(await ended(running)).toMatchObject({ outcome: 'equal', members: ['db1', 'db2'] });
+    expect([looks.length, open]).toEqual([1, 0]);
+  });
+
+  test('verification: snapshots that do not stand for this place in the order are not compared', async () => {
+    worlds = [{ t: equal, csn: { db2: 43 } }];
+    expect(await run()).toMatchObject({ outcome: 'unchecked', reason: expect.stringContaining('CSN 43') });
+    expect([looks.length, open]).toEqual([0, 0]);
+  });
+
+  test('verification: the primary has to be among those that are compared, and be it still', async () => {
+    worlds = [{ t: equal, meanwhile: () => (primaryId = 'db9') }];
+    expect(await run()).toMatchObject({
+      outcome: 'unchecked',
+      reason: expect.stringContaining('became the primary'),
+    });
+  });
+});
+
+describe('verification: tables that nobody watches', () => {
+  test('verification: they are watched again, and compared after that; of their rows the primary has all', async () => {
+    const ahead = { db1: 'more', db2: 'x', db3: 'x' };
+    worlds = [{ t: ahead, unwatched: { db1: ['t'] } }, { t: ahead }];
+    const { outcome, differences, settled } = await run();
+    expect([outcome, [...differences.keys()], watched]).toEqual(['differs', ['db2', 'db3'], ['db1']]);
+    expect([...settled]).toEqual([['db1', ['t is odd; it is watched again']]]);
+    expect(events).toContainEqual({ type: 'capture-restored', member: 'db1', tables: ['t'] });
+    expect(looks.map(({ tables }) => tables)).toEqual([['t'], ['t'], ['t']]);
+  });
+
+  test('verification: nobody is taken out for it, neither when it could not be healed', async () => {
+    worlds = [{ t: equal, unwatched: { db1: ['t'], db2: ['t'], db3: ['t'] } }];
+    watchFails = new Error('it is locked');
+    const { outcome, settled } = await run();
+    expect([outcome, out]).toEqual(['differs', []]);
+    expect(settled.get('db3')).toEqual(['t is odd; it could not be watched again: it is locked']);
+  });
+
+  test('verification: a dry run finds, and does nothing', async () => {
+    worlds = [{ t: { db1: 'x', db2: 'y', db3: 'x' }, unwatched: { db2: ['t'] } }];
+    expect(await run({ dryRun: true })).toMatchObject({ outcome: 'differs' });
+    expect([watched, out, events, verification.last, saved]).toEqual([[], [], [], undefined, undefined]);
+  });
+});
+
+describe('verification: disturbed', () => {
+  test('verification: what was found out before a look ended early stays known', async () => {
+    worlds = [
+      { t: equal, error: busy() },
+      { t: equal, u: equal },
+    ];
+    expect(await run()).toMatchObject({ outcome: 'equal' });
+    expect(looks.map(({ tables }) => tables)).toEqual([['t'], ['u']]);
+  });
+
+  test('verification: a table that is never to be read is told of, and the others are equal', async () => {
+    worlds = [{ t: equal, u: equal, busy: ['u'] }];
+    const { outcome, reason, tables } = await run();
+    expect([outcome, reason]).toEqual(['unchecked', 'it was locked']);
+    expect(tables.map(({ table, outcome: found }) => [table, found])).toEqual([
+      ['t', 'equal'],
+      ['u', 'unchecked'],
+    ]);
+  });
+
+  test('verification: a table that is gone is forgotten, also when it was suspected', async () => {
+    worlds = [{ t: equal, u: { db1: 'x', db2: 'y', db3: 'x' } }, { t: equal }];
+    expect(await run()).toMatchObject({ outcome: 'equal' });
+  });
+
+  test('verification: a member whose data are damaged is taken out, and the others are compared', async () => {
+    const error = new MemberError('db2', 'diverged', 'table t cannot be read: invalid page');
+    const torn = { t: equal, error };
+    worlds = [torn, torn, { t: equal }];
+    const { outcome, differences, members: those } = await run();
+    expect([outcome, [...differences.keys()], out]).toEqual(['differs', ['db2'], ['db2']]);
+    expect(those).toEqual(members.toSorted((a, b) => Number(a === 'db2') - Number(b === 'db2')));
+  });
+
+  test('verification: others get their turn between two tables', async () => {
+    worlds = [{ t: equal, u: equal }];
+    wanted = true;
+    expect(await run()).toMatchObject({ outcome: 'equal' });
+    expect(looks.map(({ tables }) => tables)).toEqual([['t'], ['u']]);
+  });
+
+  test('verification: commits are held longer with each try that was not enough, and at last it is said', async () => {
+    const slow = {
+      t: equal,
+      meanwhile: () => {
+        throw busy();
+      },
+    };
+    worlds = [slow];
+    expect(await run()).toMatchObject({ outcome: 'unchecked', reason: 'too slow' });
+    expect(verification.last?.outcome).toBe('unchecked');
+    expect(holds).toEqual([25, 50, 100, 100, 100, 100]);
+  });
+});
+
+describe('verification: when', () => {
   test('verification: one at a time, and one that is ended says so', async () => {
-    openings = [busy];
+    worlds = [
+      {
+        t: equal,
+        meanwhile: () => {
+          throw busy();
+        },
+      },
+    ];
     const end = new AbortController();
     const running = verification.run({}, { signal: end.signal });
     await expect(verification.run()).rejects.toMatchObject({ code: 'cluster.busy' });
     await waitFor(() => clock.waitedFor, { what: 'the first try' });
     end.abort();
     await expect(running).rejects.toMatchObject({ code: 'cluster.cancelled' });
-    expect(await verification.run()).toMatchObject({ outcome: 'equal' });
+    worlds = [{ t: equal }];
+    expect(await run()).toMatchObject({ outcome: 'equal' });
+  });
+
+  test('verification: the last one is known after a restart', async () => {
+    worlds = [{ t: { db1: 'x', db2: 'y', db3: 'x' } }];
+    await run();
+    const { last } = verification;
+    expect(last).toMatchObject({
+      outcome: 'differs',
+      findings: [{ member: 'db2' }],
+      tables: [{ table: 't' }],
+    });
+    const next = make();
+    await next.start();
+    expect([next.last, [...next.tables]]).toEqual([last, [...verification.tables]]);
+    saved = { format: 99 };
+    const other = make();
+    await other.start();
+    expect(other.last).toBeUndefined();
   });
 
   test('verification: the schedule goes on, sooner when nothing could be found out, until the node stops', async () => {
     verification = make(3_600_000);
-    verification.start();
+    await verification.start();
     const made = () => events.filter(({ type }) => type === 'verification-ended').length;
     expect(verification.dueInMs).toBe(3_600_000);
     clock.pass(3_600_000);
     await waitFor(() => made() === 1 && verification.dueInMs === 3_600_000, { what: 'the first' });
-    holds = { db1: 'x' };
+    worlds = [{ t: { db1: 'x' } }];
     clock.pass(3_600_000);
     await waitFor(() => made() === 2 && verification.dueInMs === 600_000, { what: 'the second' });
     expect(events.at(-1)).toMatchObject({ outcome: 'unchecked', reason: 'only db1 is active' });

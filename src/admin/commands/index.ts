@@ -12,6 +12,7 @@ import { repair } from './repair.ts';
 import { status } from './status.ts';
 import { switchPrimary } from './switch-primary.ts';
 import { syncMember } from './sync-member.ts';
+import { verification } from './verification.ts';
 import { verify } from './verify.ts';
 
 export {
@@ -27,6 +28,7 @@ export {
   status,
   switchPrimary,
   syncMember,
+  verification,
   verify,
 };
 
@@ -41,6 +43,7 @@ export const COMMANDS: readonly DoorCommand[] = [
   forDoor(syncMember),
   forDoor(cancelSync),
   forDoor(verify),
+  forDoor(verification),
   forDoor(repair),
   forDoor(jobs),
   forDoor(cancelJob),

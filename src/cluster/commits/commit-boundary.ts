@@ -18,14 +18,15 @@ export class CommitBoundary {
   }
 
   /**
-   * Runs `work` with the CSN of that moment, while commits wait. They go on when it has settled, or after `ms`: then `late` is
+   * Runs `work` with the CSN of that moment, while commits wait (`heldMs`: for how long already). They go on when it has settled, or after `ms`: then `late` is
    * called, and this rejects. `applied`: everywhere, not only on the primary.
    */
   async hold<T>(
     options: { readonly ms: number; readonly applied: boolean; late?(result: T): void },
-    work: (csn: number) => Promise<T>,
+    work: (csn: number, heldMs: () => number) => Promise<T>,
   ): Promise<T> {
-    const until = this.#clock.monotonicMs() + options.ms;
+    const since = this.#clock.monotonicMs();
+    const until = since + options.ms;
     let over = false;
     const left = (): number => until - this.#clock.monotonicMs();
     this.#gate.close();
@@ -34,7 +35,7 @@ export class CommitBoundary {
         if (left() <= 0) throw late(options.ms);
         await pause(this.#clock, 1);
       }
-      const working = work(this.#order.dispatched);
+      const working = work(this.#order.dispatched, () => this.#clock.monotonicMs() - since);
       working.then(
         (result) => {
           if (over) options.late?.(result);

@@ -23,6 +23,7 @@ export class DataWork {
   readonly #parts: SyncParts;
   /** One at a time in the node, so that its load is known. */
   #turns: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   constructor(parts: SyncParts) {
     this.#parts = parts;
@@ -45,9 +46,18 @@ export class DataWork {
 
   /** Also for verification, which reads as much. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turns.then(work);
+    this.#waiting += 1;
+    const turn = this.#turns.then(() => {
+      this.#waiting -= 1;
+      return work();
+    });
     this.#turns = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Somebody waits for his turn. */
+  get turnWanted(): boolean {
+    return this.#waiting > 0;
   }
 
   async #copy(attempt: Attempt, tools: SyncTools, choice: DataChoice): Promise<DataDone> {
@@ -117,7 +127,7 @@ export class DataWork {
 
   /** Of a replica if there is one: it shows one place in the order at any time. Of the primary between two commits. */
   async #openSnapshot({ data }: SyncTools): Promise<{ source: Member; snapshot: MemberSnapshot }> {
-    const { boundary, gate, membership, roster, settings, streams } = this.#parts;
+    const { gate, membership, roster, streams } = this.#parts;
     await gate.passed();
     const primaryId = this.#parts.primaryId();
     const replica = membership.active.find(
@@ -126,17 +136,26 @@ export class DataWork {
     const source = roster.member(replica ?? primaryId);
     try {
       const snapshot =
-        replica === undefined
-          ? await boundary.hold(
-              { ms: settings.sync.holdMs, applied: false, late: (opened: MemberSnapshot) => opened.close() },
-              () => data.openSnapshot(source),
-            )
-          : await data.openSnapshot(source);
+        replica === undefined ? await this.#openBetween(data, source) : await data.openSnapshot(source);
       if (isActive(membership, source)) return { source, snapshot };
       snapshot.close();
       throw new SyncFailure('source', `member ${source.id} was taken out while a snapshot of it was opened`);
     } catch (error) {
       throw error instanceof MemberError ? new SyncFailure('source', error.message) : error;
+    }
+  }
+
+  /** Between two commits. */
+  async #openBetween(data: SyncTools['data'], source: Member): Promise<MemberSnapshot> {
+    const { boundary, settings } = this.#parts;
+    const prepared = await data.prepareSnapshot(source);
+    try {
+      return await boundary.hold(
+        { ms: settings.sync.holdMs, applied: false, late: (opened: MemberSnapshot) => opened.close() },
+        () => prepared.take(),
+      );
+    } finally {
+      prepared.close();
     }
   }
 

@@ -120,6 +120,11 @@ export class Reactivation {
     return this.#synchroniser.inTurn(work);
   }
 
+  /** Somebody waits for his turn. */
+  get turnWanted(): boolean {
+    return this.#synchroniser.turnWanted;
+  }
+
   /** Ends what is under way for a member. False: there was nothing. */
   async cancel(id: string, reason = 'an operator ended it'): Promise<boolean> {
     const running = this.#cares.get(id)?.running;

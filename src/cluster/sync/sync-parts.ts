@@ -1,5 +1,6 @@
 /** What synchronisation is handed of the engine. */
 
+import type { Note } from '../../coordination/index.ts';
 import type { Member } from '../../dialects/contract.ts';
 import type { DataSync, RowKeeper, WorkProgress } from '../../dialects/sync-contract.ts';
 import type { ReplicaStreams } from '../apply/replica-streams.ts';
@@ -23,6 +24,8 @@ export interface SyncTools {
   keepRows(memberId: string): KeptRows;
   /** The member is about to answer reads: what has to be known of it for that is found out. */
   prepare(member: Member): Promise<void>;
+  /** The last verification, over restarts. */
+  readonly note: Note;
 }
 
 export interface SyncParts {

@@ -59,6 +59,10 @@ export class Synchroniser {
     return this.#data.inTurn(work);
   }
 
+  get turnWanted(): boolean {
+    return this.#data.turnWanted;
+  }
+
   /** Rejects with SyncFailure, MemberError or LockstepError; then the member is as inactive as before. */
   async attempt(attempt: Attempt): Promise<SyncOutcome> {
     const found = await look(this.#parts, attempt.member);

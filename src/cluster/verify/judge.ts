@@ -1,6 +1,6 @@
-/** Who is right, when members differ. Pure. */
+/** Who is right, when members differ, and what is said of it. Pure. */
 
-import type { MemberDifference, TableChange } from '../../dialects/sync-contract.ts';
+import type { MemberDifference, RowPair, RowText, TableDifference } from '../../dialects/sync-contract.ts';
 
 /**
  * Members that hold the same are one group. The largest is right; where two are as large, the one with the primary: it is
@@ -12,16 +12,62 @@ export function rightGroup(groups: readonly (readonly string[])[], primaryId: st
   return largest.find((group) => group.includes(primaryId)) ?? largest[0] ?? [];
 }
 
+/** One row as each of the members has it. */
+export interface RowApart {
+  /** Null: the table has no key. */
+  readonly key: RowText | null;
+  /** Those in which it is not the same everywhere. */
+  readonly columns: readonly string[];
+  /** Null: it is not there. A member of which that is not known is left out. */
+  readonly values: Readonly<Record<string, RowText | null>>;
+}
+
+const rowsApartMax = 20;
+
+/** Side by side, over all members. `members`: those that were compared. */
+export function rowsApart(
+  members: readonly string[],
+  differences: ReadonlyMap<string, TableDifference>,
+): readonly RowApart[] {
+  const right = members.filter((id) => !differences.has(id));
+  const rows = new Map<string, { key: RowText | null; right: RowText | null; others: [string, RowPair][] }>();
+  let keyless = 0;
+  for (const [id, { pairs }] of differences) {
+    for (const pair of pairs) {
+      const name = pair.key === undefined ? `${keyless++}` : JSON.stringify(pair.key);
+      const row = rows.get(name) ?? { key: pair.key ?? null, right: pair.right ?? null, others: [] };
+      row.others.push([id, pair]);
+      rows.set(name, row);
+    }
+  }
+  return [...rows.values()].slice(0, rowsApartMax).map(({ key, right: expected, others }) => {
+    const values = Object.fromEntries([
+      ...right.map((id) => [id, expected] as const),
+      ...others.map(([id, { other }]) => [id, other ?? null] as const),
+    ]);
+    return { key, columns: differingColumns(Object.values(values)), values };
+  });
+}
+
+function differingColumns(all: readonly (RowText | null)[]): readonly string[] {
+  const rows = all.filter((row) => row !== null);
+  const [first] = rows;
+  if (first === undefined) return [];
+  if (rows.length < all.length) return Object.keys(first);
+  return Object.keys(first).filter((column) => rows.some((row) => row[column] !== first[column]));
+}
+
 /** One sentence for each. */
 export function sentences({ schema, tables, sequences }: MemberDifference): readonly string[] {
   return [...schema, ...tables.map(tableSentence), ...sequences];
 }
 
-function tableSentence({ table, missing, extra, samples }: TableChange): string {
+export function tableSentence({ table, missing, extra, samples, atLeast }: TableDifference): string {
   const counts = [
     ...(missing > 0 ? [`${missing} missing`] : []),
     ...(extra > 0 ? [`${extra} too many`] : []),
   ].join(', ');
   const shown = samples.map(({ kind, row }) => `${kind === 'missing' ? 'lacks' : 'has'} ${row}`).join('; ');
-  return `rows of ${table}: ${counts}${shown === '' ? '' : ` (${shown})`}`;
+  const found = atLeast ? (counts === '' ? 'very many' : `at least ${counts}`) : counts;
+  return `rows of ${table}: ${found}${shown === '' ? '' : ` (${shown})`}`;
 }

@@ -1,18 +1,25 @@
 /**
  * Proves that active members hold the same, as of one place in the order, while clients go on: commits are held only while
- * the snapshots are opened. A member that differs from what is right is taken out, and comes back by comparing.
+ * the snapshots are taken. A member that differs from what is right is taken out, and comes back by comparing. See
+ * ../sync/DESIGN.md, "Verification".
  */
 
 import { LockstepError, messageOf, pause } from '../../base/index.ts';
-import type { DataSync, MemberDifference, MemberSnapshot } from '../../dialects/sync-contract.ts';
+import type { Comparison, DataSync, MemberDifference } from '../../dialects/sync-contract.ts';
 import type { CommitBoundary } from '../commits/commit-boundary.ts';
+import type { Note } from '../../coordination/index.ts';
 import type { Membership } from '../membership/membership.ts';
 import type { Roster } from '../roster.ts';
 import { Pace } from '../sync/pace.ts';
 import { ProgressMeter } from '../sync/progress-meter.ts';
 import type { MeasuredProgress } from '../sync/progress-meter.ts';
 import type { ClusterSettings, World } from '../world.ts';
-import { rightGroup, sentences } from './judge.ts';
+import { Findings } from './findings.ts';
+import type { Outcome, VerifiedTable } from './findings.ts';
+import { sentences } from './judge.ts';
+import { noteOf, readNote, summary } from './last-verification.ts';
+import type { LastVerification, TableVerdict } from './last-verification.ts';
+import { isPassing, look } from './look.ts';
 
 export interface VerificationParts {
   readonly settings: ClusterSettings;
@@ -23,11 +30,15 @@ export interface VerificationParts {
   readonly stopped: AbortSignal;
   /** Undefined: this dialect cannot compare. */
   readonly data: DataSync | undefined;
+  /** The last one, over restarts. */
+  readonly note: Note | undefined;
   primaryId(): string;
   /** One comparing or copying at a time. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
-  /** It differs: resolves when it is recorded inactive. */
-  takeOut(id: string, reason: string): Promise<void>;
+  /** Somebody waits for his turn. */
+  turnWanted(): boolean;
+  /** They differ, each for its reason: resolves when they are recorded inactive. */
+  takeOut(wrong: ReadonlyMap<string, string>): Promise<void>;
 }
 
 export interface VerificationRequest {
@@ -35,6 +46,8 @@ export interface VerificationRequest {
   readonly tables?: readonly string[];
   /** Read from each member; 0: no limit. Default: as configured. */
   readonly maxBytesPerSecond?: number;
+  /** Find out, and do nothing about it. */
+  readonly dryRun?: boolean;
 }
 
 export interface VerificationWatch {
@@ -43,29 +56,31 @@ export interface VerificationWatch {
 }
 
 export interface Verified {
-  readonly outcome: 'equal' | 'differs' | 'unchecked';
+  readonly outcome: Outcome;
   /** Why something could not be checked. */
   readonly reason: string | undefined;
+  /** The place of the last look. */
   readonly csn: number | undefined;
   /** Those that were compared. */
   readonly members: readonly string[];
-  readonly tables: readonly { readonly table: string; readonly rows: number }[];
+  readonly tables: readonly VerifiedTable[];
   /** Of those that are not right, from what is. */
   readonly differences: ReadonlyMap<string, MemberDifference>;
-  /** How long commits waited. */
+  /** By member, what was found and needs no repair: tables are watched again, rows that differed are equal now. */
+  readonly settled: ReadonlyMap<string, readonly string[]>;
+  /** The longest time that commits waited. */
   readonly heldMs: number;
 }
 
-/** What was found out about one table when it was last looked at. */
-export interface TableVerdict {
-  readonly at: string;
-  readonly csn: number;
-  readonly equal: boolean;
-}
-
-/** Commits that could not be held, schema statements that came in between: another try may do. */
-const triesMax = 5;
-const retryPauseMs = 1000;
+/** Looks in a row that found nothing out. */
+const fruitlessMax = 6;
+const retryPauseMs = 500;
+/** The first tries hold commits for no longer than this, doubling up to what is configured. */
+const holdFirstMs = 25;
+/** Snapshots older than this are left: they keep the servers from clearing up. */
+const lookMs = 600_000;
+/** A difference is looked at again soon. */
+const suspectLookMs = 30_000;
 /** A scheduled verification that could not be made is made again soon. */
 const putOffMs = 600_000;
 /** Differences of one member that are told one by one. */
@@ -74,7 +89,7 @@ const toldMax = 100;
 export class Verification {
   readonly #parts: VerificationParts;
   readonly #tables = new Map<string, TableVerdict>();
-  #last: { readonly at: string; readonly verified: Verified } | undefined;
+  #last: LastVerification | undefined;
   #running = false;
   #cancelSchedule: (() => void) | undefined;
   #dueMs: number | undefined;
@@ -85,8 +100,8 @@ export class Verification {
     this.#parts = parts;
   }
 
-  /** The last one, and when it ended. */
-  get last(): { readonly at: string; readonly verified: Verified } | undefined {
+  /** Also one of an earlier node on the same state. */
+  get last(): LastVerification | undefined {
     return this.#last;
   }
 
@@ -102,16 +117,19 @@ export class Verification {
   }
 
   /** By the schedule from now on. */
-  start(): void {
-    const { everyMs } = this.#parts.settings.verification;
-    if (everyMs > 0 && this.#parts.data !== undefined) this.#schedule(everyMs);
+  async start(): Promise<void> {
+    const note = readNote(await this.#parts.note?.load().catch(() => undefined));
+    this.#last = note?.last;
+    for (const { table, ...verdict } of note?.tables ?? []) this.#tables.set(table, verdict);
+    this.reschedule();
   }
 
   /** The schedule is another one, from now on. */
   reschedule(): void {
     this.#cancelSchedule?.();
     this.#dueMs = undefined;
-    this.start();
+    const { everyMs } = this.#parts.settings.verification;
+    if (everyMs > 0 && this.#parts.data !== undefined) this.#schedule(everyMs);
   }
 
   async stop(): Promise<void> {
@@ -128,12 +146,13 @@ export class Verification {
     this.#running = true;
     const since = clock.monotonicMs();
     try {
-      const verified = await this.#tryAgain(request, watch);
-      const at = clock.wallTime().toISOString();
-      this.#last = { at, verified };
-      this.#note(verified, at);
-      this.#tell(verified);
+      const verified = await this.#verify(request, watch);
+      if (request.dryRun === true) return verified;
+      // What must not be lost comes first: whoever differs is recorded so before anything else is done about it.
       await this.#takeOut(verified);
+      const end = { at: clock.wallTime().toISOString(), tookMs: Math.round(clock.monotonicMs() - since) };
+      this.#tell(verified);
+      await this.#remember(summary(verified, end));
       const { outcome, reason, csn, members, tables, heldMs } = verified;
       raise({
         type: 'verification-ended',
@@ -144,7 +163,7 @@ export class Verification {
         tables: tables.length,
         rows: tables.reduce((sum, { rows }) => sum + rows, 0),
         heldMs: Math.round(heldMs),
-        tookMs: Math.round(clock.monotonicMs() - since),
+        tookMs: end.tookMs,
       });
       return verified;
     } finally {
@@ -180,141 +199,203 @@ export class Verification {
     if (!stopped.aborted && everyMs > 0) this.#schedule(Math.min(everyMs, againMs));
   }
 
-  async #tryAgain(request: VerificationRequest, watch: VerificationWatch): Promise<Verified> {
-    const { stopped, world } = this.#parts;
+  async #verify(request: VerificationRequest, watch: VerificationWatch): Promise<Verified> {
+    const { stopped } = this.#parts;
     const ended = new AbortController();
     const end = (): void => ended.abort(cancelled());
     watch.signal?.addEventListener('abort', end, { once: true });
     stopped.addEventListener('abort', end, { once: true });
     if (watch.signal?.aborted === true || stopped.aborted) end();
     try {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await this.#parts.inTurn(() => this.#compare(request, watch, ended.signal));
-        } catch (error) {
-          ended.signal.throwIfAborted();
-          if (isMistaken(error)) throw error;
-          if (!(error instanceof LockstepError && error.retryable) || tries === triesMax)
-            return unchecked(messageOf(error), this.#parts.membership.active);
-        }
-        await pause(world.clock, retryPauseMs, ended.signal);
-      }
+      return await this.#lookAgainAndAgain(request, watch, ended.signal);
     } finally {
       watch.signal?.removeEventListener('abort', end);
       stopped.removeEventListener('abort', end);
     }
   }
 
-  async #compare(
+  async #lookAgainAndAgain(
     request: VerificationRequest,
     watch: VerificationWatch,
     signal: AbortSignal,
   ): Promise<Verified> {
-    const { data, membership, settings, world } = this.#parts;
-    signal.throwIfAborted();
-    const primaryId = this.#parts.primaryId();
-    // The first one is what others are held against.
-    const ids = [primaryId, ...membership.active.filter((id) => id !== primaryId)];
-    if (data === undefined) return unchecked('members of this product cannot be compared', ids);
-    if (ids.length < 2) return unchecked(`only ${primaryId} is active`, ids);
-    const meter = new ProgressMeter(world.clock);
-    const progress = (change: Parameters<ProgressMeter['report']>[0]): void => {
-      meter.report(change);
-      watch.progress?.(meter.progress);
-    };
-    progress({ phase: 'snapshot' });
-    const { snapshots, csn, heldMs } = await this.#openSnapshots(data, ids);
-    try {
-      const { maxBytesPerSecond = settings.verification.maxBytesPerSecond } = request;
-      const pace = new Pace(world.clock, maxBytesPerSecond * ids.length);
-      const { pieceBytesMax } = pace;
-      const control = { signal, progress, pieceBytesMax, pace: (bytes: number) => pace.take(bytes, signal) };
-      const compare = (some: readonly MemberSnapshot[]) => data.compare(some, control, request.tables);
-      const first = await compare(snapshots);
-      const base = { reason: undefined, csn, members: ids, tables: first.tables, heldMs };
-      if (first.differences.size === 0) return { ...base, outcome: 'equal', differences: new Map() };
-
-      // Who agrees with whom: whoever differs from the first one is held against the first of themselves, and so on.
-      const groups: string[][] = [];
-      let differing = first.differences;
-      for (let rest: readonly MemberSnapshot[] = snapshots; ; ) {
-        const [reference] = rest;
-        if (reference === undefined) break;
-        const equal = rest.filter((one) => one === reference || !differing.has(one.memberId));
-        groups.push(equal.map(({ memberId }) => memberId));
-        rest = rest.filter((one) => !equal.includes(one));
-        if (rest.length > 1) differing = (await compare(rest)).differences;
+    const { membership, settings, world } = this.#parts;
+    const { clock } = world;
+    const { data } = this.#parts;
+    const findings = new Findings();
+    const meter = new ProgressMeter(clock);
+    const { maxBytesPerSecond = settings.verification.maxBytesPerSecond } = request;
+    let csn: number | undefined;
+    let heldMs = 0;
+    let compared: readonly string[] = membership.active;
+    const ended = (reason: string | undefined): Verified =>
+      this.#ended({ findings, compared, csn, heldMs, reason });
+    if (data === undefined) return ended('members of this product cannot be compared');
+    for (let fruitless = 0; ; ) {
+      const { damaged } = findings;
+      const ids = this.#ids().filter((id) => !damaged.includes(id));
+      const [alone] = ids;
+      // Who is damaged has been compared, too: it is known that it differs.
+      if (ids.length < 2)
+        return ended(damaged.length > 0 ? undefined : `only ${alone ?? 'no member'} is active`);
+      const before = findings.progress;
+      let failure: string;
+      try {
+        const looked = await this.#inTurn(signal, async () => {
+          const pace = new Pace(clock, maxBytesPerSecond * ids.length);
+          const sinceMs = clock.monotonicMs();
+          const report = (change: Parameters<ProgressMeter['report']>[0]): void => {
+            meter.report(change);
+            watch.progress?.(meter.progress);
+          };
+          report({ phase: 'snapshot' });
+          return await look({ ...this.#parts, data }, findings, {
+            ids,
+            tables: request.tables,
+            holdMs: Math.min(settings.sync.holdMs, holdFirstMs * 2 ** fruitless),
+            control: {
+              signal,
+              progress: report,
+              pieceBytesMax: pace.pieceBytesMax,
+              pace: (bytes) => pace.take(bytes, signal),
+            },
+            enough: () => {
+              const age = clock.monotonicMs() - sinceMs;
+              return age > (findings.suspicious ? suspectLookMs : lookMs) || this.#parts.turnWanted();
+            },
+          });
+        });
+        csn = looked.csn;
+        heldMs = Math.max(heldMs, looked.heldMs);
+        compared = ids;
+        if (looked.unwatched.size > 0)
+          await this.#watchAgain(data, findings, looked.unwatched, request.dryRun === true);
+        if (findings.complete) return ended(undefined);
+        failure = findings.failure ?? 'members looked different, and not in the same way twice';
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isMistaken(error) && csn === undefined) throw error;
+        failure = messageOf(error);
+        if (!isPassing(error)) return ended(failure);
       }
-      const right = rightGroup(groups, primaryId);
-      const reference = right.includes(primaryId) ? primaryId : right[0];
-      const wrong = snapshots.filter(({ memberId }) => !right.includes(memberId));
-      const against = snapshots.filter(({ memberId }) => memberId === reference);
-      const { differences } = reference === primaryId ? first : await compare([...against, ...wrong]);
-      return { ...base, outcome: 'differs', differences };
-    } finally {
-      for (const snapshot of snapshots) snapshot.close();
+      fruitless = findings.progress > before ? 0 : fruitless + 1;
+      if (fruitless === fruitlessMax) return ended(failure);
+      await pause(clock, retryPauseMs, signal);
+      signal.throwIfAborted();
     }
   }
 
-  async #openSnapshots(
+  /** The primary comes first. */
+  #ids(): readonly string[] {
+    const primaryId = this.#parts.primaryId();
+    const { active } = this.#parts.membership;
+    return active.includes(primaryId) ? [primaryId, ...active.filter((id) => id !== primaryId)] : active;
+  }
+
+  /** Given up while it waits for its turn, it waits no longer. */
+  async #inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const turn = this.#parts.inTurn(() => {
+      signal.throwIfAborted();
+      return work();
+    });
+    let end: () => void = () => undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      end = () => reject(signal.reason instanceof Error ? signal.reason : cancelled());
+      signal.addEventListener('abort', end, { once: true });
+    });
+    try {
+      return await Promise.race([turn, givenUp]);
+    } finally {
+      signal.removeEventListener('abort', end);
+      turn.catch(() => undefined);
+    }
+  }
+
+  async #watchAgain(
     data: DataSync,
-    ids: readonly string[],
-  ): Promise<{ snapshots: readonly MemberSnapshot[]; csn: number; heldMs: number }> {
-    const { boundary, roster, settings, world } = this.#parts;
-    const { clock } = world;
-    const since = clock.monotonicMs();
-    const close = (snapshots: readonly MemberSnapshot[]): void => {
-      for (const snapshot of snapshots) snapshot.close();
-    };
-    return await boundary.hold(
-      { ms: settings.sync.holdMs, applied: true, late: ({ snapshots }) => close(snapshots) },
-      async (csn) => {
-        const opened = await Promise.allSettled(ids.map((id) => data.openSnapshot(roster.member(id))));
-        const snapshots = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-        const failed = opened.find((one) => one.status === 'rejected');
-        if (failed === undefined) return { snapshots, csn, heldMs: clock.monotonicMs() - since };
-        close(snapshots);
-        throw failed.reason;
-      },
-    );
+    findings: Findings,
+    unwatched: Comparison['unwatched'],
+    dryRun: boolean,
+  ): Promise<void> {
+    const { membership, roster, world } = this.#parts;
+    for (const [id, found] of unwatched) {
+      if (dryRun) {
+        findings.unwatched(id, found, 'it would be watched again');
+        continue;
+      }
+      try {
+        await data.watchTables(roster.member(id), membership.term);
+        findings.watched(id, found);
+        world.raise({ type: 'capture-restored', member: id, tables: found.map(({ what }) => what) });
+      } catch (error) {
+        findings.unwatched(id, found, `it could not be watched again: ${messageOf(error)}`);
+      }
+    }
   }
 
-  /** By table, for whoever asks later. */
-  #note({ outcome, csn, tables, differences }: Verified, at: string): void {
-    if (outcome === 'unchecked' || csn === undefined) return;
-    const odd = new Set([...differences.values()].flatMap((one) => one.tables.map(({ table }) => table)));
-    for (const { table } of tables) this.#tables.set(table, { at, csn, equal: !odd.has(table) });
+  #ended(known: {
+    findings: Findings;
+    compared: readonly string[];
+    csn: number | undefined;
+    heldMs: number;
+    reason: string | undefined;
+  }): Verified {
+    const { findings, compared, csn, heldMs } = known;
+    const { differences, settled, tables } = findings;
+    const reason = known.reason ?? findings.failure;
+    const members = [...new Set([...compared, ...differences.keys()])];
+    const found = differences.size > 0 || settled.size > 0;
+    const outcome = found ? 'differs' : reason === undefined ? 'equal' : 'unchecked';
+    return { outcome, reason, csn, members, tables, differences, settled, heldMs };
   }
 
-  #tell({ differences }: Verified): void {
-    for (const [member, difference] of differences) {
-      const all = sentences(difference);
+  /** For whoever asks later. That it could not be kept over restarts is no reason to find nothing out. */
+  async #remember(last: LastVerification): Promise<void> {
+    this.#last = last;
+    for (const { table, csn, outcome } of last.tables) this.#tables.set(table, { at: last.at, csn, outcome });
+    try {
+      await this.#parts.note?.save(noteOf(last, this.#tables));
+    } catch (error) {
+      const { raise } = this.#parts.world;
+      raise({ type: 'internal-error', where: 'the record of the verification', error: messageOf(error) });
+    }
+  }
+
+  #tell({ differences, settled }: Verified): void {
+    for (const member of new Set([...differences.keys(), ...settled.keys()])) {
+      const difference = differences.get(member);
+      const all = [
+        ...(settled.get(member) ?? []),
+        ...(difference === undefined ? [] : sentences(difference)),
+      ];
       const rest = all.length > toldMax ? [`and ${all.length - toldMax} more`] : [];
       for (const sentence of [...all.slice(0, toldMax), ...rest])
         this.#parts.world.raise({ type: 'member-differs', member, difference: sentence });
     }
   }
 
-  /** Whoever is wrong, as long as somebody stays who is not. */
+  /** Whoever is wrong, as long as somebody stays: where everybody is wrong in something, that is the primary. */
   async #takeOut({ members, differences }: Verified): Promise<void> {
     const { membership, world } = this.#parts;
-    if (members.every((id) => differences.has(id))) return;
+    const primaryId = this.#parts.primaryId();
+    const nobodyIsRight = members.every((id) => differences.has(id));
+    const wrong = new Map<string, string>();
     for (const [id, difference] of differences) {
-      if (membership.entry(id)?.state !== 'active') continue;
+      if (membership.entry(id) === undefined || (nobodyIsRight && id === primaryId)) continue;
       const [what = ''] = sentences(difference);
-      try {
-        await this.#parts.takeOut(id, `it differs from the others: ${what}`);
-      } catch (error) {
+      wrong.set(id, `it differs from the others: ${what}`);
+    }
+    if (wrong.size === 0) return;
+    try {
+      await this.#parts.takeOut(wrong);
+    } catch (error) {
+      for (const id of wrong.keys()) {
         const reason = `it differs, and could not be taken out: ${messageOf(error)}`;
         world.raise({ type: 'member-unfit', member: id, reason });
       }
     }
   }
-}
-
-function unchecked(reason: string, members: readonly string[]): Verified {
-  const nothing = { csn: undefined, tables: [], differences: new Map<string, MemberDifference>(), heldMs: 0 };
-  return { ...nothing, outcome: 'unchecked', reason, members };
 }
 
 /** What is asked for is wrong; members have nothing to do with it. */

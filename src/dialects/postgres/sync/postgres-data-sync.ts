@@ -2,13 +2,14 @@
 
 import type { Member } from '../../contract.ts';
 import type {
+  CompareRequest,
   Comparison,
   DataSync,
   MemberSnapshot,
+  PreparedSnapshot,
   SchemaVerdict,
   SyncJob,
   TableChange,
-  WorkControl,
 } from '../../sync-contract.ts';
 import type { PostgresMember } from '../postgres-member.ts';
 import { compareSnapshots } from './compare-snapshots.ts';
@@ -19,25 +20,35 @@ import { conclude, markIncomplete } from './mark.ts';
 import { PostgresSnapshot } from './postgres-snapshot.ts';
 import { judgeSchemas } from './schema-verdict.ts';
 import { syncSettings } from './sync-settings.ts';
+import { watchTables } from './unwatched-tables.ts';
 
 export interface PostgresDataSyncOptions extends DumpToolOptions {
   /** Rows of each side that are compared one by one at a time. In the node each takes about 40 bytes. */
   readonly sliceRows?: number;
+  /** How long a sequence may stand behind another member's before that counts. They are carried along about once a second. */
+  readonly sequencePatienceMs?: number;
 }
 
 const sliceRowsDefault = 500_000;
+const sequencePatienceMsDefault = 15_000;
 
 export class PostgresDataSync implements DataSync {
   readonly #tools: DumpToolOptions;
   readonly #sliceRows: number;
+  readonly #sequencePatienceMs: number;
 
   constructor(options: PostgresDataSyncOptions) {
     this.#tools = options;
     this.#sliceRows = options.sliceRows ?? sliceRowsDefault;
+    this.#sequencePatienceMs = options.sequencePatienceMs ?? sequencePatienceMsDefault;
   }
 
   openSnapshot(member: Member): Promise<MemberSnapshot> {
     return PostgresSnapshot.open(member as PostgresMember);
+  }
+
+  prepareSnapshot(member: Member): Promise<PreparedSnapshot> {
+    return PostgresSnapshot.prepare(member as PostgresMember);
   }
 
   async compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict> {
@@ -77,15 +88,14 @@ export class PostgresDataSync implements DataSync {
     return conclude(target as PostgresMember, source as PostgresMember, at);
   }
 
-  compare(
-    snapshots: readonly MemberSnapshot[],
-    control: WorkControl,
-    tables?: readonly string[],
-  ): Promise<Comparison> {
-    return compareSnapshots(snapshots as readonly PostgresSnapshot[], {
-      control,
-      words: tables,
+  compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison> {
+    return compareSnapshots(snapshots as readonly PostgresSnapshot[], request, {
       sliceRows: this.#sliceRows,
+      sequencePatienceMs: this.#sequencePatienceMs,
     });
+  }
+
+  watchTables(member: Member, term: number): Promise<void> {
+    return watchTables(member as PostgresMember, term);
   }
 }

@@ -5,7 +5,7 @@ import { compareFingerprints } from '../compare-fingerprints.ts';
 import { schemaFingerprint } from '../fingerprint.ts';
 import type { Fingerprint } from '../fingerprint.ts';
 import type { InternalConnection } from '../internal-connection.ts';
-import type { SchemaVerdict } from '../../sync-contract.ts';
+import type { Finding, SchemaVerdict } from '../../sync-contract.ts';
 
 /** A member, asked in a transaction of its own, under `syncSettings`: reading definitions locks the tables that they name. */
 export interface SchemaSide {
@@ -33,14 +33,26 @@ export async function judgeSchemas(right: SchemaSide, other: SchemaSide): Promis
 }
 
 export async function schemaDifferences(right: SchemaSide, other: SchemaSide): Promise<readonly string[]> {
-  const [first, second] = await Promise.all([definitionsOf(right), definitionsOf(other)]);
-  const found = new Map([
-    [right.memberId, first],
-    [other.memberId, second],
-  ]);
-  return compareFingerprints(found).map(({ message }) => message);
+  const found = await Promise.all([definitionsOf(right), definitionsOf(other)]);
+  return definitionDifferences([right.memberId, found[0]], [other.memberId, found[1]]).map(
+    ({ text }) => text,
+  );
 }
 
-async function definitionsOf({ connection, major }: SchemaSide): Promise<Fingerprint> {
+/** By the objects that are not the same. */
+export function definitionDifferences(
+  right: readonly [string, Fingerprint],
+  other: readonly [string, Fingerprint],
+): readonly Finding[] {
+  return compareFingerprints(new Map([right, other])).map(({ object, message }) => ({
+    what: object,
+    text: message,
+  }));
+}
+
+export async function definitionsOf({
+  connection,
+  major,
+}: Pick<SchemaSide, 'connection' | 'major'>): Promise<Fingerprint> {
   return { major, schema: await schemaFingerprint(connection), tables: new Map(), sequences: new Map() };
 }

@@ -4,14 +4,15 @@
  */
 
 import { pause, systemClock } from '../../../base/index.ts';
+import type { Finding } from '../../sync-contract.ts';
 import { sequencePositions } from '../fingerprint.ts';
 import type { SequencePosition } from '../fingerprint.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import type { PostgresMember } from '../postgres-member.ts';
 import type { Crew } from './crew.ts';
+import { grouped } from './grouped.ts';
 import { syncSettings } from './sync-settings.ts';
 
-const patienceMs = 5000;
 const lookEveryMs = 250;
 
 type Positions = ReadonlyMap<string, SequencePosition>;
@@ -29,11 +30,12 @@ interface Kind {
   readonly cycles: boolean;
 }
 
-/** Of each member after the first, in sentences. */
+/** Of each member that is not right, when `patienceMs` have passed. */
 export async function unexplainedPositions(
   crew: Crew,
   members: readonly PostgresMember[],
-): Promise<ReadonlyMap<string, readonly string[]>> {
+  options: { readonly patienceMs: number; right(groups: readonly (readonly string[])[]): readonly string[] },
+): Promise<ReadonlyMap<string, readonly Finding[]>> {
   const watched = await Promise.all(
     members.map(async (member): Promise<Watched> => {
       const connection = await crew.open(member, syncSettings);
@@ -41,27 +43,39 @@ export async function unexplainedPositions(
       return { id: member.id, connection, before, now: before };
     }),
   );
-  const [first, ...others] = watched;
+  const [first] = watched;
   if (first === undefined) return new Map();
   const kinds = await readKinds(first.connection);
-  const deadline = systemClock.monotonicMs() + patienceMs;
+  const deadline = systemClock.monotonicMs() + options.patienceMs;
   for (;;) {
-    const differing = others.map((other) => [other.id, differences(first, other, kinds)] as const);
-    const found = new Map(differing.filter(([, sentences]) => sentences.length > 0));
-    if (found.size === 0 || systemClock.monotonicMs() > deadline) return found;
+    const groups = grouped(watched, (one, other) => differences(one, other, kinds).length === 0);
+    if (groups.length === 1 || systemClock.monotonicMs() > deadline) return judged(groups, options, kinds);
     await pause(systemClock, lookEveryMs, crew.signal);
     crew.signal.throwIfAborted();
-    for (const one of watched) one.now = await sequencePositions(one.connection);
+    await Promise.all(watched.map(async (one) => (one.now = await sequencePositions(one.connection))));
   }
 }
 
-function differences(first: Watched, other: Watched, kinds: ReadonlyMap<string, Kind>): readonly string[] {
-  return [...first.now].flatMap(([name, here]) => {
+function judged(
+  groups: readonly (readonly Watched[])[],
+  options: { right(groups: readonly (readonly string[])[]): readonly string[] },
+  kinds: ReadonlyMap<string, Kind>,
+): ReadonlyMap<string, readonly Finding[]> {
+  const ids = options.right(groups.map((group) => group.map(({ id }) => id)));
+  const right = groups.flat().find(({ id }) => id === ids[0]);
+  if (right === undefined) return new Map();
+  const found = groups.flat().map((one) => [one.id, differences(right, one, kinds)] as const);
+  return new Map(found.filter(([id, findings]) => !ids.includes(id) && findings.length > 0));
+}
+
+function differences(right: Watched, other: Watched, kinds: ReadonlyMap<string, Kind>): readonly Finding[] {
+  return [...right.now].flatMap(([name, here]) => {
     const there = other.now.get(name);
     const kind = kinds.get(name);
     // A sequence that is not everywhere is a difference of the schema.
-    if (there === undefined || kind === undefined || isExplained(name, kind, first, other)) return [];
-    return [`sequence ${name} stands at ${shown(here)} on ${first.id} and at ${shown(there)} on ${other.id}`];
+    if (there === undefined || kind === undefined || isExplained(name, kind, right, other)) return [];
+    const text = `sequence ${name} stands at ${shown(here)} on ${right.id} and at ${shown(there)} on ${other.id}`;
+    return [{ what: `sequence ${name}`, text }];
   });
 }
 

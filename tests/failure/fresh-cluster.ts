@@ -1,5 +1,6 @@
 /** A new cluster for each test over servers that stay: its own database on each of them, its own state, its own node. */
 
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -147,11 +148,19 @@ export class FreshCluster {
   }
 
   /** `port`: where clients expect it again. */
-  async startNodeProcess(port = 0): Promise<void> {
-    this.#process = await startNodeProcess(
-      this.#servers,
-      this.nodeOptions({ listen: { postgres: `127.0.0.1:${port}` } }),
-    );
+  async startNodeProcess(port = 0, program?: readonly string[]): Promise<void> {
+    const options = this.nodeOptions({ listen: { postgres: `127.0.0.1:${port}` } });
+    this.#process = await startNodeProcess(this.#servers, {
+      ...options,
+      ...(program !== undefined && { program }),
+    });
+  }
+
+  /** Resolves when a node that runs in a process of its own is gone. */
+  async nodeGone(): Promise<void> {
+    const child = this.#process?.child;
+    invariant(child, 'the node runs in a process of its own');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   }
 
   get processPort(): number {

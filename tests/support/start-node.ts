@@ -26,6 +26,8 @@ export interface NodeTestOptions {
   /** The operator's word that this member has everything. */
   readonly trust?: string;
   readonly logger?: Logger;
+  /** Of a node in a process of its own: what Node is to run, the configuration's path behind it. Default: the program. */
+  readonly program?: readonly string[];
 }
 
 export interface StartedNode {
@@ -108,8 +110,8 @@ export async function startNodeProcess(
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'lockstep-node-')));
   const path = join(dir, 'lockstep.yaml');
   await writeFile(path, nodeConfig(servers, options), { mode: 0o600 });
-  const program = fileURLToPath(new URL('../../bin/lockstep.js', import.meta.url));
-  const child = spawn(process.execPath, [program, 'serve', '--config', path], {
+  const bin = fileURLToPath(new URL('../../bin/lockstep.js', import.meta.url));
+  const child = spawn(process.execPath, [...(options.program ?? [bin, 'serve', '--config']), path], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

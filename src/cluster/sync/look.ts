@@ -13,9 +13,10 @@ import type { SyncParts } from './sync-parts.ts';
  * Before it is looked at closely, it is made sure that nobody changes it any more: neither what this node has left there, nor
  * a node of an older term.
  */
-export async function look(parts: SyncParts, member: Member): Promise<Findings> {
+export async function look(parts: SyncParts, member: Member, onAnswer: () => void): Promise<Findings> {
   const { membership, settings, order, roster } = parts;
   const first = await report(parts, member);
+  onAnswer();
   const found: Findings = {
     clusterId: settings.clusterId,
     memberId: member.id,

@@ -65,7 +65,7 @@ export class Synchroniser {
 
   /** Rejects with SyncFailure, MemberError or LockstepError; then the member is as inactive as before. */
   async attempt(attempt: Attempt): Promise<SyncOutcome> {
-    const found = await look(this.#parts, attempt.member);
+    const found = await look(this.#parts, attempt.member, () => attempt.progress({ phase: 'choose' }));
     attempt.signal.throwIfAborted();
     const choice = chosen(found, attempt);
     const { dryRun = false } = attempt.request;

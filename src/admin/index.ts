@@ -25,8 +25,19 @@ export type { SyncMemberInput } from './commands/sync-member.ts';
 export { errorToJson } from './error-json.ts';
 export type { ErrorJson } from './error-json.ts';
 export { openHttpDoor } from './http/http-door.ts';
-export type { HttpDoor, Readiness } from './http/http-door.ts';
+export type { HttpDoor, HttpDoorOptions, Readiness } from './http/http-door.ts';
 export { tokenFiles } from './http/tokens.ts';
+export type {
+  EventEntry,
+  EventFilter,
+  EventPage,
+  Insight,
+  Listeners,
+  MemberTraffic,
+  Percentiles,
+  SessionInfo,
+  TrafficSample,
+} from './insight.ts';
 export { Jobs } from './jobs.ts';
 export type { JobControl, JobKind, JobOf, JobResults, JobStatus } from './jobs.ts';
 export { SYNC_STRATEGIES } from './operations.ts';

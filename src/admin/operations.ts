@@ -1,8 +1,9 @@
 /** What an operator can ask of a running node. A node implements it; every door offers the same. */
 
+import type { Insight } from './insight.ts';
 import type { JobStatus } from './jobs.ts';
 
-export interface Operations {
+export interface Operations extends Insight {
   status(): Promise<ClusterStatus>;
   /** Resolves when it has been brought level, in the cheapest way that is enough, and is active. */
   activateMember(id: string): Promise<CommandResult>;
@@ -33,6 +34,8 @@ export interface Operations {
   cancelJob(id: number): Promise<CommandResult>;
   /** Reads the configuration file again, and takes over what can be. Throws what is wrong with it; nothing has changed then. */
   reload(): Promise<ReloadResult>;
+  /** Stops what a client runs; never a commit under way. */
+  cancelSession(id: number): Promise<CommandResult>;
 }
 
 export interface CommandResult {

@@ -3,9 +3,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
-import { adminAddress, CommandRunner, openAdminServer, openHttpDoor } from '../admin/index.ts';
 import type { ClusterStatus, CommandResult, HttpDoor, ReloadResult } from '../admin/index.ts';
-import { nobody, Session, startCluster } from '../cluster/index.ts';
+import { MeasuredSession, nobody, Session, startCluster, Traffic } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
@@ -20,17 +19,20 @@ import {
 } from '../fronts/postgres/index.ts';
 import type { AuthenticatedClient, KnownBetter, PostgresListenerOptions } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
-import { EventHub, EventLog } from '../telemetry/index.ts';
+import { EventHub, EventJournal, EventLog } from '../telemetry/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
+import { ClientSessions } from './client-sessions.ts';
 import { clusterSettings, ConfigInForce } from './config-in-force.ts';
 import { EngineSync } from './engine-sync.ts';
-import { noteCommand } from './note-command.ts';
+import { NodeInsight } from './insight.ts';
+import { openDoors } from './open-doors.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
 import { Reload } from './reload.ts';
 import { syncTools } from './sync-tools.ts';
+import { TrafficSampler } from './traffic-sampler.ts';
 
 export interface NodeOptions {
   readonly config: Config;
@@ -61,6 +63,9 @@ export class LockstepNode {
   readonly #listener: PostgresListener;
   readonly #cancels = new CancelRegistry();
   readonly #conversations = new Set<Conversation>();
+  readonly #traffic = new Traffic();
+  readonly #sampler: TrafficSampler;
+  readonly #sessions = new ClientSessions();
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
   readonly #closers: (() => Promise<void>)[] = [];
@@ -79,9 +84,14 @@ export class LockstepNode {
       closers.push(() => store.close());
       // Left by a node that was killed; what was in them is in the members' logs.
       rmSync(join(config.state, 'spool'), { recursive: true, force: true });
+      const journal = new EventJournal({
+        directory: config.state,
+        onFailure: (message) => logger.warn({}, message),
+      });
+      closers.push(() => journal.flush());
       const events = new EventHub({
         clock: systemClock,
-        sinks: [new EventLog(logger)],
+        sinks: [new EventLog(logger), journal],
         onSinkFailure: (message) => logger.error({ message }, 'an event could not be reported'),
       });
       const built = buildMembers(config, () => inForce.now.deadlines.connectMs);
@@ -101,7 +111,8 @@ export class LockstepNode {
         cacheEntriesMax: config.limits.statementCacheEntries,
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
-      const node = new LockstepNode({ options, inForce, raise, cluster, built, classifier, closers });
+      const parts = { options, inForce, raise, journal, cluster, built, classifier, closers };
+      const node = new LockstepNode(parts);
       await node.#open();
       events.raise({
         type: 'node-started',
@@ -120,12 +131,13 @@ export class LockstepNode {
     options: NodeOptions;
     inForce: ConfigInForce;
     raise: (event: EngineEventBody) => void;
+    journal: EventJournal;
     cluster: Cluster;
     built: BuiltMembers;
     classifier: Classifier;
     closers: (() => Promise<void>)[];
   }) {
-    const { options, inForce, raise, cluster, built, classifier, closers } = parts;
+    const { options, inForce, raise, journal, cluster, built, classifier, closers } = parts;
     const { config, logger } = options;
     this.#inForce = inForce;
     this.#logger = logger;
@@ -176,8 +188,18 @@ export class LockstepNode {
       setLogLevel: (level) => options.setLogLevel?.(level),
       raise,
     });
+    this.#sampler = new TrafficSampler({
+      cluster,
+      traffic: this.#traffic,
+      clock: systemClock,
+      clients: () => this.#listener.clients,
+      memberIds: () => built.members.map((one) => one.config.id),
+      lagOf: (id) => this.operator.lagOf(id),
+    });
     this.operator = new Operator({
       config,
+      insight: new NodeInsight({ journal, sampler: this.#sampler, sessions: this.#sessions }),
+      sessions: this.#sessions,
       cluster,
       built,
       sync: new EngineSync(cluster),
@@ -202,36 +224,22 @@ export class LockstepNode {
     await this.#listener.start();
     const { host, port } = this.#listener.address;
     (this as { address: string }).address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    await this.#openAdmin();
+    this.#http = await openDoors({
+      config: this.#inForce.now,
+      tls: doorOf(this.#inForce.now).tls,
+      operator: this.operator,
+      logger: this.#logger,
+      raise: this.#raise,
+      onOpen: (close) => this.#closers.push(close),
+    });
+    (this as { adminUrl: string | undefined }).adminUrl = this.#http?.url;
+    this.#sampler.start();
+    this.#closers.push(async () => this.#sampler.stop());
     cluster.stopped.addEventListener('abort', () => {
       if (cluster.stopped.reason instanceof Error && this.#stopping === undefined)
         void this.#stopBecause(cluster.stopped.reason);
     });
     this.#sweep();
-  }
-
-  async #openAdmin(): Promise<void> {
-    const { listen, admin, state } = this.#inForce.now;
-    const runner = new CommandRunner(this.operator, (record) => noteCommand(record, this.#raise));
-    const local = await openAdminServer(adminAddress(state), runner);
-    this.#closers.push(async () => {
-      this.operator.close();
-      await local.close();
-    });
-    if (listen.admin === undefined) return;
-    this.#http = await openHttpDoor({
-      ...listen.admin,
-      tls: doorOf(this.#inForce.now).tls,
-      hosts: admin.hosts.map((host) => host.toLowerCase()),
-      stateDirectory: state,
-      runner,
-      readiness: () => this.operator.readiness(),
-      refused: (address, reason) => this.#raise({ type: 'client-refused', address, reason }),
-      warn: (message) => this.#logger.warn({}, message),
-    });
-    const http = this.#http;
-    this.#closers.push(() => http.close());
-    (this as { adminUrl: string | undefined }).adminUrl = http.url;
   }
 
   /** Lets running transactions end, as long as the configuration allows. */
@@ -299,7 +307,7 @@ export class LockstepNode {
       logger: this.#logger,
     });
     const identity = { user: user.isClusterUser ? undefined : user.name, password: user.password, settings };
-    const session = new Session(this.#cluster, identity, this.#limits, {
+    const session = new MeasuredSession(this.#cluster, this.#traffic, identity, this.#limits, {
       autocommit: () => conversation.autocommit(),
       unasked: (message) => conversation.unasked(message),
       primaryLost: () => conversation.primaryLost(),
@@ -320,11 +328,18 @@ export class LockstepNode {
     // The primary's own number, by which clients find each other in pg_stat_activity.
     const { pid } = first;
     const unregister = this.#cancels.register(pid, cancelKey, session);
+    const leave = this.#sessions.add({
+      user: user.name,
+      application: parameters.get('application_name'),
+      address: socket.remoteAddress ?? '',
+      session,
+    });
     this.#conversations.add(conversation);
     try {
       await conversation.serve(session, first.parameters, { pid, key: cancelKey });
     } finally {
       this.#conversations.delete(conversation);
+      leave();
       unregister();
     }
   }

@@ -5,7 +5,10 @@ import { Jobs } from '../admin/index.ts';
 import type {
   ClusterStatus,
   CommandResult,
+  EventFilter,
+  Insight,
   JobStatus,
+  Listeners,
   MemberStatus,
   NewMember,
   Operations,
@@ -19,6 +22,7 @@ import type { Cluster } from '../cluster/index.ts';
 import type { Config, MemberConfig } from '../config/index.ts';
 import type { BuiltMembers } from './build-members.ts';
 import { MemberChanges } from './member-changes.ts';
+import type { ClientSessions } from './client-sessions.ts';
 import type { SyncEngine } from './sync-engine.ts';
 
 export interface OperatorParts {
@@ -26,6 +30,8 @@ export interface OperatorParts {
   readonly cluster: Cluster;
   readonly built: BuiltMembers;
   readonly sync: SyncEngine;
+  readonly insight: Insight;
+  readonly sessions: ClientSessions;
   /** Where clients are served. */
   address(): string;
   clients(): number;
@@ -79,12 +85,12 @@ export class Operator implements Operations {
 
   #statusOf({ id, url, weight }: MemberConfig): MemberStatus {
     const { cluster, sync } = this.#parts;
-    const { membership, order } = cluster;
+    const { membership } = cluster;
     const entry = membership.entry(id);
     const active = entry?.state === 'active';
     const primary = id === cluster.primary.id && active;
     const load = cluster.load(id);
-    const appliedCsn = primary ? order.dispatched : (cluster.streamOf(id)?.appliedCsn ?? null);
+    const appliedCsn = this.#appliedCsn(id);
     return {
       id,
       url,
@@ -97,10 +103,23 @@ export class Operator implements Operations {
       load: load.inFlight,
       latencyMs: load.requests === 0 ? null : Math.round(load.latencyMs * 1000) / 1000,
       appliedCsn,
-      lagCsn: appliedCsn === null || !active ? null : Math.max(0, order.dispatched - appliedCsn),
+      lagCsn: this.lagOf(id),
       version: this.#parts.versionOf(id) ?? null,
       sync: sync.statusOf(id),
     };
+  }
+
+  #appliedCsn(id: string): number | null {
+    const { cluster } = this.#parts;
+    const primary = id === cluster.primary.id && cluster.membership.entry(id)?.state === 'active';
+    return primary ? cluster.order.dispatched : (cluster.streamOf(id)?.appliedCsn ?? null);
+  }
+
+  /** Commits that an active member has not applied yet. */
+  lagOf(id: string): number | null {
+    const { membership, order } = this.#parts.cluster;
+    const appliedCsn = membership.entry(id)?.state === 'active' ? this.#appliedCsn(id) : null;
+    return appliedCsn === null ? null : Math.max(0, order.dispatched - appliedCsn);
   }
 
   async activateMember(id: string): Promise<CommandResult> {
@@ -221,6 +240,26 @@ export class Operator implements Operations {
 
   reload(): Promise<ReloadResult> {
     return this.#parts.reload();
+  }
+
+  cancelSession(id: number): Promise<CommandResult> {
+    return this.#parts.sessions.cancel(id);
+  }
+
+  events(filter?: EventFilter): ReturnType<Insight['events']> {
+    return this.#parts.insight.events(filter);
+  }
+
+  traffic(): ReturnType<Insight['traffic']> {
+    return this.#parts.insight.traffic();
+  }
+
+  sessions(): ReturnType<Insight['sessions']> {
+    return this.#parts.insight.sessions();
+  }
+
+  watch(listeners: Listeners): () => void {
+    return this.#parts.insight.watch(listeners);
   }
 
   /** The node stops. */

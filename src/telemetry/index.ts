@@ -1,8 +1,9 @@
-export { EventHistory } from './event-history.ts';
 export { EventHub } from './event-hub.ts';
+export { EventJournal } from './event-journal.ts';
 export { EventLog } from './event-log.ts';
 export { describeEvent } from './events.ts';
 export type { EngineEvent, EngineEventBody, EventLevel, EventSink, EventType } from './events.ts';
+export { Histogram, quantileBetween } from './histogram.ts';
 export { silentLogger } from './logger.ts';
 export type { LogFields, Logger } from './logger.ts';
 export { createLogger } from './pino-logger.ts';

@@ -72,6 +72,7 @@ async function open(): Promise<void> {
     hosts: ['db.example'],
     stateDirectory: join(directory, 'state'),
     consoleDirectory: join(directory, 'console'),
+    operations,
     runner: new CommandRunner(operations, (record) => records.push(record)),
     readiness: () => now,
     refused: (address, reason) => refusals.push(`${address}: ${reason}`),

@@ -1,38 +1,129 @@
 /** The admin address of a whole node with real members. */
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { startNode, waitFor, withServers } from '../support/index.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EventPage, SessionInfo, TrafficSample, VerificationReport } from '../../src/admin/index.ts';
+import { connect, startNode, waitFor, withServers } from '../support/index.ts';
+import type { StartedNode } from '../support/index.ts';
 
 const fixture = withServers(2);
+let dir: string;
+let started: StartedNode;
+let headers: Readonly<Record<string, string>>;
 
-test('http: a node answers with its real status, and takes a member out and back for whoever has the token', async () => {
-  const started = await startNode(fixture.servers, {
-    config: { listen: { postgres: '127.0.0.1:0', admin: '127.0.0.1:0' } },
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'lockstep-http-node-'));
+  await start();
+  const token = (await readFile(join(dir, 'state/admin-token'), 'utf8')).trim();
+  headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+}, 120_000);
+afterAll(async () => {
+  await started.stop();
+  await rm(dir, { recursive: true });
+});
+
+async function start(): Promise<void> {
+  const config = { listen: { postgres: '127.0.0.1:0', admin: '127.0.0.1:0' } };
+  started = await startNode(fixture.servers, { dir, config });
+}
+
+async function get<T>(path: string): Promise<T> {
+  const answer = await fetch(`${started.node.adminUrl}${path}`, { headers });
+  return (await answer.json()) as T;
+}
+
+function command(name: string, input: object): Promise<Response> {
+  return fetch(`${started.node.adminUrl}/api/commands/${name}`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(input),
   });
-  try {
-    const { adminUrl } = started.node;
-    const token = (await readFile(join(started.dir, 'state/admin-token'), 'utf8')).trim();
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const status = async () => {
-      const answer = await fetch(`${adminUrl}/api/status`, { headers });
-      return (await answer.json()) as { members: { id: string; state: string }[] };
-    };
-    const states = async () => (await status()).members.map(({ state }) => state);
-    expect(await states()).toEqual(['active', 'active']);
-    expect((await fetch(`${adminUrl}/readiness`)).status).toBe(200);
-    const command = (name: string, input: object) =>
-      fetch(`${adminUrl}/api/commands/${name}`, { method: 'POST', headers, body: JSON.stringify(input) });
-    expect((await command('deactivate-member', { member: 'db2', reason: 'new disk' })).status).toBe(200);
-    expect(await states()).toEqual(['active', 'held']);
-    const last = await command('deactivate-member', { member: 'db1' });
-    expect(last.status).toBe(409);
-    expect((await command('sync-member', { member: 'db2' })).status).toBe(202);
-    await waitFor(async () => (await states()).every((state) => state === 'active'), {
-      what: 'db2',
-      timeoutMs: 60_000,
-    });
-  } finally {
-    await started.stop();
-  }
+}
+
+async function states(): Promise<readonly string[]> {
+  const { members } = await get<{ members: { state: string }[] }>('/api/status');
+  return members.map(({ state }) => state);
+}
+
+test('http: a member is taken out and back for whoever has the token, and that is on record after a restart', async () => {
+  expect(await states()).toEqual(['active', 'active']);
+  expect((await fetch(`${started.node.adminUrl}/readiness`)).status).toBe(200);
+  expect((await command('deactivate-member', { member: 'db2', reason: 'new disk' })).status).toBe(200);
+  expect(await states()).toEqual(['active', 'held']);
+  expect((await command('deactivate-member', { member: 'db1' })).status).toBe(409);
+  expect((await command('sync-member', { member: 'db2' })).status).toBe(202);
+  await waitFor(async () => (await states()).every((state) => state === 'active'), {
+    what: 'db2',
+    timeoutMs: 60_000,
+  });
+  const before = await get<EventPage>('/api/events?type=command-ran&limit=50');
+  expect(before.events.map(({ data }) => [data['command'], data['outcome']])).toEqual([
+    ['sync-member', 'begun'],
+    ['deactivate-member', 'refused'],
+    ['deactivate-member', 'done'],
+  ]);
+  await started.stop();
+  await start();
+  expect(await get<EventPage>('/api/events?type=command-ran&limit=50')).toEqual(before);
+  const { events } = await get<EventPage>('/api/events?member=db2&level=warn');
+  expect(events.map(({ text }) => text)).toContain('member db2 is inactive: new disk');
+}, 120_000);
+
+test('http: who is logged in and what they run is shown, and can be stopped', async () => {
+  const client = await connect(started.url);
+  const sleep = client.query("SELECT pg_sleep(600) /* PASSWORD 'secret' */").catch((error: unknown) => error);
+  const running = await waitFor(
+    async () => {
+      const { sessions } = await get<{ sessions: SessionInfo[] }>('/api/sessions');
+      return sessions.find(({ state }) => state === 'active');
+    },
+    { what: 'the statement' },
+  );
+  expect(running).toMatchObject({ address: '127.0.0.1', member: expect.stringMatching(/^db[12]$/) });
+  expect(running?.statement).toBe('SELECT pg_sleep(600) /* PASSWORD [hidden] */');
+  expect((await command('cancel-session', { session: running?.id })).status).toBe(200);
+  expect(await sleep).toMatchObject({ code: '57014' });
+  expect((await command('cancel-session', { session: 99 })).status).toBe(404);
+  await client.query('BEGIN');
+  await client.query('SELECT 2');
+  const { sessions } = await get<{ sessions: SessionInfo[] }>('/api/sessions');
+  expect(sessions).toMatchObject([{ state: 'idle in transaction', statement: 'SELECT 2' }]);
+});
+
+test('http: reads, commits, their times and pauses are sampled each second', async () => {
+  const client = await connect(started.url);
+  await client.query('CREATE TABLE traffic (id int PRIMARY KEY)');
+  await client.query('INSERT INTO traffic VALUES (1)');
+  await client.query('SELECT * FROM traffic');
+  await client.query('SELECT pg_sleep(0.3)');
+  const total = async (of: (sample: TrafficSample) => number) => {
+    const { samples } = await get<{ samples: TrafficSample[] }>('/api/traffic');
+    return samples.reduce((sum, sample) => sum + of(sample), 0);
+  };
+  await waitFor(async () => (await total(({ writesPerSecond }) => writesPerSecond)) > 1.5, {
+    what: 'two writes',
+  });
+  await waitFor(async () => (await total(({ readsPerSecond }) => readsPerSecond)) > 1.5, {
+    what: 'two reads',
+  });
+  await waitFor(async () => (await total(({ commitMs }) => commitMs.p99 ?? 0)) > 0, { what: 'a commit' });
+  await waitFor(async () => (await total(({ longestPauseMs }) => longestPauseMs)) >= 290, {
+    what: 'a pause',
+  });
+});
+
+test('http: the last verification is told table by table', async () => {
+  const client = await connect(started.url);
+  await client.query('CREATE TABLE checked (id int PRIMARY KEY)');
+  await client.query('INSERT INTO checked VALUES (1), (2)');
+  expect((await command('verify', { tables: ['public.checked'] })).status).toBe(202);
+  const found = await waitFor(() => get<VerificationReport | null>('/api/verification'), {
+    what: 'the verification',
+    timeoutMs: 60_000,
+  });
+  expect(found).toMatchObject({
+    outcome: 'equal',
+    tables: [{ outcome: 'equal', rows: 2, members: { db1: 'equal', db2: 'equal' } }],
+  });
 }, 120_000);

@@ -21,6 +21,11 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
     jobs: () => Promise.resolve([] as readonly JobStatus[]),
     cancelJob: unused,
     reload: unused,
+    cancelSession: unused,
+    events: unused,
+    traffic: unused,
+    sessions: unused,
+    watch: () => () => undefined,
     ...operations,
   };
 }

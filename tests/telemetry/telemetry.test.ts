@@ -5,7 +5,7 @@ import { Secret } from '../../src/config/index.ts';
 import {
   createLogger,
   describeEvent,
-  EventHistory,
+  EventJournal,
   EventHub,
   EventLog,
   renderEventReference,
@@ -32,7 +32,7 @@ async function logged(
 describe('telemetry: events', () => {
   test('telemetry: an event gets its time and reaches every sink, even after one that fails', () => {
     const failures: string[] = [];
-    const history = new EventHistory(10);
+    const journal = new EventJournal({ onFailure: () => undefined });
     const broken = {
       emit: () => {
         throw new Error('sink is broken');
@@ -40,22 +40,22 @@ describe('telemetry: events', () => {
     };
     const hub = new EventHub({
       clock,
-      sinks: [broken, history],
+      sinks: [broken, journal],
       onSinkFailure: (text) => failures.push(text),
     });
     hub.raise({ type: 'member-deactivated', member: 'db2', reason: 'connection lost' });
-    expect(history.recent()).toEqual([
-      { type: 'member-deactivated', member: 'db2', reason: 'connection lost', at: AT },
+    expect(journal.find().events).toEqual([
+      {
+        id: 1,
+        at: AT,
+        type: 'member-deactivated',
+        level: 'warn',
+        member: 'db2',
+        text: 'member db2 is inactive: connection lost',
+        data: { member: 'db2', reason: 'connection lost' },
+      },
     ]);
     expect(failures).toEqual(['sink is broken']);
-  });
-
-  test('telemetry: the history keeps the newest events, oldest first, and no more than its limit', () => {
-    const history = new EventHistory(3);
-    const event = (term: number): EngineEvent => ({ type: 'term-started', term, primary: 'db1', at: AT });
-    for (let term = 1; term <= 7; term += 1) history.emit(event(term));
-    expect(history.recent()).toEqual([event(5), event(6), event(7)]);
-    expect(history.recent(2)).toEqual([event(6), event(7)]);
   });
 
   test('telemetry: an event is one log line, at its level, with its sentence and its fields', async () => {

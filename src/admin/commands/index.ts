@@ -3,15 +3,19 @@ import type { DoorCommand } from '../command.ts';
 import { activateMember } from './activate-member.ts';
 import { addMember } from './add-member.ts';
 import { cancelJob } from './cancel-job.ts';
+import { cancelSession } from './cancel-session.ts';
 import { cancelSync } from './cancel-sync.ts';
 import { deactivateMember } from './deactivate-member.ts';
+import { events } from './events.ts';
 import { jobs } from './jobs.ts';
 import { reload } from './reload.ts';
 import { removeMember } from './remove-member.ts';
 import { repair } from './repair.ts';
+import { sessions } from './sessions.ts';
 import { status } from './status.ts';
 import { switchPrimary } from './switch-primary.ts';
 import { syncMember } from './sync-member.ts';
+import { traffic } from './traffic.ts';
 import { verification } from './verification.ts';
 import { verify } from './verify.ts';
 
@@ -48,4 +52,8 @@ export const COMMANDS: readonly DoorCommand[] = [
   forDoor(jobs),
   forDoor(cancelJob),
   forDoor(reload),
+  forDoor(events),
+  forDoor(traffic),
+  forDoor(sessions),
+  forDoor(cancelSession),
 ];

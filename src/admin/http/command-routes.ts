@@ -11,6 +11,8 @@ import { readBody } from './read-body.ts';
 
 type Asked = Context<HttpEnv>;
 
+const NUMBERS: ReadonlySet<string> = new Set(['limit', 'before', 'after']);
+
 export function commandRoutes(app: Hono<HttpEnv>, runner: CommandRunner): void {
   const run = (c: Asked, name: string, input: unknown): Promise<unknown> =>
     runner.run(known(runner, name), input, c.get('caller'));
@@ -23,6 +25,10 @@ export function commandRoutes(app: Hono<HttpEnv>, runner: CommandRunner): void {
   });
 
   app.get('/api/status', async (c) => c.json((await run(c, 'status', {})) as object));
+  app.get('/api/events', async (c) => c.json((await run(c, 'events', filterOf(c.req.query()))) as object));
+  app.get('/api/traffic', async (c) => c.json({ samples: await run(c, 'traffic', {}) }));
+  app.get('/api/sessions', async (c) => c.json({ sessions: await run(c, 'sessions', {}) }));
+  app.get('/api/verification', async (c) => c.json(await run(c, 'verification', {})));
   app.get('/api/jobs', async (c) => {
     const jobs = (await run(c, 'jobs', {})) as readonly JobStatus[];
     return c.json({ jobs: jobs.map(withCommand) });
@@ -36,6 +42,12 @@ export function commandRoutes(app: Hono<HttpEnv>, runner: CommandRunner): void {
   app.delete('/api/jobs/:job', async (c) =>
     c.json((await run(c, 'cancel-job', { job: Number(c.req.param('job')) })) as object),
   );
+}
+
+/** What stands behind the `?`; what is empty was left out. */
+function filterOf(query: Readonly<Record<string, string>>): Readonly<Record<string, unknown>> {
+  const given = Object.entries(query).filter(([, value]) => value !== '');
+  return Object.fromEntries(given.map(([name, value]) => [name, NUMBERS.has(name) ? Number(value) : value]));
 }
 
 function known(runner: CommandRunner, name: string): DoorCommand {

@@ -7,15 +7,18 @@
  *     everything else                            the console
  */
 import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import type { Context } from 'hono';
 import { LockstepError } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import type { Caller, CommandRunner } from '../command-runner.ts';
+import type { Operations } from '../operations.ts';
 import { errorToJson } from '../error-json.ts';
 import { commandRoutes } from './command-routes.ts';
 import { consoleNotBuilt, readConsoleFile } from './console-files.ts';
 import { statusOf } from './http-status.ts';
+import type { LiveStreams } from './live-streams.ts';
 import { Login } from './login.ts';
 import { checkHost, checkOrigin } from './request-guard.ts';
 import type { Tokens } from './tokens.ts';
@@ -29,6 +32,7 @@ export interface Readiness {
 
 export interface HttpAppParts {
   readonly runner: CommandRunner;
+  readonly operations: Operations;
   readonly tokens: Tokens;
   /** Names besides this machine's own addresses. */
   readonly hosts: readonly string[];
@@ -57,7 +61,8 @@ const SECURITY_HEADERS = {
   'x-frame-options': 'DENY',
 } as const;
 
-export function buildHttpApp(parts: HttpAppParts): Hono<HttpEnv> {
+/** `streams` are opened here; whoever made them closes them. */
+export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>();
   app.onError((error, c) => answerError(c, error));
   app.use(async (c, next) => {
@@ -100,6 +105,12 @@ export function buildHttpApp(parts: HttpAppParts): Hono<HttpEnv> {
     await next();
   });
   commandRoutes(app, parts.runner);
+  app.get('/api/stream', async (c) => {
+    const last = Number(c.req.header('last-event-id') ?? Number.NaN);
+    const stream = { response: c.env.outgoing, allowed: () => login.isStillAllowed(c) };
+    await streams.open(stream, SECURITY_HEADERS, Number.isSafeInteger(last) ? last : undefined);
+    return RESPONSE_ALREADY_SENT;
+  });
   app.all('/api/*', (c) => {
     throw new LockstepError({
       code: 'admin.unknown-path',

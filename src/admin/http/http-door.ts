@@ -13,11 +13,13 @@ import { LockstepError, messageOf, systemClock } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { buildHttpApp } from './http-app.ts';
 import type { HttpAppParts } from './http-app.ts';
+import { LiveStreams } from './live-streams.ts';
 import { Tokens } from './tokens.ts';
 
 export type { Readiness } from './http-app.ts';
 
-export interface HttpDoorOptions extends Pick<HttpAppParts, 'runner' | 'hosts' | 'readiness' | 'refused'> {
+export interface HttpDoorOptions
+  extends Pick<HttpAppParts, 'runner' | 'operations' | 'hosts' | 'readiness' | 'refused'> {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -52,7 +54,9 @@ const builtConsole = fileURLToPath(new URL('../../../dist/console', import.meta.
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
   const { host, port, tls, clock = systemClock, consoleDirectory = builtConsole } = options;
   const tokens = await Tokens.open(options.stateDirectory, (message) => options.warn(message));
-  const app = buildHttpApp({ ...options, tokens, encrypted: tls !== undefined, clock, consoleDirectory });
+  const streams = new LiveStreams(options.operations, clock);
+  const parts = { ...options, tokens, encrypted: tls !== undefined, clock, consoleDirectory };
+  const app = buildHttpApp(parts, streams);
   const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = newServer(tls, (request, response) => void answer(request, response));
   await listen(server, host, port);
@@ -66,6 +70,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     },
     close: () =>
       new Promise((resolve) => {
+        streams.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

@@ -17,6 +17,7 @@ const STATUS: Readonly<Record<string, Status>> = {
   'admin.too-large': 413,
   'admin.invalid-value': 422,
   'admin.too-many-wrong-tokens': 429,
+  'admin.too-many-streams': 503,
 };
 
 export type Status = 200 | 202 | 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 503;

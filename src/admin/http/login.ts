@@ -77,6 +77,14 @@ export class Login {
     return callerFrom(c, session.role, 'cookie');
   }
 
+  /** For what goes on after it was begun. */
+  isStillAllowed(c: Asked): boolean {
+    return (
+      c.req.header('authorization') !== undefined ||
+      this.#sessions.find(getCookie(c, COOKIE) ?? '') !== undefined
+    );
+  }
+
   get #cookie() {
     return { httpOnly: true, sameSite: 'Strict', path: '/', secure: this.#parts.encrypted } as const;
   }

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import type { Command } from '../command.ts';
+import type { CommandResult } from '../operations.ts';
+
+export const cancelSession: Command<{ readonly session: number }, CommandResult> = {
+  name: 'cancel-session',
+  summary: 'Stops what a client runs right now. The client is told, and stays connected.',
+  effect: 'changes',
+  input: z.strictObject({ session: z.int().min(1) }),
+  run: (operations, { session }) => operations.cancelSession(session),
+};

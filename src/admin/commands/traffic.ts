@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import type { Command } from '../command.ts';
+import type { TrafficSample } from '../insight.ts';
+
+export const traffic: Command<Record<string, never>, readonly TrafficSample[]> = {
+  name: 'traffic',
+  summary: 'Shows how much was read and written, and how fast, each second of the last quarter of an hour.',
+  effect: 'reads',
+  input: z.strictObject({}),
+  run: (operations) => operations.traffic(),
+};

@@ -1,0 +1,84 @@
+/** A client's session, with its requests counted and timed: for charts, monitoring, and for who asks what it does now. */
+
+import type { Answer, AnswerSink, SessionIdentity } from '../../dialects/contract.ts';
+import type { Cluster } from '../cluster.ts';
+import type { RequestKind, Traffic } from '../traffic.ts';
+import { nobody } from './held-answer.ts';
+import { Session } from './session.ts';
+import type { SessionHooks, SessionLimits, Work } from './work.ts';
+
+const KEPT_BYTES_MAX = 4096;
+
+export class MeasuredSession extends Session {
+  readonly #traffic: Traffic;
+  readonly #now: () => number;
+  #wrote = false;
+  #active = false;
+  #sinceMs: number;
+  #request: unknown;
+
+  constructor(
+    cluster: Cluster,
+    traffic: Traffic,
+    identity: SessionIdentity,
+    limits: SessionLimits,
+    hooks: SessionHooks,
+  ) {
+    super(cluster, identity, limits, hooks);
+    this.#traffic = traffic;
+    this.#now = () => cluster.world.clock.monotonicMs();
+    this.#sinceMs = this.#now();
+  }
+
+  /** What it does, or did last in its open transaction, and since when (monotonic). */
+  get activity(): { readonly active: boolean; readonly sinceMs: number; readonly request: unknown } {
+    return { active: this.#active, sinceMs: this.#sinceMs, request: this.#request };
+  }
+
+  override async run(work: Work, sink: AnswerSink): Promise<Answer> {
+    // What nobody is answered is our own.
+    if (sink === nobody) return await super.run(work, sink);
+    const sinceMs = this.#begins();
+    this.#request = work.request;
+    const writes = work.effect === 'write';
+    const inside = this.transaction !== 'none';
+    try {
+      return await super.run(work, sink);
+    } finally {
+      this.#wrote ||= inside && writes;
+      // No more is kept than what an open transaction is run again from.
+      if (this.transaction === 'none' || work.bytes > KEPT_BYTES_MAX) this.#request = undefined;
+      this.#ends(writes ? (inside ? 'write' : 'commit') : 'read', sinceMs);
+    }
+  }
+
+  override async commit(sink: AnswerSink): Promise<'committed' | 'rolled-back' | 'refused'> {
+    if (!this.#wrote) return await super.commit(sink);
+    const sinceMs = this.#begins();
+    try {
+      return await super.commit(sink);
+    } finally {
+      this.#wrote = false;
+      this.#ends('commit', sinceMs);
+    }
+  }
+
+  override async rollback(): Promise<void> {
+    this.#wrote = false;
+    await super.rollback();
+  }
+
+  #begins(): number {
+    this.#active = true;
+    this.#sinceMs = this.#now();
+    this.#traffic.begins(this.#sinceMs);
+    return this.#sinceMs;
+  }
+
+  #ends(kind: RequestKind, sinceMs: number): void {
+    const nowMs = this.#now();
+    this.#traffic.ends(kind, sinceMs, nowMs);
+    this.#active = false;
+    this.#sinceMs = nowMs;
+  }
+}

@@ -77,7 +77,7 @@ export interface TrafficSample {
 export interface ClientSession {
   readonly id: number;
   readonly user: string;
-  readonly application: string;
+  readonly application: string | null;
   readonly address: string;
   readonly state: string;
   /** ISO 8601: since when it is in this state. */
@@ -140,7 +140,7 @@ export interface PreflightReport {
 export type CellOutcome = 'equal' | 'differs' | 'unchecked';
 
 export interface RowDifference {
-  readonly key: string;
+  readonly key: string | null;
   readonly columns: readonly string[];
   /** What each member has; null: it has no such row. */
   readonly values: Readonly<Record<string, Readonly<Record<string, string | null>> | null>>;
@@ -151,6 +151,9 @@ export interface VerifiedTable {
   readonly rows: number;
   readonly outcome: CellOutcome;
   readonly members: Readonly<Record<string, CellOutcome>>;
+  /** By member, how many rows it lacks and how many only it has. */
+  readonly counts: Readonly<Record<string, { readonly missing: number; readonly extra: number }>>;
+  /** A few of the rows. */
   readonly differences: readonly RowDifference[];
 }
 
@@ -158,7 +161,13 @@ export interface VerificationView {
   /** ISO 8601. */
   readonly at: string;
   readonly outcome: CellOutcome;
+  /** Why something could not be checked. */
+  readonly reason: string | null;
+  /** At which place in the order the members were compared. */
+  readonly csn: number | null;
   readonly tables: readonly VerifiedTable[];
+  /** What differs besides rows: one sentence each. */
+  readonly others: readonly { readonly member: string; readonly difference: string }[];
 }
 
 /** Of a command: it is done, or it goes on as a job. */

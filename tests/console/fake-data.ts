@@ -381,13 +381,24 @@ export function fakeVerification(): VerificationView {
   return {
     at: ago(600_000),
     outcome: 'differs',
+    reason: null,
+    csn: 1_284_101,
+    others: [],
     tables: [
-      { table: 'public.customers', rows: 12_004, outcome: 'equal', members: equal, differences: [] },
+      {
+        table: 'public.customers',
+        rows: 12_004,
+        outcome: 'equal',
+        members: equal,
+        counts: {},
+        differences: [],
+      },
       {
         table: 'public.orders',
         rows: 480_211,
         outcome: 'differs',
         members: { ...equal, db3: 'differs' },
+        counts: { db3: { missing: 2, extra: 1 } },
         differences: [
           {
             key: 'id = 4711',
@@ -409,7 +420,14 @@ export function fakeVerification(): VerificationView {
           },
         ],
       },
-      { table: 'public.order_lines', rows: 2_407_785, outcome: 'equal', members: equal, differences: [] },
+      {
+        table: 'public.order_lines',
+        rows: 2_407_785,
+        outcome: 'equal',
+        members: equal,
+        counts: {},
+        differences: [],
+      },
     ],
   };
 }

@@ -54,7 +54,7 @@ export class FakeNode {
   events: ClusterEvent[];
   readonly samples: TrafficSample[];
   jobs: JobStatus[] = [];
-  verification: VerificationView | null = fakeVerification();
+  verification: VerificationView | null = null;
   config: ConfigView = fakeConfig();
   readonly asked: Asked[] = [];
   /** Answers instead of the command's own, by command. */
@@ -114,6 +114,13 @@ export class FakeNode {
     this.changeStatus({
       members: this.status.members.map((member) => (member.id === id ? { ...member, ...change } : member)),
     });
+  }
+
+  /** The last verification has found db3 different. */
+  differ(): void {
+    this.verification = fakeVerification();
+    const { at, outcome } = this.verification;
+    this.changeStatus({ verification: { ...this.status.verification, at, outcome } });
   }
 
   raise(event: Pick<ClusterEvent, 'type' | 'level' | 'text'> & { readonly member?: string }): void {
@@ -185,12 +192,18 @@ export class FakeNode {
   }
 
   #run(command: string, input: Record<string, unknown>, role: string, response: ServerResponse): void {
-    if (command === 'preflight') return sendJson(response, 200, fakeFindings(input, this.status));
+    const refusal = this.refusals.get(command);
+    if (command === 'preflight' && refusal === undefined) {
+      return sendJson(
+        response,
+        200,
+        this.reactions.get(command)?.(input) ?? fakeFindings(input, this.status),
+      );
+    }
     if (role !== 'operator') {
       return refuse(response, 403, { code: 'admin.not-allowed', message: 'this token lets you look only' });
     }
     this.asked.push({ command, input });
-    const refusal = this.refusals.get(command);
     if (refusal !== undefined) return refuse(response, refusal.status, refusal.error);
     const own = this.reactions.get(command)?.(input);
     sendJson(response, 200, own ?? { changed: true, message: `${command} is done` });
@@ -218,13 +231,18 @@ export class FakeNode {
   }
 
   #eventsPage(query: URLSearchParams): object {
-    const wanted = (name: 'type' | 'member' | 'level', event: ClusterEvent) =>
+    const wanted = (name: 'type' | 'member', event: ClusterEvent) =>
       (query.get(name) ?? event[name]) === event[name];
+    const levels = ['debug', 'info', 'warn', 'error'];
+    const leastLevel = levels.indexOf(query.get('level') ?? 'debug');
     const before = Number(query.get('before') ?? Number.POSITIVE_INFINITY);
     const limit = Number(query.get('limit') ?? 100);
     const matching = this.events.filter(
       (event) =>
-        event.id < before && wanted('type', event) && wanted('member', event) && wanted('level', event),
+        event.id < before &&
+        wanted('type', event) &&
+        wanted('member', event) &&
+        levels.indexOf(event.level) >= leastLevel,
     );
     return { events: matching.slice(0, limit), more: matching.length > limit };
   }

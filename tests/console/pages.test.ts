@@ -40,6 +40,7 @@ describe.skipIf(withoutBrowser)('console: pages', { timeout: 120_000 }, () => {
     const name = Object.keys(look)[0] ?? 'light';
     test(`every page is without serious faults and fits: ${name}`, async () => {
       node.changeMember('db3', synchronising);
+      node.differ();
       const { page, context, complaints } = await open(address, look);
       await page.getByLabel('Access token').waitFor();
       expect(await seriousFaults(page)).toEqual([]);

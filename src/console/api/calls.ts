@@ -3,6 +3,7 @@ import type {
   ClientSession,
   CommandAnswer,
   ConfigChanged,
+  ConfigView,
   EventsPage,
   JobsView,
   JobStatus,
@@ -11,6 +12,7 @@ import type {
   SessionInfo,
   SyncStrategy,
   TrafficSample,
+  VerificationView,
 } from '../contract.ts';
 import { request } from './request.ts';
 
@@ -19,6 +21,8 @@ export const whoAmI = () => request<SessionInfo>('GET', '/api/session');
 export const signOut = () => request<unknown>('DELETE', '/api/session');
 
 export const getTraffic = () => request<{ samples: readonly TrafficSample[] }>('GET', '/api/traffic');
+export const getVerification = () => request<VerificationView | null>('GET', '/api/verification');
+export const getConfig = () => request<ConfigView>('GET', '/api/config');
 export const getSessions = () => request<{ sessions: readonly ClientSession[] }>('GET', '/api/sessions');
 export const getJobs = async (): Promise<readonly JobStatus[]> => {
   const answer = await request<JobsView>('GET', '/api/jobs');

@@ -1,7 +1,9 @@
 /** Who is not signed in sees the login; everybody else the page that the address names. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { DatabasePage } from '../pages/database/database-page.tsx';
 import { EventsPage } from '../pages/events/events-page.tsx';
+import { IntegrityPage } from '../pages/integrity/integrity-page.tsx';
 import { MembersPage } from '../pages/members/members-page.tsx';
 import { OverviewPage } from '../pages/overview/overview-page.tsx';
 import { SessionsPage } from '../pages/sessions/sessions-page.tsx';
@@ -19,7 +21,9 @@ import { Navigation } from './navigation.tsx';
 
 const pages: Readonly<Record<Page, () => JSX.Element>> = {
   overview: OverviewPage,
+  database: DatabasePage,
   members: MembersPage,
+  integrity: IntegrityPage,
   events: EventsPage,
   sessions: SessionsPage,
 };

@@ -51,7 +51,7 @@ export function lossVerdict({ members }: ClusterStatus): Verdict {
       answer: 'No',
       detail:
         members.length === 1
-          ? 'There is one database only.'
+          ? 'There is one database only. Enable database clustering under Database.'
           : `Only one of ${amount(members.length, 'member')} is active. ${waitingText(members)}`.trim(),
     };
   }
@@ -95,6 +95,7 @@ export const PHASES: Readonly<Record<WorkProgress['phase'], string>> = {
   compare: 'Comparing',
   copy: 'Copying',
   repair: 'Repairing',
+  conclude: 'Recording that it is level',
   indexes: 'Building indexes',
   'catch-up': 'Catching up',
   join: 'Joining',
@@ -111,7 +112,7 @@ export function progressWords(progress: WorkProgress): readonly string[] {
     progress;
   if (lagCsn !== null) return [`${amount(lagCsn, 'commit')} behind`];
   return [
-    ...(table === null ? [] : [table]),
+    ...(table === null ? [] : [tableWords(table, progress)]),
     ...(tablesTotal > 1 ? [`table ${Math.min(tablesDone + 1, tablesTotal)} of ${tablesTotal}`] : []),
     ...(rowsDone + rowsTotal === 0
       ? []
@@ -119,6 +120,11 @@ export function progressWords(progress: WorkProgress): readonly string[] {
     ...(rowsPerSecond === 0 ? [] : [`${count(Math.round(rowsPerSecond))} rows/s`]),
     ...(bytesPerSecond === 0 ? [] : [`${bytes(bytesPerSecond)}/s`]),
   ];
+}
+
+function tableWords(table: string, { ofTable }: WorkProgress): string {
+  if (ofTable === null || ofTable.rowsTotal === 0) return table;
+  return `${table} (${Math.floor(Math.min(ofTable.rowsDone / ofTable.rowsTotal, 0.99) * 100)} % of it)`;
 }
 
 export function leftText({ leftMs }: WorkProgress): string | undefined {

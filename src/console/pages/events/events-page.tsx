@@ -17,11 +17,11 @@ import { WANTED_TYPES } from './event-types.ts';
 const PAGE = 200;
 
 const LEVELS = [
-  ['', 'All levels'],
-  ['info', 'Info'],
-  ['warn', 'Warning'],
-  ['error', 'Error'],
+  ['', 'All'],
+  ['warn', 'Warnings and errors'],
+  ['error', 'Errors'],
 ] as const;
+const ORDER: readonly string[] = ['debug', 'info', 'warn', 'error'];
 
 export function EventsPage(): JSX.Element {
   const { query } = route.value;
@@ -109,7 +109,7 @@ function passes(event: ClusterEvent, { type = '', member = '', level = '' }: Eve
   return (
     (type === '' || event.type === type) &&
     (member === '' || event.member === member) &&
-    (level === '' || event.level === level)
+    ORDER.indexOf(event.level) >= ORDER.indexOf(level)
   );
 }
 

@@ -75,7 +75,7 @@ function SessionTable({ sessions, onCancel }: TableProps): JSX.Element {
           {sessions.map((session) => (
             <tr key={session.id}>
               <th scope="row">
-                {session.application === '' ? session.user : session.application}
+                {nameOf(session)}
                 <span class="sub">
                   {session.user} from {session.address}
                 </span>
@@ -135,7 +135,7 @@ function CancelDialog({ session, onClose }: CancelProps): JSX.Element {
       onConfirm={() => void cancel()}
     >
       <p>
-        {session.application === '' ? session.user : session.application}, from {session.address}
+        {nameOf(session)}, from {session.address}
       </p>
       <pre class="statement-box">{session.statement ?? 'no statement'}</pre>
       <ul>
@@ -149,10 +149,14 @@ function CancelDialog({ session, onClose }: CancelProps): JSX.Element {
   );
 }
 
+function nameOf({ application, user }: ClientSession): string {
+  return application === null || application === '' ? user : application;
+}
+
 function hasWords(session: ClientSession, words: string): boolean {
   const { user, application, address, state, statement, member } = session;
   const asked = words.trim().toLowerCase();
-  return `${user} ${application} ${address} ${state} ${statement ?? ''} ${member ?? ''}`
+  return `${user} ${application ?? ''} ${address} ${state} ${statement ?? ''} ${member ?? ''}`
     .toLowerCase()
     .includes(asked);
 }

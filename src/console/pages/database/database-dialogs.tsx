@@ -1,0 +1,138 @@
+import type { JSX } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { commands } from '../../api/calls.ts';
+import type { ClusterStatus, MemberStatus, PreflightReport } from '../../contract.ts';
+import { addNote } from '../../state/announce.ts';
+import { Confirm, Dialog } from '../../ui/dialog.tsx';
+import { Check } from '../../ui/field.tsx';
+import { ErrorNotice } from '../../ui/notice.tsx';
+import { useAction } from '../../ui/use-action.ts';
+import { MemberDialog } from '../members/member-dialogs.tsx';
+import { accessOf, DatabaseForm, emptyEntry, isShownAtField, weightOf } from './database-form.tsx';
+import { Findings } from './findings.tsx';
+
+export interface DatabaseAsk {
+  readonly what: 'activate' | 'deactivate' | 'test' | 'edit' | 'remove';
+  readonly id: string;
+}
+
+interface DialogProps {
+  readonly ask: DatabaseAsk;
+  readonly status: ClusterStatus;
+  readonly onClose: () => void;
+}
+
+export function DatabaseDialog({ ask: { what, id }, status, onClose }: DialogProps): JSX.Element | null {
+  const member = status.members.find((one) => one.id === id);
+  if (member === undefined) return null;
+  if (what === 'test') return <TestDialog member={member} onClose={onClose} />;
+  if (what === 'edit') return <EditDialog member={member} onClose={onClose} />;
+  if (what === 'remove') return <RemoveDialog member={member} onClose={onClose} />;
+  return <MemberDialog ask={{ what, id }} status={status} onClose={onClose} />;
+}
+
+interface MemberProps {
+  readonly member: MemberStatus;
+  readonly onClose: () => void;
+}
+
+function TestDialog({ member: { id }, onClose }: MemberProps): JSX.Element {
+  const [report, setReport] = useState<PreflightReport>();
+  const action = useAction();
+  const test = async () => {
+    setReport(undefined);
+    setReport(await action.run(() => commands.preflight({})));
+  };
+  useEffect(() => void test(), []);
+  const own = report?.members.find((one) => one.id === id)?.findings ?? [];
+  return (
+    <Dialog title={`Test of ${id}`} onClose={onClose} wide>
+      <div class="dialog-body">
+        {action.busy && <p role="status">Looking at {id} …</p>}
+        {report !== undefined && <Findings findings={[...own, ...report.cluster]} />}
+        {action.error !== undefined && <ErrorNotice error={action.error} />}
+      </div>
+      <footer class="dialog-foot">
+        <button type="button" class="button" aria-disabled={action.busy} onClick={() => void test()}>
+          Test again
+        </button>
+        <button type="button" class="button primary" onClick={onClose}>
+          Close
+        </button>
+      </footer>
+    </Dialog>
+  );
+}
+
+function EditDialog({ member, onClose }: MemberProps): JSX.Element {
+  const { id, url, weight } = member;
+  const [entry, setEntry] = useState({ ...emptyEntry(id), url, weight: String(weight) });
+  const action = useAction();
+  const save = async () => {
+    const { url: nextUrl, ...access } = accessOf(entry);
+    const nextWeight = weightOf(entry);
+    const change = {
+      member: id,
+      ...access,
+      ...(nextUrl !== url && { url: nextUrl }),
+      ...(nextWeight !== undefined && nextWeight !== weight && { weight: nextWeight }),
+    };
+    if (Object.keys(change).length === 1) return onClose();
+    const answer = await action.run(() => commands.editMember(change));
+    if (answer === undefined) return;
+    addNote('good', answer.message ?? `${id} is changed.`);
+    onClose();
+  };
+  return (
+    <Confirm
+      title={`Edit ${id}`}
+      label="Save"
+      action={withoutFieldError(action)}
+      onClose={onClose}
+      onConfirm={() => void save()}
+    >
+      <DatabaseForm entry={entry} onChange={setEntry} error={action.error} isNew={false} />
+      <p class="quiet-text">
+        The weight takes effect at once. Another URL or another login takes effect when the node is started
+        again, and has to lead to the same database.
+      </p>
+    </Confirm>
+  );
+}
+
+/** What stands beside its field is not said twice. */
+function withoutFieldError(action: ReturnType<typeof useAction>) {
+  return isShownAtField(action.error) ? { ...action, error: undefined } : action;
+}
+
+function RemoveDialog({ member: { id, role }, onClose }: MemberProps): JSX.Element {
+  const [sure, setSure] = useState(false);
+  const action = useAction();
+  const remove = async () => {
+    const answer = await action.run(() => commands.removeMember(id));
+    if (answer === undefined) return;
+    addNote('good', answer.message ?? `${id} is removed.`);
+    onClose();
+  };
+  return (
+    <Confirm
+      title={`Remove ${id}?`}
+      label={`Remove ${id}`}
+      danger
+      disabled={!sure}
+      action={action}
+      onClose={onClose}
+      onConfirm={() => void remove()}
+    >
+      <ul>
+        <li>{id} leaves the cluster and the configuration file. Your comments there stay.</li>
+        <li>Nothing is done to its data; they no longer follow the cluster.</li>
+        {role === 'primary' && (
+          <li>It is the primary: another member takes its place first. No client notices.</li>
+        )}
+        <li>To take it out for a while only, deactivate it instead.</li>
+      </ul>
+      <Check label={`Yes, ${id} leaves for good`} checked={sure} onChange={setSure} />
+    </Confirm>
+  );
+}

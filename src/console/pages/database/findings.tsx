@@ -1,0 +1,69 @@
+/** What a look at a database has found, and for each thing that is wrong the cure, ready to be copied. */
+import type { JSX } from 'preact';
+import type { Finding, PreflightReport } from '../../contract.ts';
+import { amount } from '../../text/format.ts';
+import type { Tone } from '../../text/words.ts';
+import { Badge } from '../../ui/badge.tsx';
+import { Notice } from '../../ui/notice.tsx';
+
+const SIGNS: Readonly<Record<Finding['ok'], { readonly tone: Tone; readonly text: string }>> = {
+  ok: { tone: 'good', text: 'Good' },
+  warn: { tone: 'warn', text: 'Look at' },
+  fail: { tone: 'bad', text: 'To cure' },
+};
+const ORDER: readonly Finding['ok'][] = ['fail', 'warn', 'ok'];
+
+export function allFindings({ members, cluster }: PreflightReport): readonly Finding[] {
+  return [...members.flatMap(({ findings }) => findings), ...cluster];
+}
+
+export function isReady(findings: readonly Finding[]): boolean {
+  return findings.every(({ ok }) => ok !== 'fail');
+}
+
+export function Findings({ findings }: { readonly findings: readonly Finding[] }): JSX.Element {
+  const failed = findings.filter(({ ok }) => ok === 'fail').length;
+  const warned = findings.filter(({ ok }) => ok === 'warn').length;
+  const ordered = ORDER.flatMap((ok) => findings.filter((finding) => finding.ok === ok));
+  return (
+    <>
+      <div role="status">
+        {failed > 0 ? (
+          <Notice tone="bad" title={`Not ready: ${amount(failed, 'thing')} to cure`}>
+            <p>Do what is said below on that server, then test again.</p>
+          </Notice>
+        ) : (
+          <Notice
+            tone={warned > 0 ? 'warn' : 'good'}
+            title={warned > 0 ? `Ready; ${amount(warned, 'thing')} to look at` : 'Ready'}
+          />
+        )}
+      </div>
+      <ul class="findings">
+        {ordered.map(({ name, ok, found, cure }) => (
+          <li key={name + found}>
+            <Badge tone={SIGNS[ok].tone}>{SIGNS[ok].text}</Badge>
+            <div>
+              <strong>{name}</strong>
+              {found !== '' && <span>: {found}</span>}
+              {cure !== undefined && (
+                <div class="cure">
+                  <span class="cure-word">Cure</span>
+                  <code class="pre">{cure}</code>
+                  <button
+                    type="button"
+                    class="button small"
+                    aria-label={`Copy the cure of ${name}`}
+                    onClick={() => void navigator.clipboard.writeText(cure)}
+                  >
+                    Copy
+                  </button>
+                </div>
+              )}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,107 @@
+import type { ComponentChildren, JSX } from 'preact';
+import type { ConfigOption } from '../../contract.ts';
+import { mayChange } from '../../state/session.ts';
+import { Tag } from '../../ui/badge.tsx';
+import { Field } from '../../ui/field.tsx';
+import type { FieldLinks } from '../../ui/field.tsx';
+import { allowedText, choicesOf, inWords, kindOf, titleOf } from './option-kind.ts';
+
+interface OptionFieldProps {
+  readonly option: ConfigOption;
+  readonly text: string;
+  readonly changed: boolean;
+  readonly error: string | undefined;
+  readonly onInput: (text: string) => void;
+}
+
+/** These say who a cluster is: they are set once, in the file. */
+const FIXED = new Set(['cluster', 'dialect', 'state']);
+
+export function OptionField({ option, text, changed, error, onInput }: OptionFieldProps): JSX.Element {
+  const { path, help, restart } = option;
+  const { title, unit } = titleOf(option);
+  const words = inWords(option, text);
+  const fixed = FIXED.has(path) || !mayChange.value || kindOf(option) === 'secret';
+  return (
+    <Field
+      error={error}
+      label={
+        <>
+          <span>
+            {title}
+            {unit !== undefined && <span class="unit"> ({unit})</span>}
+          </span>
+          {changed && <Tag strong>changed</Tag>}
+          {restart && !FIXED.has(path) && <Tag>needs a restart</Tag>}
+        </>
+      }
+      help={
+        <>
+          {words !== undefined && <b class="in-words">= {words}. </b>}
+          {help.replaceAll('`', '')} <Allowed option={option} /> <code class="path">{path}</code>
+        </>
+      }
+    >
+      {(links) => <Input option={option} text={text} links={links} fixed={fixed} onInput={onInput} />}
+    </Field>
+  );
+}
+
+interface InputProps {
+  readonly option: ConfigOption;
+  readonly text: string;
+  readonly links: FieldLinks;
+  readonly fixed: boolean;
+  readonly onInput: (text: string) => void;
+}
+
+function Input({ option, text, links, fixed, onInput }: InputProps): ComponentChildren {
+  const choices = choicesOf(option);
+  if (choices !== undefined) {
+    const value = text === '' ? option.default : text;
+    return (
+      <select
+        {...links}
+        class="input"
+        value={value}
+        disabled={fixed}
+        onChange={(event) => onInput(event.currentTarget.value)}
+      >
+        {choices.map((one) => (
+          <option key={one} value={one}>
+            {one === 'true' ? 'yes' : one === 'false' ? 'no' : one}
+          </option>
+        ))}
+      </select>
+    );
+  }
+  return (
+    <input
+      {...links}
+      class="input mono"
+      type="text"
+      value={text}
+      placeholder={placeholder(option)}
+      disabled={fixed}
+      autocomplete="off"
+      spellcheck={false}
+      onInput={(event) => onInput(event.currentTarget.value)}
+    />
+  );
+}
+
+function placeholder({ default: standard }: ConfigOption): string {
+  return ['required', 'none', ''].includes(standard) ? '' : standard;
+}
+
+function Allowed({ option }: { readonly option: ConfigOption }): JSX.Element | null {
+  if (choicesOf(option) !== undefined) return null;
+  if (kindOf(option) === 'secret')
+    return <>It is set in the file, so that it does not pass through a browser.</>;
+  const { default: standard } = option;
+  return (
+    <>
+      Allowed: {allowedText(option)}.{!['required', ''].includes(standard) && ` By default: ${standard}.`}
+    </>
+  );
+}

@@ -1,0 +1,210 @@
+/** Whether the members hold the same: the last verification, what differed, and how to put it right. */
+import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { getVerification } from '../../api/calls.ts';
+import type { CellOutcome, ClusterStatus, VerificationView, VerifiedTable } from '../../contract.ts';
+import { jobs } from '../../state/jobs.ts';
+import { now, status } from '../../state/live.ts';
+import { mayChange } from '../../state/session.ts';
+import { amount, count, duration } from '../../text/format.ts';
+import { jobTitle } from '../../text/words.ts';
+import type { Tone } from '../../text/words.ts';
+import { Badge } from '../../ui/badge.tsx';
+import { SearchField, Select } from '../../ui/field.tsx';
+import { Ago } from '../../ui/moment.tsx';
+import { ErrorNotice, Notice } from '../../ui/notice.tsx';
+import { Empty, PageHead, Waiting } from '../../ui/page.tsx';
+import { Progress } from '../../ui/progress.tsx';
+import { useLoaded } from '../../ui/use-loaded.ts';
+import { RecentWork } from '../members/recent-work.tsx';
+import { RepairDialog, VerifyDialog } from './integrity-dialogs.tsx';
+import { SideBySide } from './side-by-side.tsx';
+
+const OUTCOMES: Readonly<Record<CellOutcome, { readonly tone: Tone; readonly text: string }>> = {
+  equal: { tone: 'good', text: 'Equal' },
+  differs: { tone: 'bad', text: 'Differs' },
+  unchecked: { tone: 'warn', text: 'Not checked' },
+};
+
+type Ask = { readonly what: 'verify' } | { readonly what: 'repair'; readonly members: readonly string[] };
+
+export function IntegrityPage(): JSX.Element {
+  const state = status.value;
+  const running = jobs.value.filter((job) => job.state === 'running' && job.kind !== 'sync');
+  const { value, error, reload } = useLoaded(getVerification, [state?.verification.at, running.length]);
+  const [ask, setAsk] = useState<Ask>();
+  const close = () => setAsk(undefined);
+  return (
+    <>
+      <PageHead
+        title="Integrity"
+        text="Proof that all active members hold the same data. Clients go on meanwhile."
+      >
+        {mayChange.value && (
+          <button type="button" class="button primary" onClick={() => setAsk({ what: 'verify' })}>
+            Verify now
+          </button>
+        )}
+      </PageHead>
+      {running.map((job) => (
+        <section key={job.id} class="work" aria-label={jobTitle(job)}>
+          <h2>{jobTitle(job)}</h2>
+          <Progress label={jobTitle(job)} progress={job.progress} />
+        </section>
+      ))}
+      {error !== undefined && <ErrorNotice error={error} retry={() => void reload()} />}
+      {value === undefined && error === undefined && <Waiting />}
+      {state !== null && value !== undefined && <Summary state={state} view={value} onAsk={setAsk} />}
+      {value !== undefined && value !== null && <Tables view={value} />}
+      <RecentWork />
+      {ask?.what === 'verify' && <VerifyDialog onClose={close} />}
+      {ask?.what === 'repair' && <RepairDialog members={ask.members} onClose={close} />}
+    </>
+  );
+}
+
+interface SummaryProps {
+  readonly state: ClusterStatus;
+  readonly view: VerificationView | null;
+  readonly onAsk: (ask: Ask) => void;
+}
+
+function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
+  const { at, outcome, reason, nextAt } = state.verification;
+  const nextMs = nextAt === null ? undefined : Date.parse(nextAt) - now.value;
+  const next =
+    nextMs === undefined
+      ? 'None is scheduled: see the schedule under Database.'
+      : nextMs <= 0
+        ? 'The next one is due now.'
+        : `The next one is in ${duration(nextMs)}.`;
+  if (at === null || outcome === null) {
+    return (
+      <Notice tone="info" title="Not yet verified">
+        <p>{next}</p>
+      </Notice>
+    );
+  }
+  const wrong = view === null ? [] : differing(view);
+  const titles = {
+    equal: 'All members were equal',
+    differs: 'Members differed',
+    unchecked: 'It could not be checked',
+  };
+  return (
+    <Notice
+      tone={outcome === 'equal' ? 'good' : outcome === 'differs' ? 'bad' : 'warn'}
+      title={titles[outcome]}
+    >
+      <p>
+        <Ago at={at} />
+        {view !== null && `: ${amount(view.tables.length, 'table')}, ${amount(rowsOf(view), 'row')}`}
+        {view !== null && view.csn !== null && `, at commit ${count(view.csn)}`}. {next}
+      </p>
+      {reason !== null && <p>{reason}</p>}
+      {view?.others.map(({ member, difference }) => (
+        <p key={member + difference}>
+          <strong>{member}</strong>: {difference}
+        </p>
+      ))}
+      {wrong.length > 0 && (
+        <p>
+          {wrong.join(', ')} {wrong.length === 1 ? 'is' : 'are'} taken out, and brought level by comparing, by
+          itself.
+        </p>
+      )}
+      {wrong.length > 0 && mayChange.value && (
+        <button type="button" class="button" onClick={() => onAsk({ what: 'repair', members: wrong })}>
+          Repair {wrong.length === 1 ? wrong[0] : 'what differs'}
+        </button>
+      )}
+    </Notice>
+  );
+}
+
+function Tables({ view }: { readonly view: VerificationView }): JSX.Element {
+  const [words, setWords] = useState('');
+  const [shown, setShown] = useState('all');
+  const tables = view.tables.filter(
+    ({ table, outcome }) =>
+      table.toLowerCase().includes(words.trim().toLowerCase()) && (shown === 'all' || outcome === shown),
+  );
+  return (
+    <section aria-labelledby="tables-title">
+      <header class="section-head">
+        <h2 id="tables-title">Tables</h2>
+      </header>
+      <div class="filters below">
+        <SearchField label="Find" value={words} onInput={setWords} />
+        <Select
+          label="Show"
+          value={shown}
+          choices={[
+            ['all', 'All'],
+            ['differs', 'Different'],
+            ['unchecked', 'Not checked'],
+          ]}
+          onChange={setShown}
+        />
+        <p class="filter-count" role="status">
+          {amount(tables.length, 'table')}
+        </p>
+      </div>
+      {tables.length === 0 ? (
+        <Empty>No table matches.</Empty>
+      ) : (
+        <ul class="verified">
+          {tables.map((table) => (
+            <TableRow key={table.table} table={table} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function TableRow({ table }: { readonly table: VerifiedTable }): JSX.Element {
+  const { tone, text } = OUTCOMES[table.outcome];
+  const head = (
+    <>
+      <Badge tone={tone}>{text}</Badge>
+      <strong class="breaks">{table.table}</strong>
+      <span class="verified-rows number">{amount(table.rows, 'row')}</span>
+      <span class="verified-members">{membersText(table)}</span>
+    </>
+  );
+  if (table.differences.length === 0) return <li class="verified-row">{head}</li>;
+  return (
+    <li>
+      <details open>
+        <summary class="verified-row">{head}</summary>
+        <SideBySide table={table} />
+      </details>
+    </li>
+  );
+}
+
+/** Who stands apart, and by how much. */
+function membersText({ members, counts }: VerifiedTable): string {
+  const odd = Object.entries(members).filter(([, outcome]) => outcome !== 'equal');
+  return odd
+    .map(([id, outcome]) => {
+      const rows = counts[id];
+      if (outcome === 'unchecked') return `${id} not checked`;
+      return rows === undefined
+        ? `${id} differs`
+        : `${id}: ${count(rows.missing)} missing, ${count(rows.extra)} too many`;
+    })
+    .join('; ');
+}
+
+function differing({ tables, others }: VerificationView): readonly string[] {
+  const ids = tables.flatMap(({ members }) =>
+    Object.entries(members).flatMap(([id, outcome]) => (outcome === 'differs' ? [id] : [])),
+  );
+  return [...new Set([...ids, ...others.map(({ member }) => member)])].sort();
+}
+
+function rowsOf({ tables }: VerificationView): number {
+  return tables.reduce((sum, { rows }) => sum + rows, 0);
+}

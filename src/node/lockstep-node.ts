@@ -30,6 +30,8 @@ import { NodeInsight } from './insight.ts';
 import { openDoors } from './open-doors.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
+import { readMetrics } from './read-metrics.ts';
+import type { MetricsParts } from './read-metrics.ts';
 import { Reload } from './reload.ts';
 import { syncTools } from './sync-tools.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
@@ -65,6 +67,7 @@ export class LockstepNode {
   readonly #conversations = new Set<Conversation>();
   readonly #traffic = new Traffic();
   readonly #sampler: TrafficSampler;
+  readonly #metricsParts: MetricsParts;
   readonly #sessions = new ClientSessions();
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
@@ -209,6 +212,13 @@ export class LockstepNode {
       loadCatalog: () => this.#loadCatalog(),
       reload: () => this.#reload.run(),
     });
+    this.#metricsParts = {
+      cluster,
+      journal,
+      operator: this.operator,
+      traffic: this.#traffic,
+      sampler: this.#sampler,
+    };
     this.address = '';
     this.adminUrl = undefined;
     this.ended = new Promise(
@@ -228,6 +238,7 @@ export class LockstepNode {
       config: this.#inForce.now,
       tls: doorOf(this.#inForce.now).tls,
       operator: this.operator,
+      metrics: () => readMetrics(this.#metricsParts),
       logger: this.#logger,
       raise: this.#raise,
       onOpen: (close) => this.#closers.push(close),

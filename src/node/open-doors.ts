@@ -12,6 +12,7 @@ export interface DoorParts {
   readonly tls: HttpDoorOptions['tls'];
   readonly operator: Operator;
   readonly logger: Logger;
+  readonly metrics: () => Promise<string>;
   readonly raise: (event: EngineEventBody) => void;
   /** Takes what closes each door, as soon as it is open. */
   readonly onOpen: (close: () => Promise<void>) => void;
@@ -19,7 +20,7 @@ export interface DoorParts {
 
 /** Resolves with what is open at the admin address; undefined when there is none. */
 export async function openDoors(parts: DoorParts): Promise<HttpDoor | undefined> {
-  const { config, tls, operator, logger, raise, onOpen } = parts;
+  const { config, tls, operator, logger, metrics, raise, onOpen } = parts;
   const { listen, admin, state } = config;
   const runner = new CommandRunner(operator, (record) => noteCommand(record, raise));
   const local = await openAdminServer(adminAddress(state), runner);
@@ -36,6 +37,7 @@ export async function openDoors(parts: DoorParts): Promise<HttpDoor | undefined>
     runner,
     operations: operator,
     readiness: () => operator.readiness(),
+    metrics,
     refused: (address, reason) => raise({ type: 'client-refused', address, reason }),
     warn: (message) => logger.warn({}, message),
   });

@@ -6,6 +6,7 @@ export type { EngineEvent, EngineEventBody, EventLevel, EventSink, EventType } f
 export { Histogram, quantileBetween } from './histogram.ts';
 export { silentLogger } from './logger.ts';
 export type { LogFields, Logger } from './logger.ts';
+export { MetricsText, renderMetricsReference } from './metrics.ts';
 export { createLogger } from './pino-logger.ts';
 export type { LoggerOptions } from './pino-logger.ts';
 export { renderEventReference } from './reference.ts';

@@ -75,6 +75,7 @@ async function open(): Promise<void> {
     operations,
     runner: new CommandRunner(operations, (record) => records.push(record)),
     readiness: () => now,
+    metrics: () => Promise.resolve('lockstep_term 3\n'),
     refused: (address, reason) => refusals.push(`${address}: ${reason}`),
     warn: (message) => warnings.push(message),
     clock: { ...systemClock, monotonicMs: () => nowMs },
@@ -360,6 +361,16 @@ describe('http: for load balancers and browsers', () => {
     now = { role: 'failover', writes: false, reads: false };
     expect(await statuses()).toEqual([200, 503, 503, 503]);
     expect((await ask('GET', '/health', { headers: { host: 'balancer' } })).status).toBe(200);
+  });
+
+  test('http: monitoring on this machine needs no login; passed on for others, a token', async () => {
+    expect((await ask('GET', '/metrics')).text).toBe('lockstep_term 3\n');
+    const passedOn = { 'x-forwarded-for': '192.0.2.1' };
+    expect((await ask('GET', '/metrics', { headers: passedOn })).status).toBe(401);
+    expect((await ask('GET', '/metrics', { headers: { host: 'db.example' } })).status).toBe(401);
+    const shown = { ...passedOn, ...bearer(tokens.readOnly) };
+    expect((await ask('GET', '/metrics', { headers: shown })).status).toBe(200);
+    expect((await ask('GET', '/metrics', { headers: { origin: 'https://evil.example' } })).status).toBe(403);
   });
 
   test('http: the page is served from its directory alone; not built, it says what to do', async () => {

@@ -127,3 +127,35 @@ test('http: the last verification is told table by table', async () => {
     tables: [{ outcome: 'equal', rows: 2, members: { db1: 'equal', db2: 'equal' } }],
   });
 }, 120_000);
+
+test('http: metrics are what Prometheus reads: every one documented, each with its labels, histograms that add up', async () => {
+  const text = await (await fetch(`${started.node.adminUrl}/metrics`)).text();
+  const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
+  const types = new Map([...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => [name, type]));
+  expect(types.size).toBeGreaterThan(15);
+  for (const [name, type] of types) {
+    expect(text).toContain(`# HELP ${name} `);
+    expect(page).toContain(`| \`${name}\` | ${type} |`);
+  }
+  const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const values = new Map<string, number>();
+  for (const sample of samples) {
+    const [, name = '', labels = '', value = ''] =
+      /^(\w+)(\{(?:\w+="[^"]*",?)+\})? (\S+)$/.exec(sample) ?? expect.fail(sample);
+    expect(types.has(name) || types.get(name.replace(/_(bucket|sum|count)$/, '')) === 'histogram').toBe(true);
+    expect(Number.isFinite(Number(value)), sample).toBe(true);
+    expect(values.has(name + labels), sample).toBe(false);
+    values.set(name + labels, Number(value));
+  }
+  expect(values.get('lockstep_member_active{member="db1"}')).toBe(1);
+  expect(values.get('lockstep_writable')).toBe(1);
+  const commits = values.get('lockstep_request_seconds_count{kind="commit"}');
+  expect(commits).toBeGreaterThan(0);
+  expect(values.get('lockstep_request_seconds_bucket{kind="commit",le="+Inf"}')).toBe(commits);
+  const buckets = [...values].filter(([name]) =>
+    name.startsWith('lockstep_request_seconds_bucket{kind="commit"'),
+  );
+  expect(buckets.map(([, value]) => value)).toEqual(
+    buckets.map(([, value]) => value).toSorted((a, b) => a - b),
+  );
+});

@@ -55,6 +55,7 @@ beforeEach(async () => {
     operations,
     runner: new CommandRunner(operations, () => undefined),
     readiness: () => ({ role: 'master', writes: true, reads: true }),
+    metrics: () => Promise.resolve('lockstep_term 3\n'),
     refused: () => undefined,
     warn: () => undefined,
     clock: {

@@ -9,6 +9,7 @@ import {
   EventHub,
   EventLog,
   renderEventReference,
+  renderMetricsReference,
   scrub,
   scrubText,
   silentLogger,
@@ -80,6 +81,11 @@ describe('telemetry: events', () => {
       at: AT,
     };
     expect(describeEvent(event)).toBe('primary is now db2, no longer db1: db1 was lost');
+  });
+
+  test('telemetry: the metrics page says what the catalogue says (run: node dist/cli/main.js reference)', async () => {
+    const page = await readFile(new URL('../../docs/reference/metrics.md', import.meta.url), 'utf8');
+    expect(page).toBe(renderMetricsReference());
   });
 
   test('telemetry: the events page says what the catalogue says (run: node dist/cli/main.js reference)', async () => {

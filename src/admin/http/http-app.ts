@@ -3,6 +3,7 @@
  * decided here.
  *
  *     /health /readiness /primary /read-only     for load balancers, without a login
+ *     /metrics                                   for monitoring; on this machine without a login
  *     /api/…                                     for the console and for programs
  *     everything else                            the console
  */
@@ -20,7 +21,7 @@ import { consoleNotBuilt, readConsoleFile } from './console-files.ts';
 import { statusOf } from './http-status.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { Login } from './login.ts';
-import { checkHost, checkOrigin } from './request-guard.ts';
+import { checkHost, checkOrigin, isFromHere } from './request-guard.ts';
 import type { Tokens } from './tokens.ts';
 
 /** Whether this node can do something for a client right now. */
@@ -40,6 +41,8 @@ export interface HttpAppParts {
   readonly consoleDirectory: string;
   readonly clock: Clock;
   readiness(): Readiness;
+  /** In the text format of Prometheus. */
+  metrics(): Promise<string>;
   /** Somebody has come with a wrong token. */
   refused(address: string, reason: string): void;
 }
@@ -100,6 +103,11 @@ export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<Ht
     await next();
   });
   login.addRoutes(app);
+  app.get('/metrics', async (c) => {
+    checkOrigin(c.env.incoming);
+    if (!isFromHere(c.env.incoming)) login.callerOf(c);
+    return c.body(await parts.metrics(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+  });
   app.use('/api/*', async (c, next) => {
     c.set('caller', login.callerOf(c));
     await next();

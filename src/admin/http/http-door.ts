@@ -19,7 +19,7 @@ import { Tokens } from './tokens.ts';
 export type { Readiness } from './http-app.ts';
 
 export interface HttpDoorOptions
-  extends Pick<HttpAppParts, 'runner' | 'operations' | 'hosts' | 'readiness' | 'refused'> {
+  extends Pick<HttpAppParts, 'runner' | 'operations' | 'hosts' | 'readiness' | 'metrics' | 'refused'> {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;

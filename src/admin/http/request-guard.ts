@@ -39,6 +39,13 @@ export function checkOrigin(request: IncomingMessage): void {
   });
 }
 
+/** The request was made on this machine, and not passed on by a proxy for somebody else. */
+export function isFromHere(request: IncomingMessage): boolean {
+  const { headers, socket } = request;
+  const passedOn = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
+  return !passedOn && isLoopback(socket.remoteAddress) && LOOPBACK_NAMES.includes(nameOf(headers.host ?? ''));
+}
+
 export function addressOf(socket: Socket): string {
   return plain(socket.remoteAddress ?? '');
 }

@@ -12,11 +12,12 @@ export async function writeReferencePages(
   options: { readonly out: string },
 ): Promise<ExitCode> {
   const { renderConfigReference } = await import('../../config/index.ts');
-  const { renderEventReference } = await import('../../telemetry/index.ts');
+  const { renderEventReference, renderMetricsReference } = await import('../../telemetry/index.ts');
   await mkdir(options.out, { recursive: true });
   const pages = {
     'configuration.md': renderConfigReference(),
     'events.md': renderEventReference(),
+    'metrics.md': renderMetricsReference(),
     'commands.md': renderCommandReference(commands),
   };
   for (const [name, text] of Object.entries(pages)) {

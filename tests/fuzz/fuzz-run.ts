@@ -1,0 +1,55 @@
+/** Random cases for so long, from a seed that is said: `FUZZ_SEED=… FUZZ_SECONDS=… npx vitest run tests/fuzz`. */
+
+import * as fc from 'fast-check';
+
+const given = process.env['FUZZ_SEED'];
+
+/** The same seed makes the same cases in the same order. */
+const seed = given === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(given);
+
+/** Of all fuzzing together. */
+const secondsInAll = Number(process.env['FUZZ_SECONDS'] ?? 48);
+
+const runsMax = 1_000_000_000;
+
+/** A process that stays up although nobody cares for an error would end in the field. */
+const uncared: string[] = [];
+process.on('unhandledRejection', (error) =>
+  uncared.push(String((error as Error | undefined)?.stack ?? error)),
+);
+process.on('uncaughtException', (error) => uncared.push(String(error.stack ?? error)));
+
+export interface FuzzShare {
+  /** Of the time for all. */
+  readonly share: number;
+  /** Several at the same time have other cases. */
+  readonly lane?: number;
+}
+
+/** How long a test with this share may take: what is found is made smaller behind its time. */
+export function fuzzTimeoutMs({ share }: FuzzShare): number {
+  return secondsInAll * share * 1000 + 180_000;
+}
+
+/** Fails with the smallest case found, and how to see it again. */
+export async function fuzz<T>(
+  what: string,
+  cases: fc.Arbitrary<T>,
+  { share, lane = 0 }: FuzzShare,
+  check: (one: T) => Promise<void>,
+): Promise<void> {
+  const property = fc.asyncProperty(cases, async (one) => {
+    await check(one);
+    const [first] = uncared.splice(0);
+    if (first !== undefined) throw new Error(`an error for which nobody cares: ${first}`);
+  });
+  const details = await fc.check(property, {
+    seed: seed + lane,
+    numRuns: runsMax,
+    interruptAfterTimeLimit: secondsInAll * share * 1000,
+  });
+  console.log(`${what}: ${details.numRuns} cases, FUZZ_SEED=${seed}`);
+  if (!details.failed) return;
+  const report = fc.defaultReportMessage(details);
+  throw new Error(`${what}: FUZZ_SEED=${seed}\n${report}`, { cause: details.errorInstance });
+}

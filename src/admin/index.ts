@@ -50,6 +50,7 @@ export type {
   Operations,
   ReloadResult,
   RepairReport,
+  RepairRequest,
   SyncReport,
   SyncRequest,
   SyncStatus,

@@ -20,8 +20,11 @@ export interface Operations extends Insight {
   cancelSync(id: string): Promise<CommandResult>;
   /** Begins to compare all active members. Resolves as soon as the work has begun. */
   verify(request?: VerifyRequest): Promise<JobStatus>;
-  /** Begins to make the named member, or every member that the last verification found different, equal again. */
-  repair(id?: string): Promise<JobStatus>;
+  /**
+   * Begins to make the named member, or every member that was found to differ, equal again, and has every table watched. Resolves as
+   * soon as the work has begun.
+   */
+  repair(request?: RepairRequest): Promise<JobStatus>;
   /** What the last verification has found, also before a restart; null: there was none. */
   verification(): Promise<VerificationReport | null>;
   /** Takes a database into the cluster and into the configuration file. It is brought level by itself from then on. */
@@ -69,6 +72,13 @@ export interface VerifyRequest {
   readonly tables?: readonly string[];
   /** Bytes per second and member. Default: as configured. */
   readonly rate?: number;
+}
+
+export interface RepairRequest {
+  /** Default: every member that was found to differ. */
+  readonly member?: string;
+  /** Find out what would change, and change nothing. */
+  readonly dryRun?: boolean;
 }
 
 export interface NewMember {
@@ -277,6 +287,8 @@ export interface VerifiedTable {
 
 export interface RepairReport {
   readonly members: readonly SyncReport[];
+  /** Tables that nobody watched, and that are watched again (or would be). */
+  readonly watched: readonly { readonly member: string; readonly tables: readonly string[] }[];
 }
 
 /** What is known of the members' equality. */

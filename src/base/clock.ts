@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds on a clock that only moves forward. For deadlines and latencies. */
   monotonicMs(): number;
-  /** The date, for people. Never used to decide anything. */
+  /** The date, for people, and for what is due at a time of day. Nothing else is decided by it. */
   wallTime(): Date;
   /** Calls back after `ms`; the returned function cancels. */
   after(ms: number, callback: () => void): () => void;

@@ -6,6 +6,7 @@ import type { ImportOptions } from './commands/import.ts';
 import type { InitOptions } from './commands/init.ts';
 import type { WaitOptions } from './commands/long-work.ts';
 import type { AddOptions } from './commands/member.ts';
+import type { RepairOptions } from './commands/repair.ts';
 import type { ServeCommandOptions } from './commands/serve.ts';
 import type { SyncOptions } from './commands/sync.ts';
 import type { VerifyOptions } from './commands/verify.ts';
@@ -189,10 +190,11 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
     );
   withWait(withCommon(root.command('repair').argument('[id]', 'the member')))
     .description(
-      'Makes members equal again that the last verification found different, or the one that is named.',
+      'Makes members equal again that were found to differ, or the one that is named, and has every table watched. Rows that are removed or overwritten are in a file first.',
     )
+    .option('--dry-run', 'find out which rows of which tables would change; change nothing')
     .action(
-      run(async (id: string | undefined, options: WaitOptions) =>
+      run(async (id: string | undefined, options: RepairOptions) =>
         (await import('./commands/repair.ts')).repair(io, id, options),
       ),
     );

@@ -33,3 +33,11 @@ export function nodeStops(): LockstepError {
     hint: 'Connect again later, and look.',
   });
 }
+
+export function nobodyIsLeft(ids: readonly string[]): LockstepError {
+  return new LockstepError({
+    code: 'cluster.last-active-member',
+    message: `no member would be active without ${ids.join(', ')}`,
+    hint: 'Bring another member back first.',
+  });
+}

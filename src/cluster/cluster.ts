@@ -8,7 +8,7 @@ import { MemberError } from '../dialects/contract.ts';
 import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
 import type { ApplyStream } from './apply/apply-stream.ts';
 import { ReplicaStreams } from './apply/replica-streams.ts';
-import { asMemberError, nodeStops, notActive } from './cluster-errors.ts';
+import { asMemberError, nobodyIsLeft, nodeStops, notActive } from './cluster-errors.ts';
 import { CommitBoundary } from './commits/commit-boundary.ts';
 import { CommitOrder } from './commits/commit-order.ts';
 import type { Ticket } from './commits/commit-order.ts';
@@ -311,10 +311,11 @@ export class Cluster {
    * over to a member that is right, as on an operator's word.
    */
   async takeOutDiffering(wrong: ReadonlyMap<string, string>): Promise<void> {
+    const heir = this.membership.active.find((id) => !wrong.has(id));
+    if (heir === undefined) throw nobodyIsLeft([...wrong.keys()]);
     for (const id of wrong.keys()) await this.membership.accuse(id);
     const reason = wrong.get(this.#primary.id);
-    const heir = this.membership.active.find((id) => !wrong.has(id));
-    if (reason !== undefined && heir !== undefined)
+    if (reason !== undefined)
       await this.#primary.switchTo(heir, reason).catch((error: unknown) => this.#noHandover(error));
     for (const [id, why] of wrong) await this.#takeOut(id, new MemberError(id, 'diverged', why));
   }

@@ -6,6 +6,7 @@ import type { Member, SessionLink } from '../dialects/contract.ts';
 import type { EngineEventBody } from '../telemetry/index.ts';
 import type { ProbeSettings } from './membership/prober.ts';
 import type { Balancer } from './reads/read-router.ts';
+import type { DayWindow } from './verify/schedule.ts';
 
 export interface ClusterMember {
   readonly member: Member;
@@ -46,6 +47,8 @@ export interface SyncSettings {
 export interface VerificationSettings {
   /** Between two verifications of everything; 0: only when asked. */
   readonly everyMs: number;
+  /** It is begun at this time of the day; undefined: at any. */
+  readonly window: DayWindow | undefined;
   /** Read from each member; 0: no limit. */
   readonly maxBytesPerSecond: number;
 }

@@ -55,6 +55,19 @@ const address = <A extends object>(parse: (text: string) => A | AddressFault) =>
     return z.NEVER;
   });
 
+/** Minutes since midnight. */
+const dayWindow = (text: string) =>
+  z
+    .string()
+    .transform((written, context): { readonly from: number; readonly to: number } => {
+      const parts = /^([01]\d|2[0-3]):([0-5]\d) ?- ?([01]\d|2[0-3]):([0-5]\d)$/.exec(written);
+      const [fromHour = 0, fromMinute = 0, toHour = 0, toMinute = 0] = parts?.slice(1).map(Number) ?? [];
+      if (parts !== null) return { from: fromHour * 60 + fromMinute, to: toHour * 60 + toMinute };
+      context.addIssue({ code: 'custom', message: 'a time of day, a hyphen and another one: 01:00-05:30' });
+      return z.NEVER;
+    })
+    .register(optionDocs, { text, allowed: 'HH:MM-HH:MM', default: 'at any time' });
+
 const TLS_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 
 const tls = (text: string) =>
@@ -328,6 +341,9 @@ export const configSchema = z.strictObject({
       max: 525_600,
       zero: 'only by `lockstep verify`',
     }),
+    window: dayWindow(
+      'Time of day, where the node runs, at which a verification is begun; it may take longer. It can go over midnight.',
+    ).optional(),
     maxBytesPerSecond: bytes({
       text: 'Data read from each member in a second.',
       default: 32 * MiB,

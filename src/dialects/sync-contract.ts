@@ -97,6 +97,8 @@ export interface DataSync {
   conclude(target: Member, source: Member, at: { csn: number; term: number; version: number }): Promise<void>;
   /** Holds members against each other. Rejects when it could not go on; what it has told of by then stays true. */
   compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison>;
+  /** Tables whose changes nobody captures on this member. `what` is the table. */
+  unwatchedTables(member: Member): Promise<readonly Finding[]>;
   /** Has the changes of every table captured again. It waits for those that write to such a table just now, but not for long. */
   watchTables(member: Member, term: number): Promise<void>;
 }

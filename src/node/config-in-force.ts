@@ -55,8 +55,8 @@ export function clusterSettings(inForce: ConfigInForce): ClusterSettings {
       };
     },
     get verification() {
-      const { everyMinutes, maxBytesPerSecond } = inForce.now.verification;
-      return { everyMs: everyMinutes * 60_000, maxBytesPerSecond };
+      const { everyMinutes, maxBytesPerSecond, window } = inForce.now.verification;
+      return { everyMs: everyMinutes * 60_000, window, maxBytesPerSecond };
     },
     log: {
       segments: logSegments,

@@ -5,6 +5,7 @@ import type { Clock } from '../base/index.ts';
 import type {
   JobControl,
   RepairReport,
+  RepairRequest,
   SyncReport,
   SyncRequest,
   SyncStatus,
@@ -113,18 +114,67 @@ export class EngineSync implements SyncEngine {
     return new Date(this.#clock.wallTime().getTime() + ms).toISOString();
   }
 
-  async repair(id: string | undefined, control: JobControl): Promise<RepairReport> {
-    const { membership } = this.#cluster;
-    const wrong = membership.members.filter(({ differs }) => differs === true).map((member) => member.id);
-    const members: SyncReport[] = [];
-    for (const member of id === undefined ? wrong : [id]) {
-      if (membership.entry(member)?.state === 'active')
-        await this.#cluster.deactivate(member, 'an operator has it repaired');
-      members.push(await this.sync(member, { strategy: 'diff' }, control));
+  /** Whoever is repaired is recorded as differing first: whatever ends this in between, it does not come back by what it missed. */
+  async repair({ member, dryRun = false }: RepairRequest, control: JobControl): Promise<RepairReport> {
+    const { membership, verification } = this.#cluster;
+    const known = membership.members.filter(({ differs }) => differs === true).map(({ id }) => id);
+    const watched = [...(await verification.restoreCapture(dryRun))].map(([id, tables]) => ({
+      member: id,
+      tables,
+    }));
+    const wrong = new Set(member === undefined ? known : [member]);
+    // What was written while nobody watched has reached nobody else.
+    const tables = [...new Set(watched.flatMap((one) => one.tables))];
+    if (member === undefined && tables.length > 0 && !dryRun) {
+      const { differences } = await verification.run({ tables }, { signal: control.signal });
+      for (const id of differences.keys()) wrong.add(id);
     }
-    return { members };
+    const members: SyncReport[] = [];
+    for (const id of wrong) {
+      const isActive = membership.entry(id)?.state === 'active';
+      if (dryRun) {
+        members.push(isActive ? await this.#wouldRepair(id, control) : await this.sync(id, whatIf, control));
+        continue;
+      }
+      if (isActive) await this.#cluster.takeOutDiffering(new Map([[id, 'an operator has it repaired']]));
+      else await membership.accuse(id);
+      members.push(await this.sync(id, {}, control));
+    }
+    return { members, watched };
+  }
+
+  /** An active member is compared as in a verification. */
+  async #wouldRepair(id: string, control: JobControl): Promise<SyncReport> {
+    const clock = this.#clock;
+    const cluster = this.#cluster;
+    const since = clock.monotonicMs();
+    const { differences, outcome, reason } = await cluster.verification.run(
+      { dryRun: true },
+      { signal: control.signal, progress: (progress) => control.progress(progressOf(progress)) },
+    );
+    const found = differences.get(id);
+    const [schema] = found?.schema ?? [];
+    const tables = (found?.tables ?? []).map(({ table, missing, extra, samples }) => {
+      return { table, missing, extra, samples };
+    });
+    return {
+      member: id,
+      source: cluster.primary.id === id ? null : cluster.primary.id,
+      strategy: schema === undefined ? 'diff' : 'full',
+      reason:
+        schema ??
+        (outcome === 'unchecked' ? `not all could be compared: ${reason}` : 'as a verification finds it now'),
+      dryRun: true,
+      tables,
+      keptFile: null,
+      rows: tables.reduce((sum, { missing, extra }) => sum + missing + extra, 0),
+      bytes: 0,
+      tookMs: Math.round(clock.monotonicMs() - since),
+    };
   }
 }
+
+const whatIf = { strategy: 'diff', dryRun: true } as const;
 
 function reportOf(member: string, outcome: Outcome, tookMs: number): SyncReport {
   const { source, keptFile, ...rest } = outcome;

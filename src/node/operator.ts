@@ -15,6 +15,7 @@ import type {
   Readiness,
   ReloadResult,
   SyncRequest,
+  RepairRequest,
   VerificationReport,
   VerifyRequest,
 } from '../admin/index.ts';
@@ -202,12 +203,13 @@ export class Operator implements Operations {
     return Promise.resolve(this.#parts.sync.lastVerification);
   }
 
-  async repair(id?: string): Promise<JobStatus> {
+  async repair(request: RepairRequest = {}): Promise<JobStatus> {
     const { sync } = this.#parts;
-    if (id !== undefined) this.#known(id);
-    return this.#jobs.start('repair', id ?? null, async (control) => {
-      const report = await sync.repair(id, control);
-      await this.#parts.loadCatalog();
+    const { member } = request;
+    if (member !== undefined) this.#known(member);
+    return this.#jobs.start('repair', member ?? null, async (control) => {
+      const report = await sync.repair(request, control);
+      if (request.dryRun !== true) await this.#parts.loadCatalog();
       return report;
     });
   }

@@ -71,7 +71,9 @@ export class Reload {
       built.reweigh(id, weight);
       cluster.load(id).weight = weight;
     }
-    if (verification.everyMinutes !== before.verification.everyMinutes) cluster.verification.reschedule();
+    const { everyMinutes, window } = before.verification;
+    const isSame = JSON.stringify(verification.window) === JSON.stringify(window);
+    if (verification.everyMinutes !== everyMinutes || !isSame) cluster.verification.reschedule();
     setLogLevel(logging.level);
   }
 }

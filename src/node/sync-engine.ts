@@ -3,6 +3,7 @@
 import type {
   JobControl,
   RepairReport,
+  RepairRequest,
   SyncReport,
   SyncRequest,
   SyncStatus,
@@ -22,5 +23,5 @@ export interface SyncEngine {
   readonly verification: VerificationStatus;
   readonly lastVerification: VerificationReport | null;
   /** Undefined: whatever the last verification found different. */
-  repair(id: string | undefined, control: JobControl): Promise<RepairReport>;
+  repair(request: RepairRequest, control: JobControl): Promise<RepairReport>;
 }

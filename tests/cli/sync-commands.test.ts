@@ -437,12 +437,13 @@ What differs is taken out and brought level by itself; to have it done now: lock
   test('cli: repair: one member or all, and what was done', async () => {
     const asked: unknown[] = [];
     await serve({
-      repair: (id) => {
-        asked.push(id);
+      repair: (request = {}) => {
+        asked.push(request);
+        const { member, dryRun } = request;
+        const members = member === undefined ? [] : [report];
+        const watched = dryRun === true ? [{ member: 'db1', tables: ['public.a', 'public.b'] }] : [];
         return Promise.resolve(
-          jobs.start('repair', id ?? null, () =>
-            Promise.resolve({ members: id === undefined ? [] : [report] }),
-          ),
+          jobs.start('repair', member ?? null, () => Promise.resolve({ members, watched })),
         );
       },
     });
@@ -454,7 +455,10 @@ What differs is taken out and brought level by itself; to have it done now: lock
     const one = new FakeCli();
     expect(await one.run('repair', 'db2', '--config', file)).toBe(0);
     expect(one.stdout).toContain('Member db2 is active. It was brought level by diff');
-    expect(asked).toEqual([undefined, 'db2']);
+    const dry = new FakeCli();
+    expect(await dry.run('repair', '--dry-run', '--config', file)).toBe(0);
+    expect(dry.stdout).toBe('On db1 these tables would be watched again: public.a, public.b\n');
+    expect(asked).toEqual([{}, { member: 'db2' }, { dryRun: true }]);
   });
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { connect } from '../support/connect.ts';
 import { withServers } from '../support/index.ts';
+import { FileStateStore } from '../../src/coordination/index.ts';
 import { FreshCluster } from '../failure/fresh-cluster.ts';
 
 const fixture = withServers(3);
@@ -209,4 +210,34 @@ test('state: a state of another cluster is refused', async () => {
   await expect(cluster.startNode({ config: { cluster: 'other' } })).rejects.toMatchObject({
     code: 'cluster.other-state',
   });
+});
+
+test('state: a member that was found to differ just before the node ended is not trusted, unless nobody else is left', async () => {
+  cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+  await cluster.stopNode();
+  await cluster
+    .member('db2')
+    .ask(
+      `begin; set local session_replication_role = replica; update counters set value = 9 where client = 1; commit`,
+    );
+  const accuse = async (...ids: readonly string[]): Promise<void> => {
+    const store = await FileStateStore.open(join(cluster.dir, 'state'));
+    const state = await store.load();
+    if (state === undefined) throw new Error('there is a state');
+    const members = state.members.map((member) => ({ ...member, differs: ids.includes(member.id) }));
+    await store.save({ ...state, version: state.version + 1, members });
+    await store.close();
+  };
+  await accuse('db2');
+  await cluster.startNode();
+  expect((await cluster.status()).members).toMatchObject([
+    { state: 'active' },
+    { state: 'inactive', reason: 'its rows were found to differ' },
+  ]);
+  await cluster.node.activateMember('db2');
+  expect(await values()).toEqual(['0', '0']);
+  await cluster.stopNode();
+  await accuse('db1', 'db2');
+  await cluster.startNode();
+  expect(await states()).toEqual(['active', 'active']);
 });

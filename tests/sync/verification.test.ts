@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LockstepError } from '../../src/base/index.ts';
 import type { Clock } from '../../src/base/index.ts';
 import { rightGroup } from '../../src/cluster/verify/judge.ts';
+import { dueInMs } from '../../src/cluster/verify/schedule.ts';
 import { Verification } from '../../src/cluster/verify/verification.ts';
 import type { VerificationParts, Verified } from '../../src/cluster/verify/verification.ts';
 import type { Note } from '../../src/coordination/index.ts';
@@ -464,6 +465,25 @@ describe('verification: disturbed', () => {
 });
 
 describe('verification: when', () => {
+  const at = (time: string) => new Date(`2026-03-10T${time}`);
+  const hour = 3_600_000;
+  const night = { from: 22 * 60, to: 5 * 60 };
+  const noon = { from: 12 * 60, to: 13 * 60 };
+  test.each([
+    ['at once, where it was due while no node ran', '09:00', -48, undefined, 0],
+    ['a day after the last one', '09:00', -20, undefined, 4],
+    ['not later than a day from now, whatever the clock showed then', '09:00', 90, undefined, 24],
+    ['when the window opens', '09:00', -48, noon, 3],
+    ['within the window at once', '12:30', -48, noon, 0],
+    ['tomorrow, where the window is over', '13:00', -48, noon, 23],
+    ['over midnight', '09:00', -48, night, 13],
+    ['after midnight too', '03:00', -48, night, 0],
+    ['in the next window after it is due', '09:00', -20, noon, 27],
+  ])('verification: it is due %s', (_, now, lastHours, window, hours) => {
+    const last = at(now).getTime() + lastHours * hour;
+    expect(dueInMs(at(now), last, { everyMs: 24 * hour, window }) / hour).toBe(hours);
+  });
+
   test('verification: one at a time, and one that is ended says so', async () => {
     worlds = [
       {
@@ -495,6 +515,12 @@ describe('verification: when', () => {
     const next = make();
     await next.start();
     expect([next.last, [...next.tables]]).toEqual([last, [...verification.tables]]);
+    clock.pass(1_800_000);
+    const daily = make(86_400_000);
+    await daily.start();
+    // From the last one on, not from the start.
+    expect(daily.dueInMs).toBe(Date.parse(last?.at ?? '') + 86_400_000 - clock.wallTime().getTime());
+    await daily.stop();
     saved = { format: 99 };
     const other = make();
     await other.start();

@@ -227,6 +227,9 @@ function fromState(found: readonly Found[]): Verdict {
       .filter(({ entry, report }) => entry.state === 'active' && report?.lastCsn === furthest)
       .map(({ report }) => report?.marks?.baseCsn ?? 0),
   );
+  const someAreSound = found.some(
+    ({ entry, report }) => entry.differs !== true && isWhole({ entry, report }),
+  );
   const trusted = found.filter(({ member, entry, report, error }) => {
     if (entry.state !== 'active') return false;
     const reason =
@@ -238,7 +241,10 @@ function fromState(found: readonly Found[]): Verdict {
             ? `a synchronisation did not finish: ${report.marks.incomplete}`
             : report.lastCsn < Math.max(furthest - windowCsns, beginning)
               ? `its log ends at CSN ${report.lastCsn}, another's at ${furthest}: it was put back to an older state`
-              : undefined;
+              : // The node ended before it was taken out. Where all differ, one of them is what there is.
+                entry.differs === true && someAreSound
+                ? 'its rows were found to differ'
+                : undefined;
     if (reason !== undefined) distrusted.set(member.id, reason);
     return reason === undefined;
   });
@@ -254,6 +260,10 @@ function fromState(found: readonly Found[]): Verdict {
     `no member that was active last can be used: ${lastActive.join('; ')}`,
     `Bring one of them back.${others.length === 0 ? '' : ` ${others.join(', ')} may lack acknowledged commits; to use one all the same and lose those: lockstep serve --trust ${others[0]}`}`,
   );
+}
+
+function isWhole({ entry, report }: Pick<Found, 'entry' | 'report'>): boolean {
+  return entry.state === 'active' && report?.marks !== undefined && report.marks.incomplete === null;
 }
 
 /** The node's state is gone, but the members remember. All must be heard: one that is silent may know more. */

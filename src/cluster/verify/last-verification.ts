@@ -29,6 +29,8 @@ export interface TableVerdict {
 export interface VerificationNote {
   readonly format: typeof noteFormat;
   readonly last: LastVerification;
+  /** When everything was verified last, in milliseconds since 1970. */
+  readonly fullMs: number;
   readonly tables: readonly (TableVerdict & { readonly table: string })[];
 }
 
@@ -81,9 +83,13 @@ function withinBytes(tables: readonly VerifiedTable[]): readonly VerifiedTable[]
   });
 }
 
-export function noteOf(last: LastVerification, tables: ReadonlyMap<string, TableVerdict>): VerificationNote {
+export function noteOf(
+  last: LastVerification,
+  tables: ReadonlyMap<string, TableVerdict>,
+  fullMs: number,
+): VerificationNote {
   const all = [...tables].map(([table, verdict]) => ({ table, ...verdict }));
-  return { format: noteFormat, last, tables: all.slice(-tablesMax) };
+  return { format: noteFormat, last, fullMs, tables: all.slice(-tablesMax) };
 }
 
 /** Undefined: it is not one that can be read. Its content was proven whole where it was read. */

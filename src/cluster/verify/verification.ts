@@ -20,6 +20,8 @@ import { sentences } from './judge.ts';
 import { noteOf, readNote, summary } from './last-verification.ts';
 import type { LastVerification, TableVerdict } from './last-verification.ts';
 import { isPassing, look } from './look.ts';
+import { Schedule } from './schedule.ts';
+import { findUnwatched, watchAgain } from './watch-again.ts';
 
 export interface VerificationParts {
   readonly settings: ClusterSettings;
@@ -91,13 +93,23 @@ export class Verification {
   readonly #tables = new Map<string, TableVerdict>();
   #last: LastVerification | undefined;
   #running = false;
-  #cancelSchedule: (() => void) | undefined;
-  #dueMs: number | undefined;
+  readonly #schedule: Schedule;
+  /** When everything was verified last, by the clock on the wall; or when the node began. */
+  #fullMs: number;
   #scheduled: AbortController | undefined;
   #over: Promise<unknown> = Promise.resolve();
 
   constructor(parts: VerificationParts) {
     this.#parts = parts;
+    const { clock } = parts.world;
+    this.#fullMs = clock.wallTime().getTime();
+    this.#schedule = new Schedule({
+      clock,
+      settings: () => parts.settings.verification,
+      run: () => {
+        this.#over = this.#runScheduled();
+      },
+    });
   }
 
   /** Also one of an earlier node on the same state. */
@@ -112,8 +124,7 @@ export class Verification {
 
   /** Until the next one by the schedule; undefined when there is none. */
   get dueInMs(): number | undefined {
-    if (this.#dueMs === undefined) return undefined;
-    return Math.max(0, this.#dueMs - this.#parts.world.clock.monotonicMs());
+    return this.#schedule.dueInMs;
   }
 
   /** By the schedule from now on. */
@@ -121,20 +132,17 @@ export class Verification {
     const note = readNote(await this.#parts.note?.load().catch(() => undefined));
     this.#last = note?.last;
     for (const { table, ...verdict } of note?.tables ?? []) this.#tables.set(table, verdict);
+    this.#fullMs = note?.fullMs ?? this.#fullMs;
     this.reschedule();
   }
 
   /** The schedule is another one, from now on. */
   reschedule(): void {
-    this.#cancelSchedule?.();
-    this.#dueMs = undefined;
-    const { everyMs } = this.#parts.settings.verification;
-    if (everyMs > 0 && this.#parts.data !== undefined) this.#schedule(everyMs);
+    if (this.#parts.data !== undefined) this.#schedule.next(this.#fullMs);
   }
 
   async stop(): Promise<void> {
-    this.#cancelSchedule?.();
-    this.#dueMs = undefined;
+    this.#schedule.stop();
     this.#scheduled?.abort();
     await this.#over;
   }
@@ -152,6 +160,7 @@ export class Verification {
       await this.#takeOut(verified);
       const end = { at: clock.wallTime().toISOString(), tookMs: Math.round(clock.monotonicMs() - since) };
       this.#tell(verified);
+      if (request.tables === undefined && verified.outcome !== 'unchecked') this.#wasFull(end.at);
       await this.#remember(summary(verified, end));
       const { outcome, reason, csn, members, tables, heldMs } = verified;
       raise({
@@ -171,32 +180,28 @@ export class Verification {
     }
   }
 
-  #schedule(ms: number): void {
-    const { clock } = this.#parts.world;
-    this.#cancelSchedule?.();
-    this.#dueMs = clock.monotonicMs() + ms;
-    this.#cancelSchedule = clock.after(ms, () => {
-      this.#over = this.#runScheduled();
-    });
+  #wasFull(at: string): void {
+    this.#fullMs = Date.parse(at);
+    if (this.#schedule.dueInMs !== undefined) this.reschedule();
   }
 
   async #runScheduled(): Promise<void> {
     const { settings, stopped, world } = this.#parts;
     this.#scheduled = new AbortController();
-    let againMs = Infinity;
+    let isMade = true;
     try {
       const { outcome } = await this.run({}, { signal: this.#scheduled.signal });
-      if (outcome === 'unchecked') againMs = putOffMs;
+      isMade = outcome !== 'unchecked';
     } catch (error) {
       // An operator's is under way.
-      againMs = putOffMs;
+      isMade = false;
       if (!(error instanceof LockstepError))
         world.raise({ type: 'internal-error', where: 'verification', error: messageOf(error) });
     }
-    // It may have been changed meanwhile.
+    if (stopped.aborted) return;
     const { everyMs } = settings.verification;
-    this.#dueMs = undefined;
-    if (!stopped.aborted && everyMs > 0) this.#schedule(Math.min(everyMs, againMs));
+    const again = world.clock.wallTime().getTime() + Math.min(putOffMs, everyMs) - everyMs;
+    this.#schedule.next(isMade ? this.#fullMs : again);
   }
 
   async #verify(request: VerificationRequest, watch: VerificationWatch): Promise<Verified> {
@@ -285,6 +290,15 @@ export class Verification {
     }
   }
 
+  /** Per member, tables that nobody watches; they are watched again, unless it is only asked for. */
+  async restoreCapture(dryRun: boolean): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { data } = this.#parts;
+    if (data === undefined) return new Map();
+    const unwatched = await findUnwatched(this.#parts, data);
+    if (!dryRun) for (const [id, found] of unwatched) await watchAgain(this.#parts, data, { id, found });
+    return new Map([...unwatched].map(([id, found]) => [id, found.map(({ what }) => what)]));
+  }
+
   /** The primary comes first. */
   #ids(): readonly string[] {
     const primaryId = this.#parts.primaryId();
@@ -318,16 +332,14 @@ export class Verification {
     unwatched: Comparison['unwatched'],
     dryRun: boolean,
   ): Promise<void> {
-    const { membership, roster, world } = this.#parts;
     for (const [id, found] of unwatched) {
       if (dryRun) {
         findings.unwatched(id, found, 'it would be watched again');
         continue;
       }
       try {
-        await data.watchTables(roster.member(id), membership.term);
+        await watchAgain(this.#parts, data, { id, found });
         findings.watched(id, found);
-        world.raise({ type: 'capture-restored', member: id, tables: found.map(({ what }) => what) });
       } catch (error) {
         findings.unwatched(id, found, `it could not be watched again: ${messageOf(error)}`);
       }
@@ -355,7 +367,7 @@ export class Verification {
     this.#last = last;
     for (const { table, csn, outcome } of last.tables) this.#tables.set(table, { at: last.at, csn, outcome });
     try {
-      await this.#parts.note?.save(noteOf(last, this.#tables));
+      await this.#parts.note?.save(noteOf(last, this.#tables, this.#fullMs));
     } catch (error) {
       const { raise } = this.#parts.world;
       raise({ type: 'internal-error', where: 'the record of the verification', error: messageOf(error) });

@@ -56,7 +56,7 @@ export function drawProfile(random: SeededRandom): Profile {
         maxBytesPerSecond: 0,
         holdMs: 50,
       },
-      verification: { everyMs: 0, maxBytesPerSecond: 0 },
+      verification: { everyMs: 0, window: undefined, maxBytesPerSecond: 0 },
       log: { segments: 4, segmentBytes: random.pick([1500, 1 << 20]), segmentMs: 3_600_000 },
     },
     limits: {

@@ -160,4 +160,52 @@ describe('ops: sync', () => {
     const nothing = await lockstep('repair');
     expect([nothing.status, nothing.stdout]).toEqual([0, 'Nothing is known to differ.\n']);
   });
+
+  test('ops: repair --dry-run tells which rows would change, and changes nothing; repair keeps what it overwrites', async () => {
+    await start();
+    await tamper(cluster.member('db2'), 'update accounts set balance = 4711 where id = 1');
+    const dry = await lockstep('repair', 'db2', '--dry-run');
+    expect([dry.status, dry.stdout]).toEqual([
+      0,
+      expect.stringContaining(
+        'public.accounts: 1 row to put in, 1 row to take out\n    + (1,1000)\n    - (1,4711)',
+      ),
+    ]);
+    expect(await db2()).toMatchObject({ state: 'active' });
+    expect(await cluster.member('db2').ask('select balance from accounts where id = 1')).toEqual([['4711']]);
+    const [kept] = /\S+\.sql/.exec((await lockstep('repair', 'db2')).stdout) ?? [];
+    expect(await readFile(kept ?? '', 'utf8')).toContain('1\t4711\n');
+    expect(await cluster.member('db2').ask('select balance from accounts where id = 1')).toEqual([['1000']]);
+  });
+
+  test('ops: repair has tables watched again that nobody watches, and nobody is taken out for it', async () => {
+    await start();
+    await tamper(cluster.member('db2'), `drop trigger "!lockstep_capture" on accounts`);
+    const dry = await lockstep('repair', '--dry-run');
+    expect(dry.stdout).toBe('On db2 these tables would be watched again: public.accounts\n');
+    expect((await lockstep('repair')).stdout).toBe(
+      'On db2 these tables are watched again: public.accounts\n',
+    );
+    expect((await lockstep('repair')).stdout).toBe('Nothing is known to differ.\n');
+    expect(await db2()).toMatchObject({ state: 'active' });
+  });
+
+  test('ops: repair would copy a member whose definitions are others; without pg_dump it says so, and the member stays out', async () => {
+    await start({ sync: { automatic: false, pgDump: '/nowhere/pg_dump' } });
+    await tamper(cluster.member('db2'), 'alter table counters add column extra int');
+    const { status, stderr } = await lockstep('repair', 'db2');
+    expect([status, stderr]).toEqual([4, expect.stringContaining('/nowhere/pg_dump')]);
+    expect(await db2()).toMatchObject({
+      state: 'inactive',
+      reason: 'an operator has it repaired',
+    });
+  });
+
+  test('ops: the last active member is not repaired', async () => {
+    await start();
+    await lockstep('member', 'deactivate', 'db2');
+    const { status, stderr } = await lockstep('repair', 'db1');
+    expect([status, stderr]).toEqual([4, expect.stringContaining('no member would be active without db1')]);
+    expect((await cluster.status()).members[0]).toMatchObject({ state: 'active' });
+  });
 });

@@ -5,6 +5,7 @@ import type {
   CompareRequest,
   Comparison,
   DataSync,
+  Finding,
   MemberSnapshot,
   PreparedSnapshot,
   SchemaVerdict,
@@ -20,7 +21,7 @@ import { conclude, markIncomplete } from './mark.ts';
 import { PostgresSnapshot } from './postgres-snapshot.ts';
 import { judgeSchemas } from './schema-verdict.ts';
 import { syncSettings } from './sync-settings.ts';
-import { watchTables } from './unwatched-tables.ts';
+import { unwatchedTables, watchTables } from './unwatched-tables.ts';
 
 export interface PostgresDataSyncOptions extends DumpToolOptions {
   /** Rows of each side that are compared one by one at a time. In the node each takes about 40 bytes. */
@@ -93,6 +94,15 @@ export class PostgresDataSync implements DataSync {
       sliceRows: this.#sliceRows,
       sequencePatienceMs: this.#sequencePatienceMs,
     });
+  }
+
+  async unwatchedTables(member: Member): Promise<readonly Finding[]> {
+    const connection = await (member as PostgresMember).openInternal(syncSettings);
+    try {
+      return await unwatchedTables(connection);
+    } finally {
+      connection.close();
+    }
   }
 
   watchTables(member: Member, term: number): Promise<void> {

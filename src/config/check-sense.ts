@@ -3,7 +3,7 @@ import { isLoopback } from './address.ts';
 import type { Complaint } from './check-shape.ts';
 import { showKey } from './problem.ts';
 import type { KeyPath } from './problem.ts';
-import type { FileMember, FileOptions, FileTls } from './schema.ts';
+import type { FileHook, FileMember, FileOptions, FileTls } from './schema.ts';
 import { closest } from './spelling.ts';
 
 export function checkSense(options: FileOptions): readonly Complaint[] {
@@ -16,6 +16,8 @@ export function checkSense(options: FileOptions): readonly Complaint[] {
     ...checkUsers(options),
     ...checkTls(options.tls, ['tls']),
     ...checkListen(options),
+    ...duplicates(options.hooks, (hook) => hook.name, ['name'], 'hooks', 'this name is taken by'),
+    ...options.hooks.flatMap((hook, index) => checkHook(hook, ['hooks', index])),
     ...checkAdmin(options),
   ];
 }
@@ -123,6 +125,18 @@ function checkListen(options: FileOptions): readonly Complaint[] {
     });
   }
   return complaints;
+}
+
+function checkHook({ run, post, authorization }: FileHook, path: KeyPath): readonly Complaint[] {
+  if ((run === undefined) === (post === undefined))
+    return [{ path, message: 'a hook has either `run` or `post`' }];
+  const key = [...path, 'authorization'];
+  if (authorization === undefined) return [];
+  if (post === undefined) return [{ path: key, message: '`authorization` needs `post` beside it' }];
+  const { protocol, hostname } = new URL(post);
+  return protocol === 'http:' && !isLoopback(hostname)
+    ? [{ path: key, severity: 'warning', message: 'it crosses the network in the clear; use https' }]
+    : [];
 }
 
 function checkAdmin({ listen, admin }: FileOptions): readonly Complaint[] {

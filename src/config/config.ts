@@ -1,4 +1,5 @@
 import type { ListenAddress } from './address.ts';
+import type { EventType } from '../telemetry/index.ts';
 import type { FileOptions, TlsMode } from './schema.ts';
 import type { Secret } from './secret.ts';
 
@@ -33,6 +34,7 @@ export interface Config {
   readonly sync: Readonly<FileOptions['sync']>;
   readonly verification: Readonly<FileOptions['verification']>;
   readonly limits: Readonly<FileOptions['limits']>;
+  readonly hooks: readonly HookConfig[];
   readonly logging: Readonly<FileOptions['logging']>;
 }
 
@@ -62,6 +64,18 @@ export interface ListenTls {
   readonly key: Secret;
   /** Clients that do not encrypt are refused. */
   readonly required: boolean;
+}
+
+/** Either `run` or `post`. */
+export interface HookConfig {
+  readonly name: string;
+  readonly on?: readonly EventType[];
+  /** A program that is named by a path is absolute. */
+  readonly run?: readonly string[];
+  readonly post?: Secret;
+  readonly authorization?: Secret;
+  readonly timeoutMs: number;
+  readonly attempts: number;
 }
 
 export interface UserConfig {

@@ -2,7 +2,7 @@ export { parseListenAddress, parseMemberUrl } from './address.ts';
 export type { ListenAddress } from './address.ts';
 export { planMember, planWithoutMember } from './change-members.ts';
 export type { FileChange, RunningConfig } from './change-members.ts';
-export type { Config, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
+export type { Config, HookConfig, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
 export { renderDraft } from './draft.ts';
 export type { ConfigDraft, DraftMember, SecretPlace } from './draft.ts';
 export type { MemberEntry } from './edit-members.ts';

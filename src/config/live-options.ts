@@ -13,6 +13,7 @@ const LIVE = [
   'deadlines',
   'sync',
   'verification',
+  'hooks',
   'logging.level',
   'members.weight',
 ];
@@ -52,7 +53,7 @@ export function changedOptions(running: Config, next: Config): ConfigChanges {
 /** What is in force from now on: of `next` what is live, of `running` the rest. */
 export function takeLive(running: Config, next: Config): Config {
   const { tls: _tls, ...listen } = running.listen;
-  const { balancer, probe, deadlines, verification, users } = next;
+  const { balancer, probe, deadlines, verification, users, hooks } = next;
   const { pgDump: _, ...sync } = next.sync;
   const { pgDump } = running.sync;
   return {
@@ -64,6 +65,7 @@ export function takeLive(running: Config, next: Config): Config {
     sync: { ...sync, ...(pgDump !== undefined && { pgDump }) },
     verification,
     users,
+    hooks,
     logging: { ...running.logging, level: next.logging.level },
     members: running.members.map((member) => {
       const weight = next.members.find(({ id }) => id === member.id)?.weight;

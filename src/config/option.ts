@@ -22,6 +22,30 @@ export interface SectionDoc {
 export const optionDocs = z.registry<OptionDoc>();
 export const sectionDocs = z.registry<SectionDoc>();
 
+export const name = (text: string, fallback = 'required') =>
+  z
+    .string()
+    .regex(/^[a-z0-9_-]{1,63}$/)
+    .register(optionDocs, {
+      text,
+      allowed: '1 to 63 of the characters a–z, 0–9, "_" and "-"',
+      default: fallback,
+    });
+
+export const secret = (text: string, fallback: string) =>
+  z
+    .union([
+      z.string().min(1),
+      z.strictObject({ env: z.string().min(1) }),
+      z.strictObject({ file: z.string().min(1) }),
+    ])
+    .register(optionDocs, {
+      text,
+      allowed: 'text in quotes, `{ env: NAME }` or `{ file: path }`',
+      default: fallback,
+      secret: true,
+    });
+
 interface NumberOption {
   readonly text: string;
   readonly unit: string;

@@ -3,9 +3,9 @@ import { dirname, resolve as resolvePath } from 'node:path';
 import { messageOf } from '../base/index.ts';
 import { isLoopback, memberUrl } from './address.ts';
 import type { Complaint } from './check-shape.ts';
-import type { Config, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
+import type { Config, HookConfig, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
 import type { KeyPath } from './problem.ts';
-import type { FileMember, FileOptions, FileSecret } from './schema.ts';
+import type { FileHook, FileMember, FileOptions, FileSecret } from './schema.ts';
 import { Secret } from './secret.ts';
 
 /** What the configuration may read besides its own file. */
@@ -36,6 +36,10 @@ export async function resolveConfig(
     const secret = await reader.secret(['users', index, 'password'], user.password);
     users.push({ name: user.name, password: secret ?? new Secret('') });
   }
+  const hooks: HookConfig[] = [];
+  for (const [index, hook] of options.hooks.entries()) {
+    hooks.push(await resolveHook(reader, dirname(file), hook, ['hooks', index]));
+  }
   const listenTls = await resolveListenTls(reader, options);
   const { cluster, dialect, username, balancer, source, probe, deadlines, log, limits, logging } = options;
   const { admin, sync, verification } = options;
@@ -63,6 +67,7 @@ export async function resolveConfig(
     sync: { ...sync, ...(pgDump !== undefined && { pgDump }) },
     verification,
     limits,
+    hooks,
     logging,
   };
   return { config, complaints: reader.complaints };
@@ -113,6 +118,28 @@ async function resolveMemberTls(
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key: new Secret(key) }),
+  };
+}
+
+async function resolveHook(
+  reader: OutsideReader,
+  directory: string,
+  hook: FileHook,
+  path: KeyPath,
+): Promise<HookConfig> {
+  const { name, on, run, post, timeoutMs, attempts } = hook;
+  const authorization = await reader.secret([...path, 'authorization'], hook.authorization);
+  const [program = '', ...words] = run ?? [];
+  const named = program.includes('/') ? resolvePath(directory, program) : program;
+  return {
+    name,
+    timeoutMs,
+    attempts,
+    ...(on !== undefined && { on }),
+    ...(run !== undefined && { run: [named, ...words] }),
+    // Whoever knows the address may often post to it.
+    ...(post !== undefined && { post: new Secret(post) }),
+    ...(authorization !== undefined && { authorization }),
   };
 }
 

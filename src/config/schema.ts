@@ -5,7 +5,19 @@
 import { z } from 'zod';
 import { parseListenAddress, parseMemberUrl } from './address.ts';
 import type { AddressFault } from './address.ts';
-import { bytes, choice, flag, integer, milliseconds, optionDocs, section, sectionDocs } from './option.ts';
+import { hookSchema } from './hook-schema.ts';
+import {
+  bytes,
+  choice,
+  flag,
+  integer,
+  milliseconds,
+  name,
+  optionDocs,
+  secret,
+  section,
+  sectionDocs,
+} from './option.ts';
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
@@ -13,36 +25,12 @@ const GiB = 2 ** 30;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-const name = (text: string, fallback = 'required') =>
-  z
-    .string()
-    .regex(/^[a-z0-9_-]{1,63}$/)
-    .register(optionDocs, {
-      text,
-      allowed: '1 to 63 of the characters a–z, 0–9, "_" and "-"',
-      default: fallback,
-    });
-
 const role = (text: string, fallback: string) =>
   z
     .string()
     .min(1)
     .max(63)
     .register(optionDocs, { text, allowed: 'text, 1 to 63 characters', default: fallback });
-
-const secret = (text: string, fallback: string) =>
-  z
-    .union([
-      z.string().min(1),
-      z.strictObject({ env: z.string().min(1) }),
-      z.strictObject({ file: z.string().min(1) }),
-    ])
-    .register(optionDocs, {
-      text,
-      allowed: 'text in quotes, `{ env: NAME }` or `{ file: path }`',
-      default: fallback,
-      secret: true,
-    });
 
 const path = (text: string, fallback: string) =>
   z.string().min(1).register(optionDocs, { text, allowed: 'path, relative to this file', default: fallback });
@@ -434,6 +422,11 @@ export const configSchema = z.strictObject({
       max: 1_000_000,
     }),
   }),
+  hooks: z.array(hookSchema).max(50).default([]).register(optionDocs, {
+    text: 'Programs and webhooks that are told when something has happened.',
+    allowed: 'list of hooks',
+    default: 'none',
+  }),
   logging: section('What the node writes to standard error.', {
     level: choice({
       text: 'Least important line that is written.',
@@ -452,5 +445,6 @@ export const configSchema = z.strictObject({
 export type FileOptions = z.output<typeof configSchema>;
 export type FileSecret = NonNullable<FileOptions['password']>;
 export type FileTls = NonNullable<FileOptions['tls']>;
+export type FileHook = FileOptions['hooks'][number];
 export type FileMember = FileOptions['members'][number];
 export type TlsMode = (typeof TLS_MODES)[number];

@@ -19,12 +19,13 @@ import {
 } from '../fronts/postgres/index.ts';
 import type { AuthenticatedClient, KnownBetter, PostgresListenerOptions } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
-import { EventHub, EventJournal, EventLog } from '../telemetry/index.ts';
+import { EventHub, EventJournal, EventLog, Hooks } from '../telemetry/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
 import { ClientSessions } from './client-sessions.ts';
 import { clusterSettings, ConfigInForce } from './config-in-force.ts';
+import { hooksOf } from './hooks-of.ts';
 import { EngineSync } from './engine-sync.ts';
 import { NodeInsight } from './insight.ts';
 import { openDoors } from './open-doors.ts';
@@ -92,9 +93,17 @@ export class LockstepNode {
         onFailure: (message) => logger.warn({}, message),
       });
       closers.push(() => journal.flush());
-      const events = new EventHub({
+      const hooks = new Hooks({
+        hooks: hooksOf(config),
+        cluster: config.cluster,
         clock: systemClock,
-        sinks: [new EventLog(logger), journal],
+        environment: process.env,
+        raise: (event) => events.raise(event),
+      });
+      closers.push(() => hooks.close());
+      const events: EventHub = new EventHub({
+        clock: systemClock,
+        sinks: [new EventLog(logger), journal, hooks],
         onSinkFailure: (message) => logger.error({ message }, 'an event could not be reported'),
       });
       const built = buildMembers(config, () => inForce.now.deadlines.connectMs);
@@ -114,7 +123,7 @@ export class LockstepNode {
         cacheEntriesMax: config.limits.statementCacheEntries,
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
-      const parts = { options, inForce, raise, journal, cluster, built, classifier, closers };
+      const parts = { options, inForce, hooks, raise, journal, cluster, built, classifier, closers };
       const node = new LockstepNode(parts);
       await node.#open();
       events.raise({
@@ -133,6 +142,7 @@ export class LockstepNode {
   private constructor(parts: {
     options: NodeOptions;
     inForce: ConfigInForce;
+    hooks: Hooks;
     raise: (event: EngineEventBody) => void;
     journal: EventJournal;
     cluster: Cluster;
@@ -140,7 +150,7 @@ export class LockstepNode {
     classifier: Classifier;
     closers: (() => Promise<void>)[];
   }) {
-    const { options, inForce, raise, journal, cluster, built, classifier, closers } = parts;
+    const { options, inForce, hooks, raise, journal, cluster, built, classifier, closers } = parts;
     const { config, logger } = options;
     this.#inForce = inForce;
     this.#logger = logger;
@@ -180,12 +190,13 @@ export class LockstepNode {
       inForce,
       cluster,
       built,
-      prepareListener: async (next) => {
+      prepare: async (next) => {
         const door = doorOf(next);
         const open = await this.#listener.prepare(door);
         return () => {
           open();
           this.#http?.renew(door.tls);
+          hooks.replace(hooksOf(next));
         };
       },
       setLogLevel: (level) => options.setLogLevel?.(level),
@@ -255,17 +266,18 @@ export class LockstepNode {
 
   /** Lets running transactions end, as long as the configuration allows. */
   stop(): Promise<void> {
-    this.#stopping ??= this.#stopNow().then(() => this.#end());
+    this.#stopping ??= this.#stopNow('it was told to').then(() => this.#end());
     return this.#stopping;
   }
 
   async #stopBecause(reason: Error): Promise<void> {
-    this.#stopping ??= this.#stopNow();
+    this.#stopping ??= this.#stopNow(reason.message);
     await this.#stopping;
     this.#end(reason);
   }
 
-  async #stopNow(): Promise<void> {
+  async #stopNow(reason: string): Promise<void> {
+    this.#raise({ type: 'node-stopped', reason });
     const { stopMs } = this.#inForce.now.deadlines;
     const until = systemClock.monotonicMs() + stopMs;
     const stopped = this.#listener.stop({ graceMs: stopMs });

@@ -16,8 +16,8 @@ export interface ReloadParts {
   readonly inForce: ConfigInForce;
   readonly cluster: Cluster;
   readonly built: BuiltMembers;
-  /** Makes ready what clients meet; what it resolves with puts it in force, and cannot fail. */
-  prepareListener(config: Config): Promise<() => void>;
+  /** Makes ready what others need of it; what it resolves with puts that in force, and cannot fail. */
+  prepare(config: Config): Promise<() => void>;
   readonly setLogLevel: (level: Config['logging']['level']) => void;
   raise(event: EngineEventBody): void;
 }
@@ -55,10 +55,10 @@ export class Reload {
     if (next.cluster !== running.cluster) throw anotherCluster(file, next.cluster);
     const { live, needsRestart } = changedOptions(running, next);
     const taken = takeLive(running, next);
-    const openToClients = await this.#parts.prepareListener(taken);
+    const putInForce = await this.#parts.prepare(taken);
     // From here on nothing waits and nothing fails.
     inForce.take(taken);
-    openToClients();
+    putInForce();
     this.#tell(running, taken);
     this.#parts.raise({ type: 'config-reloaded', applied: live, needsRestart });
     return { changed: live.length > 0, message: sentence(live, needsRestart), applied: live, needsRestart };

@@ -110,6 +110,8 @@ interface EventFields {
     readonly outcome: 'done' | 'begun' | 'refused' | 'failed';
     readonly error: string | undefined;
   };
+  'hook-failed': { readonly hook: string; readonly event: EventType; readonly reason: string };
+  'hook-dropped': { readonly hook: string; readonly events: number };
   'internal-error': { readonly where: string; readonly error: string };
 }
 
@@ -296,12 +298,25 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     say: (e) =>
       `${e.command} ${e.input} was asked for by ${e.who} (${e.door}, ${e.from}): ${e.outcome}${e.error === undefined ? '' : `, ${e.error}`}`,
   },
+  'hook-failed': {
+    level: 'warn',
+    meaning: 'A hook could not be told of an event, or could not do what it should. No hook is told of this.',
+    say: (e) => `hook ${e.hook} has failed at ${e.event}: ${e.reason}`,
+  },
+  'hook-dropped': {
+    level: 'warn',
+    meaning:
+      'A hook is too slow for what happens, or the node stops: it was not told of so many events. No hook is told of this.',
+    say: (e) => `hook ${e.hook} was not told of ${e.events} events`,
+  },
   'internal-error': {
     level: 'error',
     meaning: 'Something in the node failed that should not have. Please report it.',
     say: (e) => `internal error in ${e.where}: ${e.error}`,
   },
 };
+
+export const EVENT_TYPES = Object.keys(EVENTS) as [EventType, ...EventType[]];
 
 export function describeEvent(event: EngineEvent): string {
   // The row fits the event by construction; TypeScript cannot follow the correlation through the union.

@@ -1,9 +1,12 @@
 export { EventHub } from './event-hub.ts';
 export { EventJournal } from './event-journal.ts';
 export { EventLog } from './event-log.ts';
-export { describeEvent } from './events.ts';
+export { describeEvent, EVENT_TYPES } from './events.ts';
 export type { EngineEvent, EngineEventBody, EventLevel, EventSink, EventType } from './events.ts';
 export { Histogram, quantileBetween } from './histogram.ts';
+export type { Hook, HookAction } from './hooks/hook.ts';
+export { Hooks } from './hooks/hooks.ts';
+export type { HookLimits, HooksOptions } from './hooks/hooks.ts';
 export { silentLogger } from './logger.ts';
 export type { LogFields, Logger } from './logger.ts';
 export { MetricsText, renderMetricsReference } from './metrics.ts';

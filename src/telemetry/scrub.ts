@@ -21,10 +21,13 @@ export function scrub(value: unknown, depth = 0): unknown {
 
 /** Hides the password in URLs (`scheme://user:password@host`) and in `PASSWORD '…'` and `password=…`. */
 export function scrubText(text: string): string {
-  return text
-    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+@/gi, `$1${HIDDEN}@`)
-    .replaceAll(/(\bpassword\s*)(=\s*|\s)('(?:[^']|'')*'|"[^"]*")/gi, `$1$2${HIDDEN}`)
-    .replaceAll(/(\bpassword=)(?!\[hidden\])[^\s'"&;]+/gi, `$1${HIDDEN}`);
+  return (
+    text
+      // Bounded: a long word that is no scheme would be looked at from each of its letters to its end.
+      .replaceAll(/([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@]*:)[^\s@/]+@/gi, `$1${HIDDEN}@`)
+      .replaceAll(/(\bpassword\s*)(=\s*|\s)('(?:[^']|'')*'|"[^"]*")/gi, `$1$2${HIDDEN}`)
+      .replaceAll(/(\bpassword=)(?!\[hidden\])[^\s'"&;]+/gi, `$1${HIDDEN}`)
+  );
 }
 
 function describeError(error: Error): Readonly<Record<string, unknown>> {

@@ -316,6 +316,37 @@ describe('config: what only the whole file shows', () => {
     ]);
   });
 
+  test('config: a hook runs a program or posts, is told of events that there are, and hides its address', async () => {
+    const hooks = (text: string) => `${MINIMAL}hooks:\n  - ${text}\n`;
+    const { config, problems } = await check(
+      hooks(
+        '{ name: page, on: [member-deactivated], run: [./page.sh, "-v"] }\n  - { name: chat, post: "https://chat.example/t0ken" }',
+      ),
+    );
+    expect(problems).toEqual([]);
+    expect(config?.hooks).toMatchObject([
+      { name: 'page', run: ['/etc/lockstep/page.sh', '-v'], timeoutMs: 10_000 },
+      { name: 'chat', attempts: 5 },
+    ]);
+    expect(JSON.stringify(config)).not.toContain('t0ken');
+    expect((await shown(hooks('{ name: a }'))).join()).toContain('either `run` or `post`');
+    expect((await shown(hooks('{ name: a, run: [x], authorization: "y" }'))).join()).toContain(
+      'needs `post`',
+    );
+    expect((await shown(hooks('{ name: a, on: [member-lost], run: [x] }'))).join()).toContain(
+      'hooks[0].on[0]',
+    );
+    const bad = (await shown(hooks('{ name: a, post: "ftp://h/t0ken" }'))).join();
+    expect(bad).toContain('hooks[0].post');
+    expect(bad).not.toContain('t0ken');
+    expect(
+      (await shown(hooks('{ name: a, post: "http://chat.example/", authorization: "y" }'))).join(),
+    ).toContain('warning: hooks[0].authorization: it crosses the network in the clear');
+    expect((await shown(hooks('{ name: a, run: [x] }\n  - { name: a, run: [y] }'))).join()).toContain(
+      'this name is taken',
+    );
+  });
+
   test('config: operators are reached from elsewhere only when the file says so, and without TLS it warns', async () => {
     const remote = MINIMAL.replace('127.0.0.1:6432"', '127.0.0.1:6432", admin: "0.0.0.0:6480"');
     expect(await shown(remote)).toEqual([

@@ -22,10 +22,16 @@ export const rooms: readonly Room[] = [
     because: 'words that every room speaks; nothing is below them',
   },
   {
-    name: 'config',
+    name: 'telemetry',
     mayImport: ['base'],
     doors: ['index.ts'],
-    because: 'the only room that reads the file and the environment',
+    because: 'events and logs are written by every room above',
+  },
+  {
+    name: 'config',
+    mayImport: ['base', 'telemetry'],
+    doors: ['index.ts'],
+    because: 'the only room that reads the file and the environment; it knows the names of events, for hooks',
   },
   {
     name: 'sql',
@@ -40,12 +46,6 @@ export const rooms: readonly Room[] = [
     doors: ['postgres/index.ts'],
     nodeModules: ['node:buffer', 'node:crypto', 'node:util'],
     because: 'bytes and messages, no I/O',
-  },
-  {
-    name: 'telemetry',
-    mayImport: ['base'],
-    doors: ['index.ts'],
-    because: 'events and logs are written by every room above',
   },
   {
     name: 'coordination',

@@ -117,6 +117,34 @@ test('reload: users and certificates are taken over, and who is logged in stays'
   expect((await before.query('select 2 as n')).rows).toEqual([{ n: 2 }]);
 });
 
+test('reload: hooks are taken over; one that hangs at everything delays neither a commit, nor a member, nor for long the stop', async () => {
+  cluster = await FreshCluster.start(fixture.servers);
+  const out = join(cluster.dir, 'told');
+  await rewrite({
+    hooks: [
+      {
+        name: 'hangs',
+        on: ['member-deactivated', 'command-ran', 'config-reloaded'],
+        run: ['/bin/sh', '-c', 'sleep 1234'],
+      },
+      { name: 'tells', on: ['member-deactivated'], run: ['/bin/sh', '-c', `cat > ${out}`] },
+    ],
+  });
+  expect(await cluster.node.reload()).toMatchObject({ applied: ['hooks'] });
+  const client = await connect(cluster.url);
+  await cluster.node.deactivateMember('db2', 'a test');
+  for (let value = 1; value <= 20; value++)
+    await client.query('update counters set value = $1 where client = 1', [value]);
+  await cluster.node.activateMember('db2');
+  const told = await waitFor(() => readFile(out, 'utf8'), { what: 'the other hook to be told' });
+  expect(JSON.parse(told)).toMatchObject({ type: 'member-deactivated', member: 'db2', cluster: 'test' });
+  await client.end();
+  const before = performance.now();
+  await cluster.stopNode();
+  // Far below the time that a hook may take.
+  expect(performance.now() - before).toBeLessThan(8000);
+});
+
 test('reload: SIGHUP does it, the log says what came of it, and the level of the log changes with it', async () => {
   cluster = await FreshCluster.prepare(fixture.servers);
   const options = cluster.nodeOptions();

@@ -1,5 +1,6 @@
 /** How a session link commits: the messages, and the write set that comes back before the commit happens. */
 
+import type { Deferred } from '../../base/index.ts';
 import { frontend, readDataRow } from '../../wire/postgres/index.ts';
 import type { CommitOptions } from '../contract.ts';
 import type { LinkStatements } from './link-statements.ts';
@@ -12,6 +13,7 @@ export interface CommitPhase {
   /** Where the write set goes when it was asked for in parts. */
   readonly collector: WriteSetCollector | undefined;
   readonly final: boolean;
+  readonly done: Deferred<'committed' | 'refused'>;
   lastTag: string;
 }
 

@@ -7,20 +7,9 @@
  * missing prepared statements) leave no trace in the client's answer.
  */
 
-import { deferred, messageOf } from '../../base/index.ts';
-import type { Deferred } from '../../base/index.ts';
-import {
-  Backend,
-  Frontend,
-  frontend,
-  HEADER_BYTES,
-  MessageFramer,
-  readCommandTag,
-  readDataRow,
-  readErrorFields,
-  TransactionStatus,
-} from '../../wire/postgres/index.ts';
-import type { ErrorFields, FrameSink } from '../../wire/postgres/index.ts';
+import { deferred } from '../../base/index.ts';
+import { Frontend, frontend } from '../../wire/postgres/index.ts';
+import type { ErrorFields } from '../../wire/postgres/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
   Answer,
@@ -36,18 +25,17 @@ import { AnswerReader } from './answer-reader.ts';
 import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf } from './errors.ts';
-import { finishAndCommit, finishLarge, takeWriteSet } from './link-commit.ts';
+import { finishAndCommit, finishLarge } from './link-commit.ts';
 import type { CommitPhase } from './link-commit.ts';
+import { LinkReceiver } from './link-receiver.ts';
+import type { Phase } from './link-receiver.ts';
 import { LinkStatements } from './link-statements.ts';
 import type { OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
-import { shapeChanged, shapeOf } from './statement-shape.ts';
+import { shapeChanged } from './statement-shape.ts';
 import { WriteSetCollector } from './write-set-collector.ts';
 
 /** A name that no statement has. */
 const missingStatement = frontend.bind({ statement: 'lockstep_missing', values: [] });
-
-/** Messages above this are passed on in pieces. */
-const wholeUpToBytes = 256 * 1024;
 
 export interface SessionLinkSettings {
   readonly maxMessageBytes: number;
@@ -59,22 +47,6 @@ export interface SessionLinkSettings {
   readonly tableOid: (oid: number) => number;
 }
 
-/** One ReadyForQuery that is owed, and what to do with the messages before it. */
-type Phase =
-  | { readonly kind: 'prelude'; error: ErrorFields | undefined }
-  | { readonly kind: 'answer'; readonly reader: AnswerReader }
-  /** A statement prepared again, to see whether it still is what the client was told. */
-  | {
-      readonly kind: 'check';
-      readonly statement: PreparedStatement;
-      readonly done: Deferred<ErrorFields | undefined>;
-      parameters: Buffer | undefined;
-      columns: Buffer | undefined;
-      error: ErrorFields | undefined;
-    }
-  | { readonly kind: 'own'; readonly done: Deferred<string | undefined>; value: string | undefined }
-  | CommitPhase;
-
 export class PostgresSessionLink implements SessionLink {
   readonly memberId: string;
   readonly parameters: ReadonlyMap<string, string>;
@@ -82,24 +54,12 @@ export class PostgresSessionLink implements SessionLink {
   readonly #connection: Connection;
   readonly #settings: SessionLinkSettings;
   readonly #listener: SessionListener;
-  readonly #framer: MessageFramer;
-  readonly #sink: FrameSink;
+  readonly #receiver: LinkReceiver;
   readonly #statements = new LinkStatements();
-  readonly #slow = (fetched: Promise<void>): void => this.#pauseUntil(fetched);
-  #phases: Phase[] = [];
-  #done: Deferred<Answer> | undefined;
-  #committed: Deferred<'committed' | 'refused'> | undefined;
-  #transaction: TransactionState = 'none';
+  readonly #slow = (fetched: Promise<void>): void => this.#receiver.pauseUntil(fetched);
   #lost: MemberError | undefined;
   #canceling: Promise<void> | undefined;
   #extended = false;
-  /** Of the request under way. */
-  #failed = false;
-  #sqlState: string | undefined;
-  /** The message that comes in pieces is the client's. */
-  #largePass = false;
-  /** A write set too large to be held, on its way into the spool. */
-  #collector: WriteSetCollector | undefined;
 
   constructor(
     memberId: string,
@@ -114,30 +74,23 @@ export class PostgresSessionLink implements SessionLink {
     this.#connection = connection;
     this.#settings = settings;
     this.#listener = listener;
-    this.#framer = new MessageFramer({
+    this.#receiver = new LinkReceiver({
+      connection,
       maxMessageBytes: settings.maxMessageBytes,
-      wholeUpToBytes,
-      runTypes: [Backend.DataRow, Backend.CopyData],
+      statements: this.#statements,
+      newCollector: () => this.#newCollector(),
+      unasked: (frame) => listener.unasked(memberId, frame),
+      lose: (why, fields) => this.#lose(why, fields),
     });
-    this.#sink = {
-      message: (type, frame) => this.#message(type, frame),
-      run: (type, frames) => this.#rowsArrived(type, frames),
-      largeStart: (type, _total, head) => this.#largeStart(type, head),
-      largeChunk: (chunk) => {
-        if (this.#largePass) this.#reader?.forward(chunk);
-        this.#collector?.add(chunk);
-      },
-      largeEnd: () => this.#largeEnds(),
-    };
     const { socket } = connection;
-    socket.on('data', (chunk: Buffer) => this.#data(chunk));
+    socket.on('data', (chunk: Buffer) => this.#receiver.receive(chunk));
     socket.on('error', (error) => this.#lose(error.message));
     socket.on('close', () => this.#lose('the connection was closed'));
     socket.resume();
   }
 
   get transaction(): TransactionState {
-    return this.#transaction;
+    return this.#receiver.transaction;
   }
 
   get lost(): MemberError | undefined {
@@ -154,8 +107,7 @@ export class PostgresSessionLink implements SessionLink {
     const { messages, protocol, rest, textBefore } = request as PostgresRequest;
     const { mayBeUnsuitable } = options;
     const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
-    // How the request before ended says nothing of what is sent ahead of this one.
-    this.#failed = false;
+    this.#receiver.clear();
     const out: Buffer[] = [];
     this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
@@ -180,9 +132,9 @@ export class PostgresSessionLink implements SessionLink {
       }
     }
     if (protocol === 'extended' && rest === undefined) out.push(frontend.sync);
-    this.#begin({ kind: 'answer', reader });
     this.#extended = protocol === 'extended';
-    const done = (this.#done = deferred<Answer>());
+    const done = deferred<Answer>();
+    this.#begin({ kind: 'answer', reader, done });
     this.#write(out);
     if (rest !== undefined) {
       // Lost while the client still sends, it has nobody yet who waits for it.
@@ -195,21 +147,13 @@ export class PostgresSessionLink implements SessionLink {
   async commit(options: CommitOptions): Promise<'committed' | 'refused'> {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
-    const committed = (this.#committed = deferred<'committed' | 'refused'>());
-    if (options.large) {
-      // Lost while the write set is being kept, it has nobody yet who waits for it.
-      committed.promise.catch(() => undefined);
-      await this.#commitLarge(options);
-      return committed.promise;
-    }
+    if (options.large) return await this.#commitLarge(options);
     const out = finishAndCommit(options, this.#statements, this.#settings.deferred());
-    this.#begin({ kind: 'commit', options, collector: undefined, final: true, lastTag: '' });
-    this.#write(out);
-    return committed.promise;
+    return await this.#commitStep({ options, collector: undefined, final: true }, out);
   }
 
   async rollback(): Promise<void> {
-    if (this.#transaction !== 'none') await this.#ownStatement('ROLLBACK');
+    if (this.transaction !== 'none') await this.#ownStatement('ROLLBACK');
   }
 
   async endReadOnly(): Promise<void> {
@@ -256,14 +200,14 @@ export class PostgresSessionLink implements SessionLink {
    */
   inputEnds(frame: Buffer): boolean {
     const sync = frame[0] === Frontend.Sync;
-    if (sync && !(this.#failed && this.#extended)) return false;
+    if (sync && !(this.#receiver.failed && this.#extended)) return false;
     if (this.#lost === undefined)
       this.#connection.socket.write(this.#extended && !sync ? Buffer.concat([frame, frontend.sync]) : frame);
     return true;
   }
 
   cancel(): Promise<void> {
-    if (this.#done === undefined || this.#lost !== undefined) return Promise.resolve();
+    if (!this.#receiver.answering || this.#lost !== undefined) return Promise.resolve();
     // Until the request was delivered nothing new starts here, so that it cannot hit what comes next.
     this.#canceling ??= sendCancel(this.#address, this.#connection).finally(
       () => (this.#canceling = undefined),
@@ -282,27 +226,19 @@ export class PostgresSessionLink implements SessionLink {
   }
 
   close(why = 'closed by Lockstep'): void {
-    if (this.#lost === undefined && this.#phases.length === 0)
-      this.#connection.socket.end(frontend.terminate);
+    if (this.#lost === undefined && this.#receiver.idle) this.#connection.socket.end(frontend.terminate);
     this.#lose(why);
   }
 
   #prelude(sql: string | Buffer, out: Buffer[]): void {
     out.push(frontend.query(sql));
     this.#statements.unnamedGone();
-    this.#phases.push({ kind: 'prelude', error: undefined });
+    this.#receiver.expect({ kind: 'prelude', error: undefined });
   }
 
   #begin(phase: Phase): void {
-    this.#phases.push(phase);
-    this.#failed = false;
-    this.#sqlState = undefined;
-  }
-
-  /** Of the answer that comes now. */
-  get #reader(): AnswerReader | undefined {
-    const phase = this.#phases[0];
-    return phase?.kind === 'answer' ? phase.reader : undefined;
+    this.#receiver.expect(phase);
+    this.#receiver.clear();
   }
 
   #write(out: readonly Buffer[]): void {
@@ -331,7 +267,7 @@ export class PostgresSessionLink implements SessionLink {
     for (const statement of statements) {
       this.#statements.need(statement, out);
       const done = deferred<ErrorFields | undefined>();
-      this.#phases.push({
+      this.#receiver.expect({
         kind: 'check',
         statement,
         done,
@@ -365,63 +301,7 @@ export class PostgresSessionLink implements SessionLink {
     out.push(...messages, frontend.sync);
     const done = deferred<string | undefined>();
     done.promise.catch(() => undefined);
-    this.#phases.push({ kind: 'own', done, value: undefined });
-  }
-
-  #data(chunk: Buffer): void {
-    this.#deliver(() => this.#framer.push(chunk, this.#sink));
-  }
-
-  #deliver(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#lose(error instanceof Error ? error.message : String(error));
-      return;
-    }
-    this.#reader?.flush();
-  }
-
-  #pauseUntil(fetched: Promise<void>): void {
-    const { socket } = this.#connection;
-    socket.pause();
-    void fetched.then(() => socket.resume());
-  }
-
-  #rowsArrived(type: number, frames: Buffer): void {
-    const phase = this.#phases[0];
-    if (phase === undefined) return;
-    if (phase.kind === 'answer') phase.reader.rows(frames);
-    else if (phase.kind === 'commit' && type === Backend.DataRow) takeWriteSet(phase, frames);
-    else if (phase.kind === 'own') phase.value ??= readDataRow(frames)[0]?.toString();
-  }
-
-  #largeStart(type: number, head: Buffer): void {
-    const phase = this.#phases[0];
-    this.#largePass = phase?.kind === 'answer' && !phase.reader.givenUp;
-    if (type === Backend.ErrorResponse) this.#failed = true;
-    if (this.#largePass) this.#reader?.forward(head);
-    if (phase?.kind !== 'commit' || type !== Backend.DataRow) return;
-    this.#collector = phase.collector ?? this.#newCollector();
-    // One column, and it is not NULL: the head of the row, then the count and the length.
-    this.#collector.add(head.subarray(HEADER_BYTES + 6));
-  }
-
-  #largeEnds(): void {
-    const collector = this.#collector;
-    const phase = this.#phases[0];
-    this.#collector = undefined;
-    if (collector === undefined || phase?.kind !== 'commit' || phase.collector !== undefined) return;
-    // The commit is on its way behind it, and is not looked at before the write set is safely in hand.
-    this.#framer.halt();
-    collector.finish().then(
-      (writeSet) => {
-        phase.options.onWriteSet(writeSet);
-        this.#deliver(() => this.#framer.resume(this.#sink));
-      },
-      // The member has it in its log.
-      (error: unknown) => this.#lose(`a write set could not be kept: ${messageOf(error)}`),
-    );
+    this.#receiver.expect({ kind: 'own', done, value: undefined });
   }
 
   #newCollector(): WriteSetCollector {
@@ -432,121 +312,33 @@ export class PostgresSessionLink implements SessionLink {
     });
   }
 
-  #message(type: number, frame: Buffer): void {
-    const phase = this.#phases[0];
-    if (type === Backend.ReadyForQuery) {
-      this.#ready(frame[5] as number);
-      return;
-    }
-    if (
-      type === Backend.ParameterStatus ||
-      type === Backend.NotificationResponse ||
-      (type === Backend.NoticeResponse && phase?.kind !== 'answer')
-    ) {
-      if (type === Backend.NoticeResponse && phase !== undefined) return;
-      const fetched = this.#listener.unasked(this.memberId, frame);
-      // The fate of a commit is not kept from those who wait for it.
-      if (fetched !== undefined && phase?.kind !== 'commit') this.#pauseUntil(fetched);
-      return;
-    }
-    if (type === Backend.ErrorResponse) {
-      this.#error(frame, phase);
-      return;
-    }
-    if (type === Backend.ParseComplete && this.#statements.parsed()) return;
-    if (type === Backend.CloseComplete && this.#statements.closed()) return;
-    if (phase?.kind === 'answer') phase.reader.message(type, frame);
-    else if (phase?.kind === 'check') {
-      if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
-      if (type === Backend.RowDescription) phase.columns = Buffer.from(frame);
-    } else if (phase?.kind === 'commit' && type === Backend.CommandComplete)
-      phase.lastTag = readCommandTag(frame);
-  }
-
-  #error(frame: Buffer, phase: Phase | undefined): void {
-    const fields =
-      (phase?.kind === 'answer' ? phase.reader.errorInstead : undefined) ?? readErrorFields(frame);
-    if (fields.severityCode === 'FATAL' || fields.severityCode === 'PANIC') {
-      this.#lose(fields.message, fields);
-      return;
-    }
-    this.#failed = true;
-    this.#sqlState = fields.code;
-    if (phase === undefined) return;
-    if (phase.kind === 'answer') phase.reader.error(frame, fields);
-    else if (phase.kind === 'prelude' || phase.kind === 'check') phase.error = fields;
-    else if (phase.kind === 'commit') {
-      if (blameOf(fields.code) === 'fenced') this.#lose(fields.message, fields);
-      else phase.options.sink.write(frame);
-    }
-  }
-
-  #ready(status: number): void {
-    this.#reader?.flush();
-    this.#transaction =
-      status === TransactionStatus.Idle ? 'none' : status === TransactionStatus.Open ? 'open' : 'failed';
-    const phase = this.#phases.shift();
-    if (phase === undefined) return;
-    if (this.#failed && phase.kind !== 'prelude') this.#statements.forgetUnconfirmed();
-    if (phase.kind === 'prelude') {
-      // A setting that this member refuses: what follows would run under the wrong settings.
-      if (phase.error !== undefined)
-        this.#lose(`it could not be prepared for this session: ${phase.error.message}`, phase.error);
-      return;
-    }
-    if (phase.kind === 'check') {
-      this.#failed = false;
-      const { statement, parameters, columns } = phase;
-      const shape = parameters === undefined ? undefined : shapeOf(parameters, columns);
-      const changed = shape !== undefined && shape.columns !== statement.shape?.columns;
-      // Outside of a transaction it leaves no trace, and comes again.
-      phase.done.resolve(changed ? shapeChanged : this.#transaction === 'failed' ? phase.error : undefined);
-      return;
-    }
-    if (phase.kind === 'own') {
-      this.#failed = false;
-      phase.done.resolve(phase.value);
-      return;
-    }
-    if (phase.kind === 'answer') {
-      const done = this.#done;
-      this.#done = undefined;
-      done?.resolve(phase.reader.result(this.#failed, this.#sqlState));
-      return;
-    }
-    // COMMIT of a transaction that had failed without our knowing answers ROLLBACK.
-    if (phase.final && phase.lastTag !== 'COMMIT') this.#failed = true;
-    const committed = this.#committed;
-    this.#committed = undefined;
-    committed?.resolve(this.#failed ? 'refused' : 'committed');
-  }
-
   /** First the write set, in parts; then, when all of it is safely in hand, COMMIT. */
-  async #commitLarge(options: CommitOptions): Promise<void> {
+  async #commitLarge(options: CommitOptions): Promise<'committed' | 'refused'> {
     const collector = this.#newCollector();
     const out = finishLarge(options, this.#statements, this.#settings.deferred());
-    const finished = deferred<'committed' | 'refused'>();
-    const committed = this.#committed;
-    this.#committed = finished;
-    this.#begin({ kind: 'commit', options, collector, final: false, lastTag: '' });
-    this.#write(out);
-    let outcome: 'committed' | 'refused';
-    try {
-      outcome = await finished.promise;
-    } catch (error) {
-      collector.discard();
-      throw error;
-    }
-    this.#committed = committed;
+    const outcome = await this.#commitStep({ options, collector, final: false }, out).catch(
+      (error: unknown) => {
+        collector.discard();
+        throw error;
+      },
+    );
     if (outcome === 'refused') {
       collector.discard();
-      committed?.resolve('refused');
-      return;
+      return 'refused';
     }
     options.onWriteSet(await collector.finish());
     if (this.#lost !== undefined) throw this.#lost;
-    this.#begin({ kind: 'commit', options, collector: undefined, final: true, lastTag: '' });
-    this.#write([frontend.query('COMMIT')]);
+    return await this.#commitStep({ options, collector: undefined, final: true }, [frontend.query('COMMIT')]);
+  }
+
+  #commitStep(
+    step: Pick<CommitPhase, 'options' | 'collector' | 'final'>,
+    out: readonly Buffer[],
+  ): Promise<'committed' | 'refused'> {
+    const done = deferred<'committed' | 'refused'>();
+    this.#begin({ kind: 'commit', ...step, done, lastTag: '' });
+    this.#write(out);
+    return done.promise;
   }
 
   #lose(why: string, fields?: ErrorFields): void {
@@ -561,15 +353,7 @@ export class PostgresSessionLink implements SessionLink {
     );
     this.#lost = lost;
     this.#connection.socket.destroy();
-    const phases = this.#phases;
-    this.#phases = [];
-    for (const phase of phases) if (phase.kind === 'own' || phase.kind === 'check') phase.done.reject(lost);
-    const done = this.#done;
-    const committed = this.#committed;
-    this.#done = undefined;
-    this.#committed = undefined;
-    done?.reject(lost);
-    committed?.reject(lost);
+    this.#receiver.fail(lost);
     this.#listener.lost(lost);
   }
 }

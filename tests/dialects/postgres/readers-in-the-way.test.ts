@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { connect, waitFor, withNode, withServers } from '../../support/index.ts';
 
 const members = withServers(2);
-const cluster = withNode(members);
+// Reads go to the replica while it is there.
+const cluster = withNode(members, { weights: [0, 1] });
 
 describe('apply: schema statements', () => {
   test('a long read on a replica is answered elsewhere rather than that the replica is taken out', async () => {

@@ -1,0 +1,276 @@
+/**
+ * What a member sends on a session's connection: message after message, each for the phase that comes next. A phase is over
+ * when its ReadyForQuery was seen.
+ */
+
+import { messageOf } from '../../base/index.ts';
+import type { Deferred } from '../../base/index.ts';
+import {
+  Backend,
+  HEADER_BYTES,
+  MessageFramer,
+  readCommandTag,
+  readDataRow,
+  readErrorFields,
+  TransactionStatus,
+} from '../../wire/postgres/index.ts';
+import type { ErrorFields, FrameSink } from '../../wire/postgres/index.ts';
+import type { MemberError, Answer, TransactionState } from '../contract.ts';
+import type { AnswerReader } from './answer-reader.ts';
+import type { Connection } from './connect.ts';
+import { blameOf } from './errors.ts';
+import { takeWriteSet } from './link-commit.ts';
+import type { CommitPhase } from './link-commit.ts';
+import type { LinkStatements } from './link-statements.ts';
+import type { PreparedStatement } from './request.ts';
+import { shapeChanged, shapeOf } from './statement-shape.ts';
+import type { WriteSetCollector } from './write-set-collector.ts';
+
+/** One ReadyForQuery that is owed, and what to do with the messages before it. */
+export type Phase =
+  /** Its answer nobody sees; it must not fail. */
+  | { readonly kind: 'prelude'; error: ErrorFields | undefined }
+  | { readonly kind: 'answer'; readonly reader: AnswerReader; readonly done: Deferred<Answer> }
+  /** A statement prepared again, to see whether it still is what the client was told. */
+  | {
+      readonly kind: 'check';
+      readonly statement: PreparedStatement;
+      readonly done: Deferred<ErrorFields | undefined>;
+      parameters: Buffer | undefined;
+      columns: Buffer | undefined;
+      error: ErrorFields | undefined;
+    }
+  /** A statement of our own: its first value. */
+  | { readonly kind: 'own'; readonly done: Deferred<string | undefined>; value: string | undefined }
+  | CommitPhase;
+
+export interface LinkReceiverParts {
+  readonly connection: Connection;
+  readonly maxMessageBytes: number;
+  readonly statements: LinkStatements;
+  newCollector(): WriteSetCollector;
+  /** A message outside of any answer. A promise: nothing more should come before it resolves. */
+  unasked(frame: Buffer): Promise<void> | undefined;
+  /** The link is of no use any more. */
+  lose(why: string, fields?: ErrorFields): void;
+}
+
+/** Messages above this are passed on in pieces. */
+const wholeUpToBytes = 256 * 1024;
+
+export class LinkReceiver {
+  readonly #parts: LinkReceiverParts;
+  readonly #framer: MessageFramer;
+  readonly #sink: FrameSink;
+  #phases: Phase[] = [];
+  #transaction: TransactionState = 'none';
+  /** Of the request under way. */
+  #failed = false;
+  #sqlState: string | undefined;
+  /** The message that comes in pieces is the client's. */
+  #largePass = false;
+  /** A write set too large to be held, on its way into the spool. */
+  #collector: WriteSetCollector | undefined;
+
+  constructor(parts: LinkReceiverParts) {
+    this.#parts = parts;
+    this.#framer = new MessageFramer({
+      maxMessageBytes: parts.maxMessageBytes,
+      wholeUpToBytes,
+      runTypes: [Backend.DataRow, Backend.CopyData],
+    });
+    this.#sink = {
+      message: (type, frame) => this.#message(type, frame),
+      run: (type, frames) => this.#rowsArrived(type, frames),
+      largeStart: (type, _total, head) => this.#largeStart(type, head),
+      largeChunk: (chunk) => {
+        if (this.#largePass) this.#reader?.forward(chunk);
+        this.#collector?.add(chunk);
+      },
+      largeEnd: () => this.#largeEnds(),
+    };
+  }
+
+  get transaction(): TransactionState {
+    return this.#transaction;
+  }
+
+  /** The request under way has met an error. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  /** Nothing is owed. */
+  get idle(): boolean {
+    return this.#phases.length === 0;
+  }
+
+  /** A request of the client's is under way. */
+  get answering(): boolean {
+    return this.#phases.some(({ kind }) => kind === 'answer');
+  }
+
+  /** How the request before ended says nothing of what is sent next. */
+  clear(): void {
+    this.#failed = false;
+    this.#sqlState = undefined;
+  }
+
+  /** Sent behind what is expected already. */
+  expect(phase: Phase): void {
+    this.#phases.push(phase);
+  }
+
+  receive(chunk: Buffer): void {
+    this.#deliver(() => this.#framer.push(chunk, this.#sink));
+  }
+
+  /** Nothing more will come. */
+  fail(error: MemberError): void {
+    for (const phase of this.#phases.splice(0)) if (phase.kind !== 'prelude') phase.done.reject(error);
+  }
+
+  /** Reads nothing more until then. */
+  pauseUntil(fetched: Promise<void>): void {
+    const { socket } = this.#parts.connection;
+    socket.pause();
+    void fetched.then(() => socket.resume());
+  }
+
+  /** Of the answer that comes now. */
+  get #reader(): AnswerReader | undefined {
+    const phase = this.#phases[0];
+    return phase?.kind === 'answer' ? phase.reader : undefined;
+  }
+
+  #deliver(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#parts.lose(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    this.#reader?.flush();
+  }
+
+  #rowsArrived(type: number, frames: Buffer): void {
+    const phase = this.#phases[0];
+    if (phase === undefined) return;
+    if (phase.kind === 'answer') phase.reader.rows(frames);
+    else if (phase.kind === 'commit' && type === Backend.DataRow) takeWriteSet(phase, frames);
+    else if (phase.kind === 'own') phase.value ??= readDataRow(frames)[0]?.toString();
+  }
+
+  #largeStart(type: number, head: Buffer): void {
+    const phase = this.#phases[0];
+    this.#largePass = phase?.kind === 'answer' && !phase.reader.givenUp;
+    if (type === Backend.ErrorResponse) this.#failed = true;
+    if (this.#largePass) this.#reader?.forward(head);
+    if (phase?.kind !== 'commit' || type !== Backend.DataRow) return;
+    this.#collector = phase.collector ?? this.#parts.newCollector();
+    // One column, and it is not NULL: the head of the row, then the count and the length.
+    this.#collector.add(head.subarray(HEADER_BYTES + 6));
+  }
+
+  #largeEnds(): void {
+    const collector = this.#collector;
+    const phase = this.#phases[0];
+    this.#collector = undefined;
+    if (collector === undefined || phase?.kind !== 'commit' || phase.collector !== undefined) return;
+    // The commit is on its way behind it, and is not looked at before the write set is safely in hand.
+    this.#framer.halt();
+    collector.finish().then(
+      (writeSet) => {
+        phase.options.onWriteSet(writeSet);
+        this.#deliver(() => this.#framer.resume(this.#sink));
+      },
+      // The member has it in its log.
+      (error: unknown) => this.#parts.lose(`a write set could not be kept: ${messageOf(error)}`),
+    );
+  }
+
+  #message(type: number, frame: Buffer): void {
+    const phase = this.#phases[0];
+    if (type === Backend.ReadyForQuery) {
+      this.#ready(frame[5] as number);
+      return;
+    }
+    if (
+      type === Backend.ParameterStatus ||
+      type === Backend.NotificationResponse ||
+      (type === Backend.NoticeResponse && phase?.kind !== 'answer')
+    ) {
+      if (type === Backend.NoticeResponse && phase !== undefined) return;
+      const fetched = this.#parts.unasked(frame);
+      // The fate of a commit is not kept from those who wait for it.
+      if (fetched !== undefined && phase?.kind !== 'commit') this.pauseUntil(fetched);
+      return;
+    }
+    if (type === Backend.ErrorResponse) {
+      this.#error(frame, phase);
+      return;
+    }
+    if (type === Backend.ParseComplete && this.#parts.statements.parsed()) return;
+    if (type === Backend.CloseComplete && this.#parts.statements.closed()) return;
+    if (phase?.kind === 'answer') phase.reader.message(type, frame);
+    else if (phase?.kind === 'check') {
+      if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
+      if (type === Backend.RowDescription) phase.columns = Buffer.from(frame);
+    } else if (phase?.kind === 'commit' && type === Backend.CommandComplete)
+      phase.lastTag = readCommandTag(frame);
+  }
+
+  #error(frame: Buffer, phase: Phase | undefined): void {
+    const fields =
+      (phase?.kind === 'answer' ? phase.reader.errorInstead : undefined) ?? readErrorFields(frame);
+    if (fields.severityCode === 'FATAL' || fields.severityCode === 'PANIC') {
+      this.#parts.lose(fields.message, fields);
+      return;
+    }
+    this.#failed = true;
+    this.#sqlState = fields.code;
+    if (phase === undefined) return;
+    if (phase.kind === 'answer') phase.reader.error(frame, fields);
+    else if (phase.kind === 'prelude' || phase.kind === 'check') phase.error = fields;
+    else if (phase.kind === 'commit') {
+      if (blameOf(fields.code) === 'fenced') this.#parts.lose(fields.message, fields);
+      else phase.options.sink.write(frame);
+    }
+  }
+
+  #ready(status: number): void {
+    this.#reader?.flush();
+    this.#transaction =
+      status === TransactionStatus.Idle ? 'none' : status === TransactionStatus.Open ? 'open' : 'failed';
+    const phase = this.#phases.shift();
+    if (phase === undefined) return;
+    if (this.#failed && phase.kind !== 'prelude') this.#parts.statements.forgetUnconfirmed();
+    if (phase.kind === 'prelude') {
+      // A setting that this member refuses: what follows would run under the wrong settings.
+      if (phase.error !== undefined)
+        this.#parts.lose(`it could not be prepared for this session: ${phase.error.message}`, phase.error);
+      return;
+    }
+    if (phase.kind === 'check') {
+      this.#failed = false;
+      const { statement, parameters, columns } = phase;
+      const shape = parameters === undefined ? undefined : shapeOf(parameters, columns);
+      const changed = shape !== undefined && shape.columns !== statement.shape?.columns;
+      // Outside of a transaction it leaves no trace, and comes again.
+      phase.done.resolve(changed ? shapeChanged : this.#transaction === 'failed' ? phase.error : undefined);
+      return;
+    }
+    if (phase.kind === 'own') {
+      this.#failed = false;
+      phase.done.resolve(phase.value);
+      return;
+    }
+    if (phase.kind === 'answer') {
+      phase.done.resolve(phase.reader.result(this.#failed, this.#sqlState));
+      return;
+    }
+    // COMMIT of a transaction that had failed without our knowing answers ROLLBACK.
+    if (phase.final && phase.lastTag !== 'COMMIT') this.#failed = true;
+    phase.done.resolve(this.#failed ? 'refused' : 'committed');
+  }
+}

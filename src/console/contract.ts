@@ -2,22 +2,36 @@
  * What crosses between the page and the node. Shapes that the node's operators' side defines are taken from there, as
  * types only: nothing of the node is in the page.
  */
-import type { ClusterStatus, ErrorJson, JobStatus } from '../admin/index.ts';
+import type {
+  ClusterStatus,
+  ErrorJson,
+  EventEntry,
+  JobStatus,
+  TrafficSample,
+  VerificationReport,
+} from '../admin/index.ts';
 
 export type {
   ClusterStatus,
+  EventPage,
   JobStatus,
   MemberStatus,
-  RepairReport,
+  MemberTraffic,
   SyncReport,
   SyncStatus,
   SyncStrategy,
   TableChange,
+  TrafficSample,
+  VerificationReport,
   VerifyReport,
   WorkProgress,
 } from '../admin/index.ts';
+export type { EventEntry as ClusterEvent, SessionInfo as ClientSession } from '../admin/index.ts';
 
-export interface SessionInfo {
+export type VerifiedTable = VerificationReport['tables'][number];
+
+/** Who is signed in. */
+export interface SignedIn {
   readonly role: 'operator' | 'read-only';
   /** Sent back with every call that changes something. */
   readonly csrf: string;
@@ -26,64 +40,6 @@ export interface SessionInfo {
 /** `field` names what was wrong in the input: a key of it, or the path of an option. */
 export interface ErrorBody {
   readonly error: Pick<ErrorJson, 'code' | 'message' | 'hint'> & { readonly field?: string };
-}
-
-export type EventLevel = 'debug' | 'info' | 'warn' | 'error';
-
-export interface ClusterEvent {
-  readonly id: number;
-  /** ISO 8601. */
-  readonly at: string;
-  readonly type: string;
-  readonly level: EventLevel;
-  readonly member?: string;
-  /** One line for people. */
-  readonly text: string;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-export interface EventsPage {
-  /** Newest first. */
-  readonly events: readonly ClusterEvent[];
-  /** There are older ones. */
-  readonly more: boolean;
-}
-
-export interface Percentiles {
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
-}
-
-export interface MemberTraffic {
-  readonly readsPerSecond: number;
-  readonly latencyMs: number | null;
-  readonly lagCsn: number | null;
-  readonly load: number;
-}
-
-/** One second of the node's work. */
-export interface TrafficSample {
-  readonly at: string;
-  readonly writesPerSecond: number;
-  readonly readsPerSecond: number;
-  readonly commitMs: Percentiles;
-  readonly readMs: Percentiles;
-  readonly sessions: number;
-  readonly longestPauseMs: number;
-  readonly members: Readonly<Record<string, MemberTraffic>>;
-}
-
-export interface ClientSession {
-  readonly id: number;
-  readonly user: string;
-  readonly application: string | null;
-  readonly address: string;
-  readonly state: string;
-  /** ISO 8601: since when it is in this state. */
-  readonly since: string;
-  readonly statement: string | null;
-  readonly member: string | null;
 }
 
 export interface ConfigOption {
@@ -137,39 +93,6 @@ export interface PreflightReport {
   readonly cluster: readonly Finding[];
 }
 
-export type CellOutcome = 'equal' | 'differs' | 'unchecked';
-
-export interface RowDifference {
-  readonly key: string | null;
-  readonly columns: readonly string[];
-  /** What each member has; null: it has no such row. */
-  readonly values: Readonly<Record<string, Readonly<Record<string, string | null>> | null>>;
-}
-
-export interface VerifiedTable {
-  readonly table: string;
-  readonly rows: number;
-  readonly outcome: CellOutcome;
-  readonly members: Readonly<Record<string, CellOutcome>>;
-  /** By member, how many rows it lacks and how many only it has. */
-  readonly counts: Readonly<Record<string, { readonly missing: number; readonly extra: number }>>;
-  /** A few of the rows. */
-  readonly differences: readonly RowDifference[];
-}
-
-export interface VerificationView {
-  /** ISO 8601. */
-  readonly at: string;
-  readonly outcome: CellOutcome;
-  /** Why something could not be checked. */
-  readonly reason: string | null;
-  /** At which place in the order the members were compared. */
-  readonly csn: number | null;
-  readonly tables: readonly VerifiedTable[];
-  /** What differs besides rows: one sentence each. */
-  readonly others: readonly { readonly member: string; readonly difference: string }[];
-}
-
 /** Of a command: it is done, or it goes on as a job. */
 export interface CommandAnswer {
   readonly changed?: boolean;
@@ -184,6 +107,6 @@ export interface JobsView {
 /** What the stream of the node carries, by the name of the server-sent event. */
 export interface StreamEvents {
   readonly status: ClusterStatus;
-  readonly event: ClusterEvent;
+  readonly event: EventEntry;
   readonly traffic: TrafficSample;
 }

@@ -4,12 +4,11 @@ import type {
   ClusterEvent,
   ClusterStatus,
   ConfigView,
-  EventLevel,
   MemberStatus,
   MemberTraffic,
   PreflightReport,
   TrafficSample,
-  VerificationView,
+  VerificationReport,
   WorkProgress,
 } from '../../src/console/contract.ts';
 
@@ -103,7 +102,11 @@ function trafficOf(
   };
 }
 
-const KINDS: readonly (readonly [type: string, level: EventLevel, text: (member: string) => string])[] = [
+const KINDS: readonly (readonly [
+  type: string,
+  level: ClusterEvent['level'],
+  text: (member: string) => string,
+])[] = [
   ['member-activated', 'info', (m) => `member ${m} is active: it was brought level by replay`],
   ['sync-ended', 'info', (m) => `${m} is level: replay of 4,201 commits in 3 s`],
   [
@@ -174,7 +177,7 @@ function session(
   id: number,
   user: string,
   application: string,
-  state: string,
+  state: ClientSession['state'],
   statement: string,
   member: string,
 ): ClientSession {
@@ -376,21 +379,23 @@ export function fakeFindings(
   };
 }
 
-export function fakeVerification(): VerificationView {
+export function fakeVerification(): VerificationReport {
   const equal = { db1: 'equal', db2: 'equal', db3: 'equal' } as const;
   return {
     at: ago(600_000),
     outcome: 'differs',
     reason: null,
     csn: 1_284_101,
-    others: [],
+    members: ['db1', 'db2', 'db3'],
+    heldMs: 4,
+    tookMs: 41_200,
+    findings: [{ member: 'db3', text: 'public.orders: 1 row is missing, 1 is not the same' }],
     tables: [
       {
         table: 'public.customers',
         rows: 12_004,
         outcome: 'equal',
         members: equal,
-        counts: {},
         differences: [],
       },
       {
@@ -398,11 +403,10 @@ export function fakeVerification(): VerificationView {
         rows: 480_211,
         outcome: 'differs',
         members: { ...equal, db3: 'differs' },
-        counts: { db3: { missing: 2, extra: 1 } },
         differences: [
           {
-            key: 'id = 4711',
-            columns: ['id', 'state', 'total'],
+            key: { id: '4711' },
+            columns: ['state'],
             values: {
               db1: { id: '4711', state: 'paid', total: '120.00' },
               db2: { id: '4711', state: 'paid', total: '120.00' },
@@ -410,7 +414,7 @@ export function fakeVerification(): VerificationView {
             },
           },
           {
-            key: 'id = 4712',
+            key: { id: '4712' },
             columns: ['id', 'state', 'total'],
             values: {
               db1: { id: '4712', state: 'new', total: null },
@@ -425,7 +429,6 @@ export function fakeVerification(): VerificationView {
         rows: 2_407_785,
         outcome: 'equal',
         members: equal,
-        counts: {},
         differences: [],
       },
     ],

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import type { ClusterEvent, ClusterStatus, ConfigView, TrafficSample } from '../../src/console/contract.ts';
-import type { ErrorBody, JobStatus, VerificationView } from '../../src/console/contract.ts';
+import type { ErrorBody, JobStatus, VerificationReport } from '../../src/console/contract.ts';
 import {
   fakeConfig,
   fakeEvents,
@@ -54,7 +54,7 @@ export class FakeNode {
   events: ClusterEvent[];
   readonly samples: TrafficSample[];
   jobs: JobStatus[] = [];
-  verification: VerificationView | null = null;
+  verification: VerificationReport | null = null;
   config: ConfigView = fakeConfig();
   readonly asked: Asked[] = [];
   /** Answers instead of the command's own, by command. */

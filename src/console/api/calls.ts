@@ -4,24 +4,24 @@ import type {
   CommandAnswer,
   ConfigChanged,
   ConfigView,
-  EventsPage,
+  EventPage,
   JobsView,
   JobStatus,
   PreflightReport,
   Secret,
-  SessionInfo,
+  SignedIn,
   SyncStrategy,
   TrafficSample,
-  VerificationView,
+  VerificationReport,
 } from '../contract.ts';
 import { request } from './request.ts';
 
-export const signIn = (token: string) => request<SessionInfo>('POST', '/api/session', { token });
-export const whoAmI = () => request<SessionInfo>('GET', '/api/session');
+export const signIn = (token: string) => request<SignedIn>('POST', '/api/session', { token });
+export const whoAmI = () => request<SignedIn>('GET', '/api/session');
 export const signOut = () => request<unknown>('DELETE', '/api/session');
 
 export const getTraffic = () => request<{ samples: readonly TrafficSample[] }>('GET', '/api/traffic');
-export const getVerification = () => request<VerificationView | null>('GET', '/api/verification');
+export const getVerification = () => request<VerificationReport | null>('GET', '/api/verification');
 export const getConfig = () => request<ConfigView>('GET', '/api/config');
 export const getSessions = () => request<{ sessions: readonly ClientSession[] }>('GET', '/api/sessions');
 export const getJobs = async (): Promise<readonly JobStatus[]> => {
@@ -35,7 +35,7 @@ export interface EventFilter {
   readonly level?: string;
 }
 
-export function getEvents(filter: EventFilter, limit: number, before?: number): Promise<EventsPage> {
+export function getEvents(filter: EventFilter, limit: number, before?: number): Promise<EventPage> {
   const query = new URLSearchParams({ limit: String(limit) });
   for (const [name, value] of Object.entries(filter)) if (value !== '') query.set(name, value as string);
   if (before !== undefined) query.set('before', String(before));

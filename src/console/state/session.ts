@@ -2,13 +2,13 @@
 import { computed, signal } from '@preact/signals';
 import { signIn, signOut, whoAmI } from '../api/calls.ts';
 import { access, ApiError } from '../api/request.ts';
-import type { SessionInfo } from '../contract.ts';
+import type { SignedIn } from '../contract.ts';
 
 export type SessionState =
   | { readonly state: 'asking' }
   | { readonly state: 'unreachable'; readonly error: ApiError }
   | { readonly state: 'signed-out'; readonly because: 'none' | 'expired' | 'left' }
-  | { readonly state: 'signed-in'; readonly info: SessionInfo };
+  | { readonly state: 'signed-in'; readonly info: SignedIn };
 
 export const session = signal<SessionState>({ state: 'asking' });
 
@@ -53,7 +53,7 @@ export async function stillSignedIn(): Promise<boolean | undefined> {
   }
 }
 
-function enter(info: SessionInfo): void {
+function enter(info: SignedIn): void {
   access.csrf = info.csrf;
   const now = session.peek();
   if (now.state === 'signed-in' && now.info.csrf === info.csrf && now.info.role === info.role) return;

@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
-import type { ClusterEvent, EventLevel } from '../contract.ts';
+import type { ClusterEvent } from '../contract.ts';
 import { dayOf, timeOfDay } from '../text/format.ts';
 import type { Tone } from '../text/words.ts';
 import { Badge, Tag } from './badge.tsx';
 
-const LEVELS: Readonly<Record<EventLevel, { readonly tone: Tone; readonly text: string }>> = {
+const LEVELS: Readonly<Record<ClusterEvent['level'], { readonly tone: Tone; readonly text: string }>> = {
   debug: { tone: 'idle', text: 'Detail' },
   info: { tone: 'idle', text: 'Info' },
   warn: { tone: 'warn', text: 'Warning' },

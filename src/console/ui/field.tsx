@@ -129,7 +129,7 @@ export function Choices<V extends string>({
             onChange={() => onChange(choice.value)}
           />
           <span>
-            <strong>{choice.title}</strong>
+            <strong>{choice.title}</strong>{' '}
             {choice.text !== undefined && <span class="choice-text">{choice.text}</span>}
           </span>
         </label>

@@ -11,6 +11,7 @@ export const WANTED_TYPES: readonly string[] = [
   'sync-ended',
   'sync-failed',
   'verification-ended',
+  'command-ran',
   'node-started',
   'node-stopped',
 ];

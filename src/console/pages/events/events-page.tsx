@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { getEvents } from '../../api/calls.ts';
 import type { EventFilter } from '../../api/calls.ts';
-import type { ClusterEvent, EventsPage as Loaded } from '../../contract.ts';
+import type { ClusterEvent, EventPage as Loaded } from '../../contract.ts';
 import { recentEvents, status } from '../../state/live.ts';
 import { route } from '../../state/route.ts';
 import { amount } from '../../text/format.ts';

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { getVerification } from '../../api/calls.ts';
-import type { CellOutcome, ClusterStatus, VerificationView, VerifiedTable } from '../../contract.ts';
+import type { ClusterStatus, VerificationReport, VerifiedTable } from '../../contract.ts';
 import { jobs } from '../../state/jobs.ts';
 import { now, status } from '../../state/live.ts';
 import { mayChange } from '../../state/session.ts';
@@ -20,11 +20,13 @@ import { RecentWork } from '../members/recent-work.tsx';
 import { RepairDialog, VerifyDialog } from './integrity-dialogs.tsx';
 import { SideBySide } from './side-by-side.tsx';
 
-const OUTCOMES: Readonly<Record<CellOutcome, { readonly tone: Tone; readonly text: string }>> = {
+const OUTCOMES: Readonly<Record<VerifiedTable['outcome'], { readonly tone: Tone; readonly text: string }>> = {
   equal: { tone: 'good', text: 'Equal' },
   differs: { tone: 'bad', text: 'Differs' },
   unchecked: { tone: 'warn', text: 'Not checked' },
 };
+
+const FINDINGS_SHOWN = 12;
 
 type Ask = { readonly what: 'verify' } | { readonly what: 'repair'; readonly members: readonly string[] };
 
@@ -65,7 +67,7 @@ export function IntegrityPage(): JSX.Element {
 
 interface SummaryProps {
   readonly state: ClusterStatus;
-  readonly view: VerificationView | null;
+  readonly view: VerificationReport | null;
   readonly onAsk: (ask: Ask) => void;
 }
 
@@ -102,11 +104,14 @@ function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
         {view !== null && view.csn !== null && `, at commit ${count(view.csn)}`}. {next}
       </p>
       {reason !== null && <p>{reason}</p>}
-      {view?.others.map(({ member, difference }) => (
-        <p key={member + difference}>
-          <strong>{member}</strong>: {difference}
+      {view?.findings.slice(0, FINDINGS_SHOWN).map(({ member, text }) => (
+        <p key={member + text}>
+          <strong>{member}</strong>: {text}
         </p>
       ))}
+      {view !== null && view.findings.length > FINDINGS_SHOWN && (
+        <p>… and {view.findings.length - FINDINGS_SHOWN} more.</p>
+      )}
       {wrong.length > 0 && (
         <p>
           {wrong.join(', ')} {wrong.length === 1 ? 'is' : 'are'} taken out, and brought level by comparing, by
@@ -122,7 +127,7 @@ function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
   );
 }
 
-function Tables({ view }: { readonly view: VerificationView }): JSX.Element {
+function Tables({ view }: { readonly view: VerificationReport }): JSX.Element {
   const [words, setWords] = useState('');
   const [shown, setShown] = useState('all');
   const tables = view.tables.filter(
@@ -184,27 +189,22 @@ function TableRow({ table }: { readonly table: VerifiedTable }): JSX.Element {
   );
 }
 
-/** Who stands apart, and by how much. */
-function membersText({ members, counts }: VerifiedTable): string {
-  const odd = Object.entries(members).filter(([, outcome]) => outcome !== 'equal');
-  return odd
-    .map(([id, outcome]) => {
-      const rows = counts[id];
-      if (outcome === 'unchecked') return `${id} not checked`;
-      return rows === undefined
-        ? `${id} differs`
-        : `${id}: ${count(rows.missing)} missing, ${count(rows.extra)} too many`;
-    })
-    .join('; ');
+/** Who stands apart. */
+function membersText({ members }: VerifiedTable): string {
+  return Object.entries(members)
+    .filter(([, outcome]) => outcome !== 'equal')
+    .map(([id, outcome]) => `${id} ${outcome === 'differs' ? 'differs' : 'not checked'}`)
+    .join(', ');
 }
 
-function differing({ tables, others }: VerificationView): readonly string[] {
+function differing({ tables, findings, outcome }: VerificationReport): readonly string[] {
+  if (outcome !== 'differs') return [];
   const ids = tables.flatMap(({ members }) =>
-    Object.entries(members).flatMap(([id, outcome]) => (outcome === 'differs' ? [id] : [])),
+    Object.entries(members).flatMap(([id, found]) => (found === 'differs' ? [id] : [])),
   );
-  return [...new Set([...ids, ...others.map(({ member }) => member)])].sort();
+  return [...new Set(ids.length > 0 ? ids : findings.map(({ member }) => member))].sort();
 }
 
-function rowsOf({ tables }: VerificationView): number {
+function rowsOf({ tables }: VerificationReport): number {
   return tables.reduce((sum, { rows }) => sum + rows, 0);
 }

@@ -1,16 +1,14 @@
 /** The rows that differ: what each member has, under each other, and marked where it stands apart. */
 import type { JSX } from 'preact';
-import type { RowDifference, VerifiedTable } from '../../contract.ts';
+import type { VerifiedTable } from '../../contract.ts';
+
+type RowDifference = VerifiedTable['differences'][number];
 
 export function SideBySide({ table }: { readonly table: VerifiedTable }): JSX.Element {
   return (
     <div class="differences">
       {table.differences.map((difference) => (
-        <Difference
-          key={difference.key ?? JSON.stringify(difference.values)}
-          table={table}
-          difference={difference}
-        />
+        <Difference key={JSON.stringify(difference)} table={table} difference={difference} />
       ))}
       <p class="quiet-text">These are examples; there may be more rows that differ.</p>
     </div>
@@ -31,13 +29,13 @@ function Difference({
   readonly table: VerifiedTable;
   readonly difference: RowDifference;
 }): JSX.Element {
-  const { key, columns } = difference;
-  const groups = grouped(difference);
+  const columns = columnsOf(difference);
+  const groups = grouped(difference, columns);
   const right = groups.find(({ members }) => members.some((id) => table.members[id] === 'equal'))?.values;
   return (
     <div class="table-box">
       <table class="table rows-table">
-        <caption>{key === null ? 'A row without a key' : `Row ${key}`}</caption>
+        <caption>{titleOf(difference)}</caption>
         <thead>
           <tr>
             <th scope="col">Member</th>
@@ -84,8 +82,21 @@ function Mark(): JSX.Element {
   );
 }
 
+/** `Row id = 4711` */
+function titleOf({ key }: RowDifference): string {
+  if (key === null) return 'A row without a key';
+  return `Row ${Object.entries(key)
+    .map(([column, value]) => `${column} = ${value ?? 'null'}`)
+    .join(', ')}`;
+}
+
+/** Those that differ first. */
+function columnsOf({ columns, values }: RowDifference): readonly string[] {
+  return [...new Set([...columns, ...Object.values(values).flatMap((row) => Object.keys(row ?? {}))])];
+}
+
 /** Members with the same row stand in one line. */
-function grouped({ columns, values }: RowDifference): readonly Group[] {
+function grouped({ values }: RowDifference, columns: readonly string[]): readonly Group[] {
   const groups = new Map<string, Group>();
   for (const [id, row] of Object.entries(values)) {
     const sign = row === null ? 'none' : JSON.stringify(columns.map((column) => row[column] ?? null));

@@ -74,7 +74,9 @@ export const commands = {
   sync: (input: SyncInput) => command('sync-member', input),
   cancelSync: (member: string) => command('cancel-sync', { member }),
   verify: (tables: readonly string[]) => command('verify', tables.length === 0 ? {} : { tables }),
-  repair: (member?: string) => command('repair', member === undefined ? {} : { member }),
+  /** Undefined: every member that was found to differ. */
+  repair: (member: string | undefined, dryRun: boolean) =>
+    command('repair', { ...(member !== undefined && { member }), ...(dryRun && { dryRun }) }),
   addMember: (member: MemberInput) => command('add-member', member),
   editMember: (member: Partial<MemberInput> & { readonly member: string }) => command('edit-member', member),
   removeMember: (member: string) => command('remove-member', { member }),

@@ -5,7 +5,7 @@ import type { CommandAnswer } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
 import { refreshJobs } from '../../state/jobs.ts';
 import { Confirm } from '../../ui/dialog.tsx';
-import { TextField } from '../../ui/field.tsx';
+import { Check, TextField } from '../../ui/field.tsx';
 import { useAction } from '../../ui/use-action.ts';
 import { JobDialog } from '../members/job-dialog.tsx';
 
@@ -65,22 +65,28 @@ export function RepairDialog({
   onClose,
 }: DialogProps & { readonly members: readonly string[] }): JSX.Element {
   const { action, job, begin } = useJob(onClose);
+  const [dryRun, setDryRun] = useState(false);
   const who = members.join(', ');
+  const member = members.length === 1 ? members[0] : undefined;
   if (job !== undefined) return <JobDialog title={`Repair of ${who}`} id={job} onClose={onClose} />;
   return (
     <Confirm
       title={`Repair ${who}?`}
-      label={`Repair ${who}`}
+      label={dryRun ? 'Begin the dry run' : `Repair ${who}`}
       action={action}
       onClose={onClose}
-      onConfirm={() => void begin(() => commands.repair(members.length === 1 ? members[0] : undefined))}
+      onConfirm={() => void begin(() => commands.repair(member, dryRun))}
     >
       <ul>
         <li>Every table of {who} is compared with an active member, and only what differs is put right.</li>
         <li>Rows that are removed or overwritten are kept in a file first; its name is shown at the end.</li>
         <li>{who} takes no part meanwhile; clients go on with the others. Then it is active again.</li>
       </ul>
-      <p class="quiet-text">To see the rows first: Members, Synchronise …, Dry run.</p>
+      <Check
+        label="Dry run: find out which rows would change, and change nothing"
+        checked={dryRun}
+        onChange={setDryRun}
+      />
     </Confirm>
   );
 }

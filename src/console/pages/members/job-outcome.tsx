@@ -21,7 +21,14 @@ export function JobOutcome({ job }: { readonly job: JobStatus }): JSX.Element | 
   if (job.kind === 'sync') return <Synchronised report={job.result} />;
   return (
     <>
-      {job.result.members.length === 0 && <Notice tone="good" title="There was nothing to repair" />}
+      {job.result.members.length + job.result.watched.length === 0 && (
+        <Notice tone="good" title="There was nothing to repair" />
+      )}
+      {job.result.watched.map(({ member, tables }) => (
+        <Notice key={member} tone="info" title={`Tables of ${member} that nobody watched`}>
+          <p>{tables.join(', ')}: changes of them are captured again.</p>
+        </Notice>
+      ))}
       {job.result.members.map((report) => (
         <Synchronised key={report.member} report={report} />
       ))}

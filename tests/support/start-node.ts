@@ -19,8 +19,6 @@ import { endOpenClients } from './connect.ts';
 export interface NodeTestOptions {
   /** Members by themselves: other ids, weights or addresses than those of the servers. */
   readonly members?: readonly object[];
-  /** Of the members, in their order, where they are those of the servers. */
-  readonly weights?: readonly number[];
   /** Further keys of the configuration file. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Where state and configuration are kept; with it, a node continues where another left off. */
@@ -66,7 +64,6 @@ export function nodeConfig(servers: readonly PostgresServer[], options: NodeTest
       servers.map((server, index) => ({
         id: `db${index + 1}`,
         url: `postgres://127.0.0.1:${server.port}/${server.database}`,
-        weight: options.weights?.[index] ?? 1,
       })),
     listen: { postgres: '127.0.0.1:0' },
     state: './state',

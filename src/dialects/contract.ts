@@ -67,6 +67,8 @@ export interface MemberMarks {
   readonly baseCsn: number;
   /** Why this member must not be trusted, when a synchronisation did not finish. */
   readonly incomplete: string | null;
+  /** Somebody has lifted its guard and written to it since it was made level last, as far as it can tell. */
+  readonly writtenAround: boolean;
 }
 
 /** Applies the one order to a replica over a connection of its own. One call at a time. */

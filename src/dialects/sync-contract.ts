@@ -66,6 +66,15 @@ export type SchemaVerdict =
   | { readonly kind: 'empty' }
   | { readonly kind: 'different'; readonly differences: readonly string[] };
 
+/** Where databases differ in what is settled when they are made. */
+export interface Unlikeness {
+  readonly reason: string;
+  /** The statement that makes one alike. */
+  readonly cure: string;
+  /** Members could be like this, on an operator's word. */
+  readonly bearable: boolean;
+}
+
 export interface SyncJob {
   readonly source: Member;
   readonly snapshot: MemberSnapshot;
@@ -83,6 +92,8 @@ export interface DataSync {
   openSnapshot(member: Member): Promise<MemberSnapshot>;
   /** All that can be done beforehand, so that commits are held for one round trip only. */
   prepareSnapshot(member: Member): Promise<PreparedSnapshot>;
+  /** Encoding, collation and what else cannot be changed in a database that is there. */
+  compareDatabases(snapshot: MemberSnapshot, target: Member): Promise<Unlikeness | undefined>;
   compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict>;
   /**
    * Committed in the target before anything of it is changed. Makes the control schema when there is none. Raises the target's

@@ -3,7 +3,7 @@
  */
 
 import type { LoggedPlace, MemberReport } from '../../dialects/contract.ts';
-import type { SchemaVerdict } from '../../dialects/sync-contract.ts';
+import type { SchemaVerdict, Unlikeness } from '../../dialects/sync-contract.ts';
 
 export type Strategy = 'replay' | 'diff' | 'full' | 'passive';
 
@@ -50,6 +50,7 @@ export function chooseByLog(found: Findings): LogChoice {
   const data = (reason: string): LogChoice => ({ kind: 'data', owned: true, reason });
   if (marks.incomplete !== null) return data(`its last synchronisation did not finish (${marks.incomplete})`);
   if (found.differs) return data('its rows were found to differ');
+  if (marks.writtenAround) return data('it was written to around Lockstep');
   if (lastCsn > cluster.upToCsn)
     return data(
       `its log ends at CSN ${lastCsn}, behind the cluster's end at ${cluster.upToCsn}: it has commits that the cluster does not have`,
@@ -120,6 +121,8 @@ function compareLogs(
 }
 
 export interface DataFindings {
+  /** What cannot be made equal in a database that is there. */
+  readonly unlike: Unlikeness | undefined;
   readonly schema: SchemaVerdict;
   readonly owned: boolean;
   /** Why replaying was not enough. */
@@ -131,7 +134,8 @@ export interface DataFindings {
 export type DataChoice = { readonly kind: 'diff' | 'full'; readonly reason: string } | Refusal;
 
 /** Comparing or copying. What was never part of the cluster is changed on an operator's word only. */
-export function chooseBySchema({ schema, owned, reason, asked }: DataFindings): DataChoice {
+export function chooseBySchema({ unlike, schema, owned, reason, asked }: DataFindings): DataChoice {
+  if (unlike !== undefined && (asked === undefined || !unlike.bearable)) return refuseUnlike(unlike);
   if (schema.kind === 'empty') return { kind: 'full', reason: `${reason}, and it is empty` };
   if (asked === 'full') return { kind: 'full', reason: 'an operator asked for it' };
   if (!owned && asked !== 'diff') {
@@ -149,6 +153,14 @@ export function chooseBySchema({ schema, owned, reason, asked }: DataFindings): 
       'To replace its schema and all its data: lockstep sync with --strategy full.',
     );
   return { kind: 'full', reason: `${reason}, and its schema differs: ${shown}` };
+}
+
+/** Text would sort and compare differently, or not be the same at all. */
+export function refuseUnlike({ reason, cure, bearable }: Unlikeness): Refusal {
+  const hint = `Make its database anew, and empty; it is then copied: ${cure}`;
+  const word =
+    'If answers may be sorted in another order on this member: lockstep sync with --strategy diff or full.';
+  return refused(reason, bearable ? `${hint}. ${word}` : hint);
 }
 
 function refused(reason: string, hint: string): Refusal {

@@ -68,8 +68,10 @@ export class DataWork {
     const watched = this.#watch(attempt, source);
     const keeper = tools.keepRows(member.id);
     try {
+      const unlike = await data.compareDatabases(snapshot, member);
       const schema = await data.compareSchema(snapshot, member);
       const decided = chooseBySchema({
+        unlike,
         schema,
         owned: choice.owned,
         reason: choice.reason,

@@ -3,6 +3,7 @@
  *
  * 1. A stream is put beside the others and takes what is dispatched from then on.
  * 2. What was dispatched before comes from the log. Then the stream is opened, and has to keep up with the load.
+ *    Who came by replay has its schema held against the others' here.
  * 3. It counts: every acknowledgement waits for it too.
  * 4. When it has reached what was dispatched when it began to count, it has everything that was ever acknowledged.
  * 5. It is recorded active.
@@ -15,6 +16,7 @@ import type { Member } from '../../dialects/contract.ts';
 import type { Joiner } from '../apply/joiner.ts';
 import type { CatchUp } from './catch-up.ts';
 import { failureOf } from './catch-up.ts';
+import { demandSameSchema } from './same-schema.ts';
 import { SyncFailure } from './sync-parts.ts';
 import type { SyncParts } from './sync-parts.ts';
 
@@ -25,6 +27,8 @@ export interface JoinOptions {
   /** It was held by an operator, who brings it back now. */
   readonly byOperator: boolean;
   readonly signal: AbortSignal;
+  /** It came here by replay: nobody has looked at its schema. */
+  readonly proveSchema: boolean;
   /** Its stream is put beside the others now; false: it has to come nearer again. */
   onJoining(joining: boolean): void;
 }
@@ -53,6 +57,8 @@ export async function join(parts: SyncParts, options: JoinOptions): Promise<void
       catchUp.close();
       await joiner.stream.open();
       await keepUp(parts, joiner, signal);
+      if (options.proveSchema && tries === 1)
+        await demandSameSchema(parts, options.member, () => reach(parts, joiner, signal));
       await parts.tools?.prepare(options.member);
       joined = await countAndReach(parts, joiner, signal);
     } catch (error) {
@@ -77,6 +83,18 @@ async function keepUp({ world }: SyncParts, joiner: Joiner, signal: AbortSignal)
     await pause(clock, lookAgainMs);
   }
   check(joiner, signal);
+}
+
+/** Until it has applied what is dispatched by now. */
+async function reach({ world, order }: SyncParts, joiner: Joiner, signal: AbortSignal): Promise<void> {
+  const { clock } = world;
+  const goalCsn = order.dispatched;
+  const until = clock.monotonicMs() + patienceMs;
+  while (joiner.stream.appliedCsn < goalCsn) {
+    check(joiner, signal);
+    if (clock.monotonicMs() > until) throw new SyncFailure('failed', 'it does not keep up with the load');
+    await pause(clock, lookAgainMs);
+  }
 }
 
 /** False: it took too long, and nobody waits for it any more. */

@@ -106,8 +106,14 @@ export class Reactivation {
     await this.cancel(id, 'an operator asked for another attempt');
     if (this.#parts.membership.entry(id)?.state === 'active') throw isActiveAlready(id);
     const care = this.#care(id);
+    const comparing = care.compare !== undefined;
     try {
-      return await this.#attempt(care, request, true, watch);
+      return await this.#attempt(care, request, true, watch).catch(async (error: unknown) => {
+        // What replaying was not enough for is compared at once: he has asked for the whole way.
+        const enough = comparing || care.compare === undefined || request.strategy !== undefined;
+        if (enough || watch.signal?.aborted === true) throw error;
+        return await this.#attempt(care, request, true, watch);
+      });
     } catch (error) {
       throw refusal(id, error);
     } finally {

@@ -3,7 +3,7 @@
  * "How a member comes level".
  */
 
-import type { Member } from '../../dialects/contract.ts';
+import type { LoggedPlace, Member } from '../../dialects/contract.ts';
 import type { TableChange } from '../../dialects/sync-contract.ts';
 import { CatchUp } from './catch-up.ts';
 import { chooseByLog } from './choose-strategy.ts';
@@ -73,7 +73,14 @@ export class Synchroniser {
       const { reason } = choice;
       const source = this.#parts.primaryId();
       attempt.chosen('replay', reason, source);
-      const records = dryRun ? 0 : await this.#replay(attempt, reason, choice.afterCsn, choice.gaps);
+      const records = dryRun
+        ? 0
+        : await this.#replay(attempt, {
+            reason,
+            afterCsn: choice.afterCsn,
+            gaps: choice.gaps,
+            proveSchema: true,
+          });
       return {
         strategy: 'replay',
         reason,
@@ -86,17 +93,28 @@ export class Synchroniser {
       };
     }
     const done = await this.#data.make(attempt, choice);
-    if (done.baseCsn !== undefined) await this.#replay(attempt, done.outcome.reason, done.baseCsn, []);
-    return done.outcome;
+    const { outcome, baseCsn } = done;
+    if (baseCsn !== undefined)
+      await this.#replay(attempt, {
+        reason: outcome.reason,
+        afterCsn: baseCsn,
+        gaps: [],
+        proveSchema: false,
+      });
+    return outcome;
   }
 
   /** How many records it took. */
   async #replay(
     attempt: Attempt,
-    reason: string,
-    afterCsn: number,
-    gaps: Parameters<CatchUp['fill']>[0],
+    from: {
+      readonly reason: string;
+      readonly afterCsn: number;
+      readonly gaps: readonly LoggedPlace[];
+      readonly proveSchema: boolean;
+    },
   ): Promise<number> {
+    const { reason, afterCsn, gaps, proveSchema } = from;
     const { member, signal } = attempt;
     let applied = 0;
     let bytesDone = 0;
@@ -120,7 +138,7 @@ export class Synchroniser {
       const onJoining = (joining: boolean): void =>
         attempt.progress({ phase: joining ? 'join' : 'catch-up' });
       const { byOperator } = attempt;
-      await join(this.#parts, { member, catchUp, reason, byOperator, signal, onJoining });
+      await join(this.#parts, { member, catchUp, reason, byOperator, signal, proveSchema, onJoining });
       return applied + gaps.length;
     } finally {
       catchUp.close();

@@ -120,7 +120,10 @@ SET search_path = pg_catalog SET client_min_messages = error AS $f$
 BEGIN
   IF ascii(c) > 43 THEN
     PERFORM set_config('lockstep.changes', '', true);
-    IF coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
+    IF coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN
+      PERFORM nextval('lockstep.foreign_write');
+      RETURN;
+    END IF;
     RAISE EXCEPTION 'this database is a member of a Lockstep cluster: a write must go through Lockstep'
       USING ERRCODE = '${sqlStates.aroundLockstep}',
             HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';

@@ -61,6 +61,9 @@ CREATE TABLE lockstep.sequence_shipped (sch text, seq text, value bigint NOT NUL
 -- Sequences that a statement has set back, until the next sweep. Only added to, so that nobody waits for anybody.
 CREATE TABLE lockstep.sequence_reset (sch text NOT NULL, seq text NOT NULL);
 
+-- Moves when somebody has lifted the guard and written. A sequence, because it is read outside of snapshots and nobody waits for anybody.
+CREATE SEQUENCE lockstep.foreign_write;
+
 CREATE TABLE lockstep.heartbeat (singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton), beat bigint NOT NULL);
 INSERT INTO lockstep.heartbeat VALUES (true, 0);
 `;

@@ -163,10 +163,11 @@ export class PostgresMember implements Member {
       if (there?.[0] !== 't') return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
       const [row] = await connection.rows(
         `SELECT m.format, m.cluster_id, m.member_id, m.version, array_to_json(m.active), m.base_csn, m.incomplete, (SELECT last_value FROM lockstep.term),
-           greatest(m.base_csn, (${lastLoggedCsn})) FROM lockstep.member m`,
+           greatest(m.base_csn, (${lastLoggedCsn})), pg_sequence_last_value(to_regclass('lockstep.foreign_write')) FROM lockstep.member m`,
       );
       if (row === undefined) return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
-      const [format, clusterId, memberId, version, active, baseCsn, incomplete, term, lastCsn] = row;
+      const [format, clusterId, memberId, version, active, baseCsn, incomplete, term, lastCsn, foreignWrite] =
+        row;
       if (Number(format) !== controlFormat) {
         throw new LockstepError({
           code: 'postgres.other-format',
@@ -181,6 +182,7 @@ export class PostgresMember implements Member {
         active: JSON.parse(active ?? '[]') as string[],
         baseCsn: Number(baseCsn),
         incomplete: incomplete ?? null,
+        writtenAround: foreignWrite !== null,
       };
       return { serverVersion, marks, term: Number(term), lastCsn: Number(lastCsn) };
     });

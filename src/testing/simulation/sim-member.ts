@@ -77,7 +77,7 @@ export class SimMember implements Member {
     baseCsn: number;
   }): Promise<void> {
     return this.#ask(() => {
-      this.#server.marks ??= { ...as, memberId: this.id, incomplete: null };
+      this.#server.marks ??= { ...as, memberId: this.id, incomplete: null, writtenAround: false };
     });
   }
 

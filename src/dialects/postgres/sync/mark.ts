@@ -66,6 +66,7 @@ export async function conclude(
        TRUNCATE lockstep.log, lockstep.sequence_shipped, lockstep.sequence_reset;
        UPDATE lockstep.member SET base_csn = ${at.csn}, version = greatest(version, ${at.version}), incomplete = NULL;
        ${dropUnfinished};
+       SELECT setval(to_regclass('lockstep.foreign_write'), 1, false);
        SELECT lockstep.attach(), lockstep.fence(${at.term});
        COMMIT`,
     );

@@ -11,8 +11,10 @@ import type {
   SchemaVerdict,
   SyncJob,
   TableChange,
+  Unlikeness,
 } from '../../sync-contract.ts';
 import type { PostgresMember } from '../postgres-member.ts';
+import { compareDatabases } from './compare-databases.ts';
 import { compareSnapshots } from './compare-snapshots.ts';
 import { diffRows } from './diff.ts';
 import { copyEverything } from './full/full.ts';
@@ -50,6 +52,22 @@ export class PostgresDataSync implements DataSync {
 
   prepareSnapshot(member: Member): Promise<PreparedSnapshot> {
     return PostgresSnapshot.prepare(member as PostgresMember);
+  }
+
+  async compareDatabases(snapshot: MemberSnapshot, target: Member): Promise<Unlikeness | undefined> {
+    const source = snapshot as PostgresSnapshot;
+    const member = target as PostgresMember;
+    const connection = await member.openInternal(syncSettings);
+    try {
+      return await source.use((right) =>
+        compareDatabases(
+          { memberId: source.memberId, connection: right },
+          { memberId: member.id, connection },
+        ),
+      );
+    } finally {
+      connection.close();
+    }
   }
 
   async compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict> {

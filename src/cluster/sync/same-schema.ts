@@ -1,0 +1,60 @@
+/**
+ * What a member missed is in the log; what somebody did to its schema while it was away is not. So before a member that replayed
+ * counts, its schema is held against the others'. Statements that are under way show as differences too: what is the same
+ * difference again and again, while the member keeps up, is a real one.
+ */
+
+import { MemberError } from '../../dialects/contract.ts';
+import type { Member } from '../../dialects/contract.ts';
+import type { DataSync } from '../../dialects/sync-contract.ts';
+import { refuseUnlike } from './choose-strategy.ts';
+import { SyncFailure } from './sync-parts.ts';
+import type { SyncParts } from './sync-parts.ts';
+
+const looksMax = 3;
+const shownMax = 3;
+
+/** `reach`: resolves when the member has applied what is dispatched by now. */
+export async function demandSameSchema(
+  parts: SyncParts,
+  member: Member,
+  reach: () => Promise<void>,
+): Promise<void> {
+  const data = parts.tools?.data;
+  if (data === undefined) return;
+  let lasting: readonly string[] | undefined;
+  for (let look = 0; look < looksMax; look++) {
+    await reach();
+    const found = await differences(parts, data, member);
+    const before = lasting;
+    lasting = before === undefined ? found : found.filter((one) => before.includes(one));
+    if (lasting.length === 0) return;
+  }
+  const shown = (lasting ?? []).slice(0, shownMax).join('; ');
+  const more = (lasting ?? []).length - shownMax;
+  throw new SyncFailure('differs', `its schema differs: ${shown}${more > 0 ? `; and ${more} more` : ''}`);
+}
+
+async function differences(parts: SyncParts, data: DataSync, member: Member): Promise<readonly string[]> {
+  const primaryId = parts.primaryId();
+  const sourceId = parts.membership.active.find((id) => id !== primaryId) ?? primaryId;
+  const snapshot = await data.openSnapshot(parts.roster.member(sourceId)).catch((error: unknown) => {
+    throw error instanceof MemberError ? new SyncFailure('source', error.message) : error;
+  });
+  try {
+    const unlike = await data.compareDatabases(snapshot, member);
+    if (unlike !== undefined) {
+      const { reason, hint } = refuseUnlike(unlike);
+      throw new SyncFailure('refused', reason, hint);
+    }
+    const verdict = await data.compareSchema(snapshot, member);
+    if (verdict.kind === 'equal') return [];
+    return verdict.kind === 'empty' ? ['it is empty'] : verdict.differences;
+  } catch (error) {
+    if (error instanceof MemberError && error.memberId === sourceId)
+      throw new SyncFailure('source', error.message);
+    throw error;
+  } finally {
+    snapshot.close();
+  }
+}

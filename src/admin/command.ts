@@ -35,6 +35,12 @@ export const memberId = z
   .string()
   .regex(/^[a-z0-9_-]{1,63}$/, 'a member id is 1 to 63 of a–z, 0–9, "_" and "-"');
 
+/** Where the node finds a password. */
+export const secretPlace = z.union([
+  z.strictObject({ env: z.string().min(1).max(200) }),
+  z.strictObject({ file: z.string().min(1).max(4000) }),
+]);
+
 /** Bytes per second. */
 export const byteRate = z.int().min(1024);
 

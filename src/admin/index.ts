@@ -63,3 +63,13 @@ export type {
   WorkPhase,
   WorkProgress,
 } from './operations.ts';
+export type {
+  Candidate,
+  ConfigChanged,
+  ConfigView,
+  Finding,
+  MemberChange,
+  OptionChange,
+  PreflightView,
+  Settings,
+} from './settings.ts';

@@ -2,8 +2,9 @@
 
 import type { Insight } from './insight.ts';
 import type { JobStatus } from './jobs.ts';
+import type { Settings } from './settings.ts';
 
-export interface Operations extends Insight {
+export interface Operations extends Insight, Settings {
   status(): Promise<ClusterStatus>;
   /** Resolves when it has been brought level, in the cheapest way that is enough, and is active. */
   activateMember(id: string): Promise<CommandResult>;

@@ -1,4 +1,5 @@
 export { Cluster } from './cluster.ts';
+export { Gate } from './gate.ts';
 export { leavingReason } from './membership/membership.ts';
 export { startCluster } from './recovery/start-cluster.ts';
 export type { StartOptions } from './recovery/start-cluster.ts';

@@ -45,6 +45,12 @@ export class ClientSessions {
     });
   }
 
+  get openTransactions(): number {
+    return [...this.#sessions.values()].filter(
+      ({ session }) => session.inTransaction || session.activity.active,
+    ).length;
+  }
+
   async cancel(id: number): Promise<CommandResult> {
     const found = this.#sessions.get(id);
     if (found === undefined) {

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
 import type { ClusterStatus, CommandResult, HttpDoor, ReloadResult } from '../admin/index.ts';
-import { MeasuredSession, nobody, Session, startCluster, Traffic } from '../cluster/index.ts';
+import { Gate, MeasuredSession, nobody, Session, startCluster, Traffic } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
@@ -23,6 +23,7 @@ import { EventHub, EventJournal, EventLog, Hooks } from '../telemetry/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
 import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
+import { ClientPause } from './client-pause.ts';
 import { ClientSessions } from './client-sessions.ts';
 import { clusterSettings, ConfigInForce } from './config-in-force.ts';
 import { hooksOf } from './hooks-of.ts';
@@ -67,6 +68,8 @@ export class LockstepNode {
   readonly #cancels = new CancelRegistry();
   readonly #conversations = new Set<Conversation>();
   readonly #traffic = new Traffic();
+  /** Closed while an operator lets clients wait. */
+  readonly #clientGate = new Gate();
   readonly #sampler: TrafficSampler;
   readonly #metricsParts: MetricsParts;
   readonly #sessions = new ClientSessions();
@@ -214,6 +217,12 @@ export class LockstepNode {
       config,
       insight: new NodeInsight({ journal, sampler: this.#sampler, sessions: this.#sessions }),
       sessions: this.#sessions,
+      pause: new ClientPause({
+        gate: this.#clientGate,
+        waitMs: () => inForce.now.deadlines.switchMs,
+        openTransactions: () => this.#sessions.openTransactions,
+        raise,
+      }),
       cluster,
       built,
       sync: new EngineSync(cluster),
@@ -330,7 +339,8 @@ export class LockstepNode {
       logger: this.#logger,
     });
     const identity = { user: user.isClusterUser ? undefined : user.name, password: user.password, settings };
-    const session = new MeasuredSession(this.#cluster, this.#traffic, identity, this.#limits, {
+    const measures = { traffic: this.#traffic, gate: this.#clientGate };
+    const session = new MeasuredSession(this.#cluster, measures, identity, this.#limits, {
       autocommit: () => conversation.autocommit(),
       unasked: (message) => conversation.unasked(message),
       primaryLost: () => conversation.primaryLost(),

@@ -3,15 +3,18 @@
 import { LockstepError, systemClock } from '../base/index.ts';
 import { Jobs } from '../admin/index.ts';
 import type {
+  Candidate,
   ClusterStatus,
   CommandResult,
   EventFilter,
   Insight,
   JobStatus,
   Listeners,
+  MemberChange,
   MemberStatus,
   NewMember,
   Operations,
+  OptionChange,
   Readiness,
   ReloadResult,
   SyncRequest,
@@ -22,8 +25,10 @@ import type {
 import type { Cluster } from '../cluster/index.ts';
 import type { Config, MemberConfig } from '../config/index.ts';
 import type { BuiltMembers } from './build-members.ts';
-import { MemberChanges } from './member-changes.ts';
+import type { ClientPause } from './client-pause.ts';
 import type { ClientSessions } from './client-sessions.ts';
+import { MemberChanges } from './member-changes.ts';
+import { NodeSettings } from './node-settings.ts';
 import type { SyncEngine } from './sync-engine.ts';
 
 export interface OperatorParts {
@@ -33,6 +38,7 @@ export interface OperatorParts {
   readonly sync: SyncEngine;
   readonly insight: Insight;
   readonly sessions: ClientSessions;
+  readonly pause: ClientPause;
   /** Where clients are served. */
   address(): string;
   clients(): number;
@@ -47,12 +53,18 @@ export interface OperatorParts {
 export class Operator implements Operations {
   readonly #parts: OperatorParts;
   readonly #changes: MemberChanges;
+  readonly #settings: NodeSettings;
   readonly #jobs = new Jobs(systemClock);
   readonly #startedMs = systemClock.monotonicMs();
 
   constructor(parts: OperatorParts) {
     this.#parts = parts;
     this.#changes = new MemberChanges(parts);
+    this.#settings = new NodeSettings({
+      ...parts,
+      primaryId: () => parts.cluster.primary.id,
+      reload: () => parts.reload(),
+    });
   }
 
   status(): Promise<ClusterStatus> {
@@ -76,12 +88,13 @@ export class Operator implements Operations {
   /** Whether clients get anything from this node right now. */
   readiness(): Readiness {
     const { cluster } = this.#parts;
+    const paused = this.#parts.pause.on;
     // One under inquiry is being asked whether it still answers.
     const fit = cluster.stopped.aborted
       ? []
       : cluster.membership.active.filter((id) => !cluster.load(id).suspect);
-    const writes = cluster.gate.open && fit.includes(cluster.primary.id);
-    return { role: 'master', writes, reads: fit.length > 0 };
+    const writes = !paused && cluster.gate.open && fit.includes(cluster.primary.id);
+    return { role: 'master', writes, reads: !paused && fit.length > 0 };
   }
 
   #statusOf({ id, url, weight }: MemberConfig): MemberStatus {
@@ -242,6 +255,30 @@ export class Operator implements Operations {
 
   reload(): Promise<ReloadResult> {
     return this.#parts.reload();
+  }
+
+  config(): ReturnType<Operations['config']> {
+    return this.#settings.show();
+  }
+
+  changeConfig(changes: readonly OptionChange[]): ReturnType<Operations['changeConfig']> {
+    return this.#settings.change(changes);
+  }
+
+  editMember(id: string, change: MemberChange): ReturnType<Operations['editMember']> {
+    return this.#settings.editMember(id, change);
+  }
+
+  preflight(candidate: Candidate): ReturnType<Operations['preflight']> {
+    return this.#settings.preflight(candidate);
+  }
+
+  pause(): Promise<CommandResult> {
+    return this.#parts.pause.pause();
+  }
+
+  resume(): Promise<CommandResult> {
+    return this.#parts.pause.resume();
   }
 
   cancelSession(id: number): Promise<CommandResult> {

@@ -100,6 +100,8 @@ interface EventFields {
   };
   'foreign-write-found': { readonly member: string; readonly table: string };
   'client-refused': { readonly address: string; readonly reason: string };
+  'clients-paused': {};
+  'clients-resumed': {};
   'command-ran': {
     readonly door: 'local' | 'http' | 'sql';
     readonly who: string;
@@ -290,6 +292,16 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'warn',
     meaning: 'A connection was not let in.',
     say: (e) => `a client from ${e.address} was refused: ${e.reason}`,
+  },
+  'clients-paused': {
+    level: 'warn',
+    meaning: 'An operator lets new transactions of clients wait.',
+    say: () => 'new transactions wait until `resume`',
+  },
+  'clients-resumed': {
+    level: 'info',
+    meaning: 'Clients that were kept waiting go on.',
+    say: () => 'clients go on',
   },
   'command-ran': {
     level: 'info',

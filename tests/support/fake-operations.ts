@@ -25,6 +25,12 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
     events: unused,
     traffic: unused,
     sessions: unused,
+    config: unused,
+    changeConfig: unused,
+    editMember: unused,
+    preflight: unused,
+    pause: unused,
+    resume: unused,
     watch: () => () => undefined,
     ...operations,
   };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { memberId } from '../command.ts';
+import { memberId, secretPlace } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult, NewMember } from '../operations.ts';
 
@@ -13,12 +13,7 @@ export const addMember: Command<NewMember, CommandResult> = {
     url: z.string().min(1).max(2000),
     weight: z.int().exactOptional(),
     username: z.string().min(1).max(63).exactOptional(),
-    password: z
-      .union([
-        z.strictObject({ env: z.string().min(1).max(200) }),
-        z.strictObject({ file: z.string().min(1).max(4000) }),
-      ])
-      .exactOptional(),
+    password: secretPlace.exactOptional(),
   }),
   run: (operations, member) => operations.addMember(member),
 };

@@ -5,12 +5,18 @@ import { addMember } from './add-member.ts';
 import { cancelJob } from './cancel-job.ts';
 import { cancelSession } from './cancel-session.ts';
 import { cancelSync } from './cancel-sync.ts';
+import { changeConfig } from './change-config.ts';
+import { config } from './config.ts';
 import { deactivateMember } from './deactivate-member.ts';
+import { editMember } from './edit-member.ts';
 import { events } from './events.ts';
 import { jobs } from './jobs.ts';
+import { pause } from './pause.ts';
+import { preflight } from './preflight.ts';
 import { reload } from './reload.ts';
 import { removeMember } from './remove-member.ts';
 import { repair } from './repair.ts';
+import { resume } from './resume.ts';
 import { sessions } from './sessions.ts';
 import { status } from './status.ts';
 import { switchPrimary } from './switch-primary.ts';
@@ -56,4 +62,10 @@ export const COMMANDS: readonly DoorCommand[] = [
   forDoor(traffic),
   forDoor(sessions),
   forDoor(cancelSession),
+  forDoor(config),
+  forDoor(changeConfig),
+  forDoor(editMember),
+  forDoor(preflight),
+  forDoor(pause),
+  forDoor(resume),
 ];

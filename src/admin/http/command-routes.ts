@@ -28,6 +28,7 @@ export function commandRoutes(app: Hono<HttpEnv>, runner: CommandRunner): void {
   app.get('/api/events', async (c) => c.json((await run(c, 'events', filterOf(c.req.query()))) as object));
   app.get('/api/traffic', async (c) => c.json({ samples: await run(c, 'traffic', {}) }));
   app.get('/api/sessions', async (c) => c.json({ sessions: await run(c, 'sessions', {}) }));
+  app.get('/api/config', async (c) => c.json((await run(c, 'config', {})) as object));
   app.get('/api/verification', async (c) => c.json(await run(c, 'verification', {})));
   app.get('/api/jobs', async (c) => {
     const jobs = (await run(c, 'jobs', {})) as readonly JobStatus[];

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import type { Command } from '../command.ts';
+import type { ConfigChanged, OptionChange } from '../settings.ts';
+
+const CHANGES_MAX = 100;
+
+export const changeConfig: Command<{ readonly changes: readonly OptionChange[] }, ConfigChanged> = {
+  name: 'change-config',
+  summary:
+    'Changes options in the configuration file, whose comments stay, and takes over what needs no new start.',
+  effect: 'changes',
+  input: z.strictObject({
+    changes: z
+      .array(z.strictObject({ path: z.string().min(1).max(200), value: z.json() }))
+      .min(1)
+      .max(CHANGES_MAX),
+  }),
+  run: (operations, { changes }) => operations.changeConfig(changes),
+};

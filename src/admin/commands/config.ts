@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import type { Command } from '../command.ts';
+import type { ConfigView } from '../settings.ts';
+
+export const config: Command<Record<string, never>, ConfigView> = {
+  name: 'config',
+  summary: 'Shows the configuration file, without its secrets, and every option that there is.',
+  effect: 'reads',
+  input: z.strictObject({}),
+  run: (operations) => operations.config(),
+};

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { secretPlace } from '../command.ts';
+import type { Command } from '../command.ts';
+import type { Candidate, PreflightView } from '../settings.ts';
+
+export const preflight: Command<Candidate, PreflightView> = {
+  name: 'preflight',
+  summary: 'Tells what a database lacks to be a member, and what cures it. Changes nothing.',
+  effect: 'reads',
+  // It connects to wherever it is told to.
+  role: 'operator',
+  input: z.strictObject({
+    url: z.string().min(1).max(2000).exactOptional(),
+    username: z.string().min(1).max(63).exactOptional(),
+    password: z.union([z.string().min(1).max(1000), secretPlace]).exactOptional(),
+  }),
+  run: (operations, candidate) => operations.preflight(candidate),
+};

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import type { Command } from '../command.ts';
+import type { CommandResult } from '../operations.ts';
+
+export const resume: Command<Record<string, never>, CommandResult> = {
+  name: 'resume',
+  summary: 'Ends a `pause`: clients that wait go on.',
+  effect: 'changes',
+  input: z.strictObject({}),
+  run: (operations) => operations.resume(),
+};

@@ -56,7 +56,9 @@ export class CatchUp {
     for (const { csn, term, slot, dead } of gaps) {
       this.#options.signal.throwIfAborted();
       const source = await this.#source();
-      const writeSet = dead ? null : await this.#asked(source, source.log.read(csn));
+      const writeSet = dead
+        ? null
+        : await this.#asked(source, source.log.read(csn), (late) => late?.release());
       if (writeSet === null && !dead) throw logGone(csn);
       await this.#apply([{ csn, term, slot, writeSet }], 'gaps');
     }
@@ -108,10 +110,12 @@ export class CatchUp {
     const upToCsn = Math.min(goalCsn, this.#parts.order.dispatched);
     if (this.#reader?.source !== source) {
       this.#reader?.reader.close();
-      this.#reader = { source, reader: await this.#asked(source, source.log.openReader()) };
+      const opened = await this.#asked(source, source.log.openReader(), (late) => late.close());
+      this.#reader = { source, reader: opened };
     }
     const { reader } = this.#reader;
-    const page = await this.#asked(source, reader.read({ afterCsn, upToCsn, bytesMax: pageBytes }));
+    const asked = reader.read({ afterCsn, upToCsn, bytesMax: pageBytes });
+    const page = await this.#asked(source, asked, (late) => release(late.records));
     if (page.baseCsn <= afterCsn && isActive(this.#parts.membership, source)) return page;
     release(page.records);
     throw page.baseCsn > afterCsn ? logGone(page.baseCsn) : sourceLost(source);
@@ -126,12 +130,13 @@ export class CatchUp {
     return source;
   }
 
-  /** A source that does not answer is somebody else's to judge. */
-  async #asked<T>(source: Member, question: Promise<T>): Promise<T> {
+  /** A source that does not answer is somebody else's to judge. What it answers after all, `late` lets go of. */
+  async #asked<T>(source: Member, question: Promise<T>, late: (answer: T) => void): Promise<T> {
     const { clock } = this.#parts.world;
     try {
       return await withDeadline(clock, this.#parts.settings.commitMs * 2, question, () => sourceLost(source));
     } catch (error) {
+      question.then(late, () => undefined);
       this.#reader?.reader.close();
       this.#reader = undefined;
       throw error instanceof MemberError ? new SyncFailure('source', error.message) : error;

@@ -26,6 +26,7 @@ export { errorToJson } from './error-json.ts';
 export type { ErrorJson } from './error-json.ts';
 export { openHttpDoor } from './http/http-door.ts';
 export type { HttpDoor, HttpDoorOptions, Readiness } from './http/http-door.ts';
+export { openApiDocument } from './http/openapi.ts';
 export { tokenFiles } from './http/tokens.ts';
 export type {
   EventEntry,

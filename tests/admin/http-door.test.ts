@@ -286,6 +286,16 @@ describe('http: commands', () => {
     expect(commands.find(({ name }: { name: string }) => name === 'status').role).toBe('read-only');
   });
 
+  test('http: the document for programs is the one in the docs (run: node dist/cli/main.js reference), with every command', async () => {
+    const { text } = await ask('GET', '/api/openapi.json', { headers: bearer(tokens.readOnly) });
+    const page = await readFile(new URL('../../docs/reference/openapi.json', import.meta.url), 'utf8');
+    expect(JSON.parse(page)).toEqual(JSON.parse(text));
+    const { paths } = JSON.parse(text) as { paths: Record<string, { post?: { requestBody: object } }> };
+    const { commands } = (await ask('GET', '/api/commands', { headers: bearer(tokens.readOnly) })).json;
+    for (const { name } of commands) expect(paths[`/api/commands/${name}`]?.post?.requestBody).toBeDefined();
+    expect(text).not.toContain('$schema');
+  });
+
   test('http: long work is answered with its number, watched and cancelled', async () => {
     const headers = bearer(tokens.operator);
     const begun = await ask('POST', '/api/commands/verify', { headers, body: {} });

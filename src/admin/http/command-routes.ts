@@ -7,6 +7,7 @@ import type { CommandRunner } from '../command-runner.ts';
 import { COMMANDS } from '../commands/index.ts';
 import type { JobStatus } from '../jobs.ts';
 import type { HttpEnv } from './http-app.ts';
+import { openApiDocument } from './openapi.ts';
 import { readBody } from './read-body.ts';
 
 type Asked = Context<HttpEnv>;
@@ -17,6 +18,8 @@ export function commandRoutes(app: Hono<HttpEnv>, runner: CommandRunner): void {
   const run = (c: Asked, name: string, input: unknown): Promise<unknown> =>
     runner.run(known(runner, name), input, c.get('caller'));
 
+  const document = openApiDocument();
+  app.get('/api/openapi.json', (c) => c.json(document));
   app.get('/api/commands', (c) => c.json({ commands: COMMANDS.map(describe) }));
   app.post('/api/commands/:name', async (c) => {
     const command = known(runner, c.req.param('name'));

@@ -12,11 +12,13 @@ export async function writeReferencePages(
   options: { readonly out: string },
 ): Promise<ExitCode> {
   const { renderConfigReference } = await import('../../config/index.ts');
+  const { openApiDocument } = await import('../../admin/index.ts');
   const { renderEventReference, renderMetricsReference } = await import('../../telemetry/index.ts');
   await mkdir(options.out, { recursive: true });
   const pages = {
     'configuration.md': renderConfigReference(),
     'events.md': renderEventReference(),
+    'openapi.json': `${JSON.stringify(openApiDocument(), null, 2)}\n`,
     'metrics.md': renderMetricsReference(),
     'commands.md': renderCommandReference(commands),
   };

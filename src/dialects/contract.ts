@@ -77,6 +77,7 @@ export interface ApplyLink {
   apply(records: readonly CommitRecord[]): Promise<void>;
   /** The highest CSN that this member has recorded. */
   lastCsn(): Promise<number>;
+  /** Whatever runs is lost with it. No further write set is begun to be read: who closes the link releases them. */
   close(): void;
 }
 

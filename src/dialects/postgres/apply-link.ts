@@ -110,6 +110,7 @@ export class PostgresApplyLink implements ApplyLink {
     const logged: LogEntry[] = [];
     let count = 0;
     for (const record of records) {
+      if (this.#connection.lost !== undefined) throw this.#connection.lost;
       count += 1;
       const statements = this.#statementCount;
       if (record.writeSet === null) logged.push({ record, part: 1, payload: null });
@@ -134,6 +135,7 @@ export class PostgresApplyLink implements ApplyLink {
   async #applyInParts(records: readonly CommitRecord[], manner: Manner): Promise<number> {
     let count = 0;
     for (const record of records) {
+      if (this.#connection.lost !== undefined) throw this.#connection.lost;
       count += 1;
       const statements = this.#statementCount;
       const rows = new ApplyRows(this.#pipeline, this.#tables, manner);

@@ -24,6 +24,7 @@ export class SimApplyLink implements ApplyLink {
   async apply(records: readonly CommitRecord[]): Promise<void> {
     const batch: LoggedCommit[] = [];
     for (const { csn, term, slot, writeSet } of records) {
+      if (this.#connection.lost !== undefined) throw this.#connection.lost;
       if (csn <= this.#askedUpTo)
         this.#world.violated('G3', `CSN ${csn} is applied after ${this.#askedUpTo} on ${this.#server.id}`);
       this.#askedUpTo = csn;

@@ -10,8 +10,11 @@ import type { RepairOptions } from './commands/repair.ts';
 import type { ServeCommandOptions } from './commands/serve.ts';
 import type { SyncOptions } from './commands/sync.ts';
 import type { VerifyOptions } from './commands/verify.ts';
+import { EXAMPLES } from './examples.ts';
 import { EXIT_CODES } from './exit-codes.ts';
+import { leaves } from './leaves.ts';
 import type { ExitCode } from './exit-codes.ts';
+import { addCompletion, addLookCommands } from './look-commands.ts';
 
 /** `finish` is told how the command that ran has ended. */
 export function buildCommands(io: CliIo, version: string, finish: (code: ExitCode) => void): Command {
@@ -109,6 +112,8 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
         (await import('./commands/ask-node.ts')).showNodeStatus(io, options),
       ),
     );
+
+  addLookCommands(root, { io, run, withCommon });
 
   const member = root.command('member').description('Commands about one member.');
   withWait(withCommon(member.command('activate').argument('<id>', 'the member')))
@@ -248,7 +253,17 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       ),
     );
 
+  addCompletion(root, { io, run });
+  addExamples(root);
   return root;
+}
+
+function addExamples(root: Command): void {
+  for (const { path, command } of leaves(root)) {
+    const examples = EXAMPLES[path.join(' ')] ?? [];
+    if (examples.length > 0)
+      command.addHelpText('after', () => `\nExamples:\n${examples.map((one) => `  ${one}`).join('\n')}`);
+  }
 }
 
 function withCommon(command: Command): Command {

@@ -1,9 +1,11 @@
 /** docs/reference/commands.md, made from the commands themselves. */
 import type { Command } from 'commander';
+import { EXAMPLES } from './examples.ts';
 import { EXIT_CODES } from './exit-codes.ts';
+import { leaves } from './leaves.ts';
 
 export function renderCommandReference(program: Command): string {
-  const sections = leaves(program, []).map(({ path, command }) => {
+  const sections = leaves(program).map(({ path, command }) => {
     const args = command.registeredArguments.map((arg) =>
       arg.required ? `<${arg.name()}>` : `[${arg.name()}]`,
     );
@@ -12,31 +14,23 @@ export function renderCommandReference(program: Command): string {
       '',
       command.description(),
       '',
-      '| option | meaning |',
-      '|---|---|',
-      ...command.options.map((option) => `| \`${option.flags}\` | ${optionText(option)} |`),
-      '',
+      ...optionTable(command),
+      ...exampleLines(path),
     ].join('\n');
   });
   const codes = Object.values(EXIT_CODES).map(({ status, meaning }) => `| ${status} | ${meaning} |`);
   return [INTRODUCTION, ...sections, EXIT_INTRODUCTION, ...codes, ''].join('\n');
 }
 
-interface Leaf {
-  readonly path: readonly string[];
-  readonly command: Command;
+function optionTable({ options }: Command): readonly string[] {
+  if (options.length === 0) return [];
+  const rows = options.map((option) => `| \`${option.flags}\` | ${optionText(option)} |`);
+  return ['| option | meaning |', '|---|---|', ...rows, ''];
 }
 
-/** The commands that do something, which all take an option; groups and hidden ones are left out. */
-function leaves(command: Command, path: readonly string[]): readonly Leaf[] {
-  const own = path.length > 0 && command.options.length > 0 ? [{ path, command }] : [];
-  const shown = command.commands.length === 0 ? [] : command.createHelp().visibleCommands(command);
-  return [
-    ...own,
-    ...shown
-      .filter((inner) => inner.name() !== 'help')
-      .flatMap((inner) => leaves(inner, [...path, inner.name()])),
-  ];
+function exampleLines(path: readonly string[]): readonly string[] {
+  const examples = EXAMPLES[path.join(' ')] ?? [];
+  return examples.length === 0 ? [] : ['```sh', ...examples, '```', ''];
 }
 
 function optionText(option: { readonly description: string; readonly defaultValue?: unknown }): string {

@@ -7,6 +7,7 @@ export type { FileChange, RunningConfig } from './change-members.ts';
 export type { Config, HookConfig, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
 export { renderDraft } from './draft.ts';
 export type { ConfigDraft, DraftMember, SecretPlace } from './draft.ts';
+export { memberIds } from './member-ids.ts';
 export type { MemberEntry } from './edit-members.ts';
 export { draftOf, readForeign } from './import/import-cluster.ts';
 export { changedOptions, isLive, takeLive } from './live-options.ts';

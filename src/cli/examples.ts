@@ -1,0 +1,45 @@
+/** Lines that can be copied, for the help of each command and for the reference. By the command as it is typed. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  serve: ['lockstep serve --config /etc/lockstep/orders.yaml', 'lockstep serve --trust db2'],
+  demo: ['lockstep demo', 'lockstep demo --dir /tmp/demo --port 7432'],
+  init: [
+    'lockstep init',
+    'lockstep init --cluster orders --username app --password-env ORDERS_PASSWORD --member postgres://10.0.0.1:5432/orders --member postgres://10.0.0.2:5432/orders',
+  ],
+  import: [
+    'lockstep import ha-jdbc.xml',
+    'lockstep import database.cluster.xml --config orders.yaml --cluster orders --password-env ORDERS_PASSWORD',
+  ],
+  check: ['lockstep check', 'lockstep check --config orders.yaml --json'],
+  'config check': ['lockstep config check', 'lockstep config check orders.yaml'],
+  status: ['lockstep status', 'lockstep status --watch', 'lockstep status --json'],
+  top: ['lockstep top'],
+  events: [
+    'lockstep events',
+    'lockstep events --follow --level warn',
+    'lockstep events --since 2h --type member-deactivated --member db2',
+  ],
+  sessions: ['lockstep sessions', 'lockstep sessions --json'],
+  'sessions cancel': ['lockstep sessions cancel 17'],
+  'member activate': ['lockstep member activate db2', 'lockstep member activate db2 --no-wait'],
+  'member deactivate': ['lockstep member deactivate db2 --reason "a new disk"'],
+  'member add': [
+    'lockstep member add --id db3 --url postgres://10.0.0.3:5432/orders',
+    'lockstep member add --id db3 --url postgres://10.0.0.3:5432/orders --weight 2 --password-file ./db3.password --strategy full',
+  ],
+  'member remove': ['lockstep member remove db1'],
+  sync: [
+    'lockstep sync db2',
+    'lockstep sync db2 --strategy diff --dry-run',
+    'lockstep sync db2 --strategy full --max-rate 20MB',
+  ],
+  'sync cancel': ['lockstep sync cancel db2'],
+  verify: ['lockstep verify', 'lockstep verify --tables public.orders,customers --rate 50MB'],
+  repair: ['lockstep repair', 'lockstep repair db2'],
+  jobs: ['lockstep jobs', 'lockstep jobs --json'],
+  'jobs cancel': ['lockstep jobs cancel 3'],
+  'switch-primary': ['lockstep switch-primary db2'],
+  reload: ['lockstep reload'],
+  detach: ['lockstep detach --config orders.yaml'],
+  completion: ['source <(lockstep completion bash)', 'lockstep completion fish | source'],
+};

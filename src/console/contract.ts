@@ -4,6 +4,7 @@
  */
 import type {
   ClusterStatus,
+  ConfigView,
   ErrorJson,
   EventEntry,
   JobStatus,
@@ -12,11 +13,19 @@ import type {
 } from '../admin/index.ts';
 
 export type {
+  Candidate,
   ClusterStatus,
+  ConfigChanged,
+  ConfigView,
   EventPage,
+  Finding,
   JobStatus,
+  MemberChange,
   MemberStatus,
   MemberTraffic,
+  NewMember,
+  OptionChange,
+  PreflightView,
   SyncReport,
   SyncStatus,
   SyncStrategy,
@@ -42,56 +51,7 @@ export interface ErrorBody {
   readonly error: Pick<ErrorJson, 'code' | 'message' | 'hint'> & { readonly field?: string };
 }
 
-export interface ConfigOption {
-  /** `probe.intervalMs` */
-  readonly path: string;
-  readonly type: string;
-  readonly default: string;
-  readonly help: string;
-  /** A change of it takes effect when the node is started again. */
-  readonly restart: boolean;
-  /** In words, or the values themselves. */
-  readonly allowed?: string | readonly string[];
-}
-
-export interface ConfigView {
-  readonly file: string;
-  readonly text: string;
-  readonly values: Readonly<Record<string, unknown>>;
-  readonly options: readonly ConfigOption[];
-  readonly problems: readonly ConfigProblem[];
-}
-
-export interface ConfigProblem {
-  readonly severity?: string;
-  readonly path?: string;
-  readonly message: string;
-}
-
-export interface ConfigChanged {
-  readonly applied: readonly string[];
-  readonly needsRestart: readonly string[];
-}
-
-/** Where the node finds a password, or the password itself, which is only ever used to try a connection. */
-export type Secret = string | { readonly env: string } | { readonly file: string };
-
-export interface Finding {
-  readonly name: string;
-  readonly ok: 'ok' | 'warn' | 'fail';
-  readonly found: string;
-  readonly cure?: string;
-}
-
-export interface PreflightReport {
-  readonly members: readonly {
-    readonly id: string;
-    readonly url: string;
-    readonly findings: readonly Finding[];
-  }[];
-  /** What only the comparison of members shows. */
-  readonly cluster: readonly Finding[];
-}
+export type ConfigOption = ConfigView['options'][number];
 
 /** Of a command: it is done, or it goes on as a job. */
 export interface CommandAnswer {

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Jobs } from '../../src/admin/index.ts';
 import type { JobControl, SyncReport, VerifyReport, WorkProgress } from '../../src/admin/index.ts';
+import { COMMANDS } from '../../src/admin/commands/index.ts';
 import { LockstepError } from '../../src/base/index.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -116,4 +117,9 @@ test('admin: jobs: only so many that ended are remembered, and none that runs is
   }
   const ids = jobs.list().map(({ id }) => id);
   expect([ids.length, ids[0], ids[1], ids.at(-1)]).toEqual([51, 1, 31, 80]);
+});
+
+test('admin: jobs: what begins work says so, or a door would answer it as if it were done', () => {
+  const begun = COMMANDS.filter(({ job }) => job).map(({ name }) => name);
+  expect(begun.sort()).toEqual(['repair', 'sync-member', 'verify']);
 });

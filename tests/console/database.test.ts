@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { PreflightReport } from '../../src/console/contract.ts';
+import type { PreflightView } from '../../src/console/contract.ts';
 import { seriousFaults } from './accessibility.ts';
 import { signIn, useBrowser, withoutBrowser } from './browser.ts';
 import { fakeStatus } from './fake-data.ts';
@@ -88,7 +88,7 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 120_000 }, () =>
     const findings = (ok: 'ok' | 'fail') => [
       { name: 'rights', ok, found: 'CREATE', ...(ok === 'fail' && { cure: 'GRANT …' }) },
     ];
-    const report: PreflightReport = {
+    const report: PreflightView = {
       members: [
         { id: 'db1', url: '', findings: findings('ok') },
         { id: 'db2', url: '', findings: findings('fail') },

@@ -6,7 +6,7 @@ import type {
   ConfigView,
   MemberStatus,
   MemberTraffic,
-  PreflightReport,
+  PreflightView,
   TrafficSample,
   VerificationReport,
   WorkProgress,
@@ -257,7 +257,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'probe.intervalMs',
-        'milliseconds',
+        'number',
         '1000',
         'whole number, 50 to 60000 ms',
         'Time between two probes.',
@@ -265,7 +265,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'probe.timeoutMs',
-        'milliseconds',
+        'number',
         '1000',
         'whole number, 50 to 60000 ms',
         'A probe that has not been answered by then has failed.',
@@ -273,7 +273,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'probe.threshold',
-        'integer',
+        'number',
         '2',
         'whole number, 1 to 100 probes',
         'Failed probes in a row that make a member inactive.',
@@ -281,14 +281,14 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'deadlines.connectMs',
-        'milliseconds',
+        'number',
         '3000',
         'whole number, 50 to 60000 ms',
         'Connecting and logging in to a member.',
       ),
       option(
         'deadlines.commitMs',
-        'milliseconds',
+        'number',
         '5000',
         'whole number, 50 to 600000 ms',
         'A replica that has not applied a commit by then is made inactive.',
@@ -296,7 +296,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'log.retentionBytes',
-        'bytes',
+        'number',
         '1 GiB',
         'size, 16 MiB to 1024 GiB',
         'Size beyond which the oldest part is dropped.',
@@ -304,7 +304,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'log.retentionMinutes',
-        'integer',
+        'number',
         '1440',
         'whole number, 1 to 43200 minutes',
         'Age beyond which the oldest part is dropped.',
@@ -312,7 +312,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'sync.automatic',
-        'boolean',
+        'flag',
         'true',
         '`true`, `false`',
         'Bring an inactive member that answers back by itself.',
@@ -320,7 +320,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'sync.maxBytesPerSecond',
-        'bytes',
+        'number',
         '0',
         'size, 0 to 100 GiB; 0: no limit',
         'Data read from a source in a second.',
@@ -328,7 +328,7 @@ export function fakeConfig(): ConfigView {
       ),
       option(
         'verification.everyMinutes',
-        'integer',
+        'number',
         '1440',
         'whole number, 0 to 525600 minutes; 0: never',
         'Time between two verifications of everything.',
@@ -342,7 +342,7 @@ export function fakeConfig(): ConfigView {
 export function fakeFindings(
   input: Readonly<Record<string, unknown>>,
   { members }: ClusterStatus,
-): PreflightReport {
+): PreflightView {
   const first = members[0];
   const url = typeof input['url'] === 'string' ? input['url'] : (first?.url ?? '');
   const good = url.includes('ready') || url === first?.url;

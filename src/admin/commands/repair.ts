@@ -9,6 +9,7 @@ export const repair: Command<RepairRequest, JobStatus> = {
   summary:
     'Begins to make members equal again that were found to differ, or the one that is named, and has every table watched.',
   effect: 'changes',
+  job: true,
   input: z.strictObject({ member: memberId.exactOptional(), dryRun: z.boolean().exactOptional() }),
   run: (operations, request) => operations.repair(request),
 };

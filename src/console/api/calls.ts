@@ -1,5 +1,6 @@
 /** What the page asks of a node, by name. */
 import type {
+  Candidate,
   ClientSession,
   CommandAnswer,
   ConfigChanged,
@@ -7,8 +8,10 @@ import type {
   EventPage,
   JobsView,
   JobStatus,
-  PreflightReport,
-  Secret,
+  MemberChange,
+  NewMember,
+  OptionChange,
+  PreflightView,
   SignedIn,
   SyncStrategy,
   TrafficSample,
@@ -52,20 +55,6 @@ export interface SyncInput {
   readonly maxRate?: number;
 }
 
-/** A database as it is entered in the form. */
-export interface MemberInput {
-  readonly id: string;
-  readonly url: string;
-  readonly weight?: number;
-  readonly username?: string;
-  readonly password?: Exclude<Secret, string>;
-}
-
-export interface ConfigChange {
-  readonly path: string;
-  readonly value: unknown;
-}
-
 export const commands = {
   activate: (member: string) => command('activate-member', { member }),
   deactivate: (member: string, reason: string) =>
@@ -77,12 +66,12 @@ export const commands = {
   /** Undefined: every member that was found to differ. */
   repair: (member: string | undefined, dryRun: boolean) =>
     command('repair', { ...(member !== undefined && { member }), ...(dryRun && { dryRun }) }),
-  addMember: (member: MemberInput) => command('add-member', member),
-  editMember: (member: Partial<MemberInput> & { readonly member: string }) => command('edit-member', member),
+  addMember: (member: NewMember) => command('add-member', member),
+  editMember: (member: string, change: MemberChange) =>
+    command<ConfigChanged>('edit-member', { member, ...change }),
   removeMember: (member: string) => command('remove-member', { member }),
   cancelJob: (job: number) => command('cancel-job', { job }),
   cancelSession: (session: number) => command('cancel-session', { session }),
-  preflight: (input: { readonly url?: string; readonly username?: string; readonly password?: Secret }) =>
-    command<PreflightReport>('preflight', input),
-  changeConfig: (changes: readonly ConfigChange[]) => command<ConfigChanged>('change-config', { changes }),
+  preflight: (candidate: Candidate) => command<PreflightView>('preflight', candidate),
+  changeConfig: (changes: readonly OptionChange[]) => command<ConfigChanged>('change-config', { changes }),
 };

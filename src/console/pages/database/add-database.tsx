@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { commands } from '../../api/calls.ts';
-import type { MemberStatus, PreflightReport } from '../../contract.ts';
+import type { MemberStatus, PreflightView } from '../../contract.ts';
 import { refreshJobs } from '../../state/jobs.ts';
 import { status } from '../../state/live.ts';
 import { Dialog } from '../../ui/dialog.tsx';
@@ -34,7 +34,7 @@ export function AddDatabase({ first: firstAtStart, members, onClose }: AddProps)
   const [first] = useState(firstAtStart);
   const [step, setStep] = useState<Step>(first ? 'present' : 'new');
   const [entry, setEntry] = useState(() => emptyEntry(freeName(members)));
-  const [report, setReport] = useState<PreflightReport>();
+  const [report, setReport] = useState<PreflightView>();
   const action = useAction();
   const steps = STEPS.filter((one) => first || one.step !== 'present');
   const title = first ? 'Enable database clustering' : 'Add a database';

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { commands } from '../../api/calls.ts';
-import type { ClusterStatus, MemberStatus, PreflightReport } from '../../contract.ts';
+import type { ClusterStatus, MemberChange, MemberStatus, PreflightView } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
 import { Confirm, Dialog } from '../../ui/dialog.tsx';
 import { Check } from '../../ui/field.tsx';
@@ -37,7 +37,7 @@ interface MemberProps {
 }
 
 function TestDialog({ member: { id }, onClose }: MemberProps): JSX.Element {
-  const [report, setReport] = useState<PreflightReport>();
+  const [report, setReport] = useState<PreflightView>();
   const action = useAction();
   const test = async () => {
     setReport(undefined);
@@ -71,16 +71,19 @@ function EditDialog({ member, onClose }: MemberProps): JSX.Element {
   const save = async () => {
     const { url: nextUrl, ...access } = accessOf(entry);
     const nextWeight = weightOf(entry);
-    const change = {
-      member: id,
+    const change: MemberChange = {
       ...access,
       ...(nextUrl !== url && { url: nextUrl }),
       ...(nextWeight !== undefined && nextWeight !== weight && { weight: nextWeight }),
     };
-    if (Object.keys(change).length === 1) return onClose();
-    const answer = await action.run(() => commands.editMember(change));
+    if (Object.keys(change).length === 0) return onClose();
+    const answer = await action.run(() => commands.editMember(id, change));
     if (answer === undefined) return;
-    addNote('good', answer.message ?? `${id} is changed.`);
+    const later = answer.needsRestart.length > 0;
+    addNote(
+      'good',
+      later ? `${id} is changed, in force when the node is started again.` : `${id} is changed.`,
+    );
     onClose();
   };
   return (

@@ -1,7 +1,7 @@
 /** What is entered about a database, and what of it is sent. */
 import type { JSX } from 'preact';
-import type { MemberInput } from '../../api/calls.ts';
 import type { ApiError } from '../../api/request.ts';
+import type { NewMember } from '../../contract.ts';
 import { Choices, TextField } from '../../ui/field.tsx';
 
 export interface DatabaseEntry {
@@ -33,7 +33,7 @@ export function accessOf({ url, username, secret, where }: DatabaseEntry) {
   };
 }
 
-export function inputOf(entry: DatabaseEntry): MemberInput {
+export function inputOf(entry: DatabaseEntry): NewMember {
   const weight = weightOf(entry);
   return { id: entry.id.trim(), ...accessOf(entry), ...(weight !== undefined && { weight }) };
 }

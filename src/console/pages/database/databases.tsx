@@ -101,7 +101,7 @@ function DatabaseRow({ member, lone, onAsk }: RowProps): JSX.Element {
       </td>
       <td>
         <div class="row-tools">
-          {button('test', 'Test')}
+          {mayChange.value && button('test', 'Test')}
           {mayChange.value && button('edit', 'Edit')}
           {mayChange.value && !lone && button('remove', 'Remove')}
         </div>

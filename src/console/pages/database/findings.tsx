@@ -1,6 +1,6 @@
 /** What a look at a database has found, and for each thing that is wrong the cure, ready to be copied. */
 import type { JSX } from 'preact';
-import type { Finding, PreflightReport } from '../../contract.ts';
+import type { Finding, PreflightView } from '../../contract.ts';
 import { amount } from '../../text/format.ts';
 import type { Tone } from '../../text/words.ts';
 import { Badge } from '../../ui/badge.tsx';
@@ -13,7 +13,7 @@ const SIGNS: Readonly<Record<Finding['ok'], { readonly tone: Tone; readonly text
 };
 const ORDER: readonly Finding['ok'][] = ['fail', 'warn', 'ok'];
 
-export function allFindings({ members, cluster }: PreflightReport): readonly Finding[] {
+export function allFindings({ members, cluster }: PreflightView): readonly Finding[] {
   return [...members.flatMap(({ findings }) => findings), ...cluster];
 }
 

@@ -21,7 +21,7 @@ export function OptionField({ option, text, changed, error, onInput }: OptionFie
   const { path, help, restart } = option;
   const { title, unit } = titleOf(option);
   const words = inWords(option, text);
-  const fixed = FIXED.has(path) || !mayChange.value || kindOf(option) === 'secret';
+  const fixed = FIXED.has(path) || !mayChange.value;
   return (
     <Field
       error={error}
@@ -57,6 +57,9 @@ interface InputProps {
 
 function Input({ option, text, links, fixed, onInput }: InputProps): ComponentChildren {
   const choices = choicesOf(option);
+  if (option.type === 'secret') {
+    return <SecretInput text={text} links={links} fixed={fixed} onInput={onInput} />;
+  }
   if (choices !== undefined) {
     const value = text === '' ? option.default : text;
     return (
@@ -90,6 +93,41 @@ function Input({ option, text, links, fixed, onInput }: InputProps): ComponentCh
   );
 }
 
+/** Where the node finds it; a password itself does not pass through a browser. */
+function SecretInput({ text, links, fixed, onInput }: Omit<InputProps, 'option'>): JSX.Element {
+  const [, kind = '', where = ''] = /^(file|env):(.*)$/.exec(text) ?? [];
+  return (
+    <div class="secret">
+      <select
+        {...links}
+        class="input"
+        value={kind}
+        disabled={fixed}
+        onChange={(event) => {
+          const next = event.currentTarget.value;
+          onInput(next === '' ? '' : `${next}:${where}`);
+        }}
+      >
+        <option value="">as it is</option>
+        <option value="file">in a file on the node</option>
+        <option value="env">in an environment variable</option>
+      </select>
+      {kind !== '' && (
+        <input
+          class="input mono"
+          type="text"
+          aria-label={kind === 'file' ? 'Path of the file' : 'Name of the variable'}
+          value={where}
+          disabled={fixed}
+          autocomplete="off"
+          spellcheck={false}
+          onInput={(event) => onInput(`${kind}:${event.currentTarget.value}`)}
+        />
+      )}
+    </div>
+  );
+}
+
 function placeholder({ default: standard }: ConfigOption): string {
   return ['required', 'none', ''].includes(standard) ? '' : standard;
 }
@@ -97,7 +135,7 @@ function placeholder({ default: standard }: ConfigOption): string {
 function Allowed({ option }: { readonly option: ConfigOption }): JSX.Element | null {
   if (choicesOf(option) !== undefined) return null;
   if (kindOf(option) === 'secret')
-    return <>It is set in the file, so that it does not pass through a browser.</>;
+    return <>The password itself is not shown, and does not pass through a browser.</>;
   const { default: standard } = option;
   return (
     <>

@@ -6,7 +6,6 @@ export type OptionKind = 'flag' | 'choice' | 'number' | 'size' | 'secret' | 'lis
 
 /** The values that may stand there, where they are named one by one. */
 export function choicesOf({ allowed }: ConfigOption): readonly string[] | undefined {
-  if (typeof allowed !== 'string') return allowed;
   const pieces = allowed.split(', ');
   return pieces.every((piece) => /^`[^`{]+`$/.test(piece))
     ? pieces.map((piece) => piece.slice(1, -1))
@@ -15,24 +14,34 @@ export function choicesOf({ allowed }: ConfigOption): readonly string[] | undefi
 
 export function kindOf(option: ConfigOption): OptionKind {
   const choices = choicesOf(option);
-  const words = typeof option.allowed === 'string' ? option.allowed : '';
   if (choices !== undefined) return choices.join() === 'true,false' ? 'flag' : 'choice';
-  if (words.startsWith('whole number')) return 'number';
-  if (words.startsWith('size')) return 'size';
-  if (words.includes('{ env: NAME }')) return 'secret';
-  if (words.startsWith('list')) return 'list';
-  return 'text';
+  if (option.type === 'secret' || option.type === 'list') return option.type;
+  if (option.allowed.startsWith('whole number')) return 'number';
+  return option.allowed.startsWith('size') ? 'size' : 'text';
 }
 
 export function allowedText({ allowed }: ConfigOption): string {
-  return (typeof allowed === 'string' ? allowed : (allowed ?? []).join(', ')).replaceAll('`', '');
+  return allowed.replaceAll('`', '');
 }
 
 /** As it is entered in the field; empty: as by default. */
-export function textOf(config: ConfigView, { path }: ConfigOption): string {
-  const value = valueAt(config.values, path);
+export function textOf(config: ConfigView, option: ConfigOption): string {
+  const value = valueAt(config.values, option.path);
   if (value === undefined || value === null) return '';
+  if (option.type === 'secret') return placeText(value);
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Where a secret is: `file:/etc/key`, `env:NAME`; empty when it stands in the configuration itself, which is not shown. */
+function placeText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return '';
+  const [[kind, where] = []] = Object.entries(value);
+  return typeof where === 'string' ? `${kind}:${where}` : '';
+}
+
+function placeOf(text: string): { readonly file: string } | { readonly env: string } {
+  const where = text.slice(text.indexOf(':') + 1).trim();
+  return text.startsWith('env:') ? { env: where } : { file: where };
 }
 
 function valueAt(values: unknown, path: string): unknown {
@@ -49,6 +58,7 @@ function valueAt(values: unknown, path: string): unknown {
 export function valueOf(kind: OptionKind, text: string): unknown {
   const plain = text.trim();
   if (plain === '') return null;
+  if (kind === 'secret') return placeOf(plain);
   if (kind === 'flag') return plain === 'true';
   if ((kind === 'number' || kind === 'size') && /^\d+$/.test(plain)) return Number(plain);
   return plain;

@@ -26,6 +26,8 @@ export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
   );
   const changed = shown.filter((option) => {
     const text = edits[option.path];
+    // A secret that was not touched after all stays where it is.
+    if (text === '' && option.type === 'secret') return false;
     return text !== undefined && text !== textOf(config, option);
   });
   const wrong = action.error?.field;

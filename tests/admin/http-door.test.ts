@@ -294,6 +294,9 @@ describe('http: commands', () => {
     const { commands } = (await ask('GET', '/api/commands', { headers: bearer(tokens.readOnly) })).json;
     for (const { name } of commands) expect(paths[`/api/commands/${name}`]?.post?.requestBody).toBeDefined();
     expect(text).not.toContain('$schema');
+    expect([...text.matchAll(/"\$ref":"([^"]+)"/g)].map(([, at]) => at)).toSatisfy((all: string[]) =>
+      all.every((at) => at === '#/components/responses/Error'),
+    );
   });
 
   test('http: long work is answered with its number, watched and cancelled', async () => {

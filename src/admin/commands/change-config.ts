@@ -11,7 +11,7 @@ export const changeConfig: Command<{ readonly changes: readonly OptionChange[] }
   effect: 'changes',
   input: z.strictObject({
     changes: z
-      .array(z.strictObject({ path: z.string().min(1).max(200), value: z.json() }))
+      .array(z.strictObject({ path: z.string().min(1).max(200), value: z.unknown() }))
       .min(1)
       .max(CHANGES_MAX),
   }),

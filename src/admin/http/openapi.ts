@@ -27,7 +27,6 @@ export function openApiDocument(): Json {
 
 function commandPath(command: DoorCommand): readonly [path: string, operations: Json] {
   const { name, summary, role, job, input } = command;
-  const { $schema: _, ...schema } = z.toJSONSchema(input, { io: 'input' });
   const answers = job
     ? { 202: { description: 'It has begun: `{ job }`.', content: { 'application/json': { schema: {} } } } }
     : ok('What the command answers.');
@@ -35,7 +34,7 @@ function commandPath(command: DoorCommand): readonly [path: string, operations: 
     operationId: name,
     summary,
     description: `For ${role === 'operator' ? 'operators' : 'everybody who is let in'}.`,
-    requestBody: { content: { 'application/json': { schema } } },
+    requestBody: { content: { 'application/json': { schema: schemaOf(input) } } },
     responses: { ...answers, ...failure },
   };
   return [`/api/commands/${name}`, { post: operation }];
@@ -118,22 +117,27 @@ const securitySchemes: Json = {
   },
 };
 
+const errorBody = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    outcome: z.enum(['none', 'done', 'unknown']),
+    retryable: z.boolean(),
+    hint: z.string().optional(),
+    field: z.string().optional(),
+  }),
+});
+
 const errorResponse: Json = {
   description: 'What was wrong, whether anything has happened, and what to do.',
   content: {
     'application/json': {
-      schema: z.toJSONSchema(
-        z.object({
-          error: z.object({
-            code: z.string(),
-            message: z.string(),
-            outcome: z.enum(['none', 'done', 'unknown']),
-            retryable: z.boolean(),
-            hint: z.string().optional(),
-            field: z.string().optional(),
-          }),
-        }),
-      ),
+      schema: schemaOf(errorBody),
     },
   },
 };
+
+function schemaOf(schema: z.ZodType): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  return rest;
+}

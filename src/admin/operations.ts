@@ -130,6 +130,8 @@ export interface MemberStatus {
   readonly lagCsn: number | null;
   /** Of the database product; null until it was first reached. */
   readonly version: string | null;
+  /** Settings that endanger what it holds: one sentence for each. */
+  readonly risks: readonly string[];
   /** Null when nothing is done, or planned, to bring it level. */
   readonly sync: SyncStatus | null;
 }

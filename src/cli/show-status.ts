@@ -13,9 +13,15 @@ export function showStatus(status: ClusterStatus, now: number): string {
       ['MEMBER', 'ACTIVE', 'STATE', 'ROLE', 'WEIGHT', 'LOAD', 'LATENCY', 'LAG', 'SINCE', 'VERSION', 'REASON'],
       status.members.map(memberRow),
     ),
+    ...riskLines(status),
     ...syncLines(status, now),
     ...verificationLines(status.verification, now),
   ].join('\n');
+}
+
+function riskLines({ members }: ClusterStatus): readonly string[] {
+  const lines = members.flatMap(({ id, risks }) => risks.map((risk) => `${id} is at risk: ${oneLine(risk)}`));
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 function syncLines({ members }: ClusterStatus, now: number): readonly string[] {

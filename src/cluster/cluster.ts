@@ -66,6 +66,8 @@ export class Cluster {
   readonly verification: Verification;
   readonly #stopped = new AbortController();
   #endingsUntilMs = -Infinity;
+  /** The last place that left a record, which the primary has. */
+  #lastCommitted = 0;
 
   constructor(parts: ClusterParts) {
     const { settings, world, members, membership, start } = parts;
@@ -97,7 +99,12 @@ export class Cluster {
     this.#prober = new Prober({
       clock: world.clock,
       settings: () => settings.probe,
+      clusterId: settings.clusterId,
       members: () => membership.active.map((id) => roster.member(id)),
+      term: () => membership.term,
+      confirmedCsn: (id) =>
+        id === this.#primary.id ? this.#lastCommitted : (this.#streams.get(id)?.confirmedCsn ?? 0),
+      lastOpened: () => order.lastOpened,
       onUnfit: (id, error) => this.report(id, error, 1),
       raise: world.raise,
     });
@@ -235,6 +242,11 @@ export class Cluster {
       readers.push(load);
     }
     return this.#router.choose(readers, seenCsn, tried, home);
+  }
+
+  /** What endangers a member's data, one sentence for each. */
+  risksOf(id: string): readonly string[] {
+    return this.#prober.dangersOf(id).map(({ text }) => text);
   }
 
   /** The highest CSN that a read just answered by this member may have shown. */
@@ -394,6 +406,7 @@ export class Cluster {
 
   #dispatch(record: CommitRecord): void {
     this.#ring.note(record.writeSet?.bytes ?? 0);
+    if (record.writeSet !== null) this.#lastCommitted = record.csn;
     this.membership.noteCsn(record.csn);
     this.#streams.push(record);
   }

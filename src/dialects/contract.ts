@@ -56,6 +56,25 @@ export interface MemberReport {
   readonly term: number;
   /** The highest CSN in its commit log, or where its log begins. */
   readonly lastCsn: number;
+  readonly dangers: readonly Danger[];
+}
+
+/** Something about a member that endangers what it holds. */
+export interface Danger {
+  /** The same one is named the same the next time. */
+  readonly what: string;
+  readonly text: string;
+  /** It must not take part. */
+  readonly grave: boolean;
+}
+
+/** What a member says of itself at each probe. */
+export interface Vitals {
+  readonly clusterId: string;
+  readonly term: number;
+  /** The highest CSN in its commit log, or where its log begins. */
+  readonly lastCsn: number;
+  readonly dangers: readonly Danger[];
 }
 
 export interface MemberMarks {
@@ -215,7 +234,7 @@ export interface Member {
   readonly id: string;
   inspect(): Promise<MemberReport>;
   /** Proves on a connection of its own, kept for the next time, that the member is itself and can commit. */
-  probe(): Promise<void>;
+  probe(): Promise<Vitals>;
   /** Makes what a member of a cluster needs inside itself; on one that has it, puts right what is missing. */
   enroll(as: {
     clusterId: string;

@@ -119,6 +119,7 @@ export class Operator implements Operations {
       appliedCsn,
       lagCsn: this.lagOf(id),
       version: this.#parts.versionOf(id) ?? null,
+      risks: cluster.risksOf(id),
       sync: sync.statusOf(id),
     };
   }

@@ -17,6 +17,7 @@ interface EventFields {
   'member-deactivated': { readonly member: string; readonly reason: string };
   'member-unfit': { readonly member: string; readonly reason: string };
   'member-recovered': { readonly member: string };
+  'member-at-risk': { readonly member: string; readonly risk: string };
   'member-quarantined': { readonly member: string; readonly reason: string };
   'sync-started': {
     readonly member: string;
@@ -202,6 +203,12 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'info',
     meaning: 'A member that was unfit has passed a probe again.',
     say: (e) => `member ${e.member} answers again`,
+  },
+  'member-at-risk': {
+    level: 'warn',
+    meaning:
+      'A setting of the member endangers what it holds. A grave one, under which it must not take part, makes it inactive too.',
+    say: (e) => `member ${e.member} is at risk: ${e.risk}`,
   },
   'member-quarantined': {
     level: 'warn',

@@ -52,6 +52,7 @@ function fakeMember(place: number): MemberStatus {
     appliedCsn: 1_284_502,
     lagCsn: 0,
     version: '17.2',
+    risks: [],
     sync: null,
   };
 }

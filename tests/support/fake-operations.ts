@@ -58,6 +58,7 @@ export function memberStatus(status: Partial<MemberStatus>): MemberStatus {
     appliedCsn: null,
     lagCsn: null,
     version: null,
+    risks: [],
     sync: null,
     ...status,
   };

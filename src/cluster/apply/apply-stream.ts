@@ -75,6 +75,11 @@ export class ApplyStream {
     return this.#visibleCsn;
   }
 
+  /** The highest record that the replica has said to have. */
+  get confirmedCsn(): number {
+    return this.#confirmedCsn;
+  }
+
   get waiting(): number {
     return this.#queue.length;
   }

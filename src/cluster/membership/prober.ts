@@ -3,8 +3,9 @@
 import { messageOf, withDeadline } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { Member } from '../../dialects/contract.ts';
+import type { Danger, Member } from '../../dialects/contract.ts';
 import type { EngineEventBody } from '../../telemetry/index.ts';
+import { judgeVitals } from './vitals.ts';
 
 export interface ProbeSettings {
   readonly intervalMs: number;
@@ -18,7 +19,13 @@ export interface ProberOptions {
   readonly clock: Clock;
   /** As they are in force. */
   readonly settings: () => ProbeSettings;
+  readonly clusterId: string;
   members(): readonly Member[];
+  term(): number;
+  /** The last commit that the member is known to have. */
+  confirmedCsn(id: string): number;
+  /** The highest place that was given out. */
+  lastOpened(): number;
   /** A regular probe has failed. What that means is decided elsewhere. */
   onUnfit(id: string, error: MemberError): void;
   raise(event: EngineEventBody): void;
@@ -28,6 +35,7 @@ export class Prober {
   readonly #options: ProberOptions;
   readonly #asking = new Map<string, Promise<MemberError | undefined>>();
   readonly #failing = new Set<string>();
+  readonly #dangers = new Map<string, readonly Danger[]>();
   #cancel: (() => void) | undefined;
 
   constructor(options: ProberOptions) {
@@ -45,6 +53,11 @@ export class Prober {
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+  }
+
+  /** What endangers the member's data, as it last said. */
+  dangersOf(id: string): readonly Danger[] {
+    return this.#dangers.get(id) ?? [];
   }
 
   /** Undefined: the member answered and can commit. Never rejects; never takes longer than the deadline of a probe. */
@@ -76,20 +89,34 @@ export class Prober {
   async #probe(member: Member): Promise<MemberError | undefined> {
     const { clock, settings } = this.#options;
     const { timeoutMs } = settings();
+    const atLeastCsn = this.#options.confirmedCsn(member.id);
     try {
-      await withDeadline(clock, timeoutMs, member.probe(), () => {
+      const vitals = await withDeadline(clock, timeoutMs, member.probe(), () => {
         return new MemberError(
           member.id,
           'gone',
           `member ${member.id} has not answered a probe within ${timeoutMs} ms`,
         );
       });
-      return undefined;
+      this.#noteDangers(member.id, vitals.dangers);
+      return judgeVitals(member.id, vitals, {
+        clusterId: this.#options.clusterId,
+        term: this.#options.term(),
+        atLeastCsn,
+        atMostCsn: this.#options.lastOpened(),
+      });
     } catch (error) {
       member.close();
       // All its connections are taken: it answers, and those who have one go on.
       if (error instanceof MemberError && error.blame === 'retry') return undefined;
       return error instanceof MemberError ? error : new MemberError(member.id, 'gone', messageOf(error));
     }
+  }
+
+  #noteDangers(id: string, dangers: readonly Danger[]): void {
+    const known = new Set(this.dangersOf(id).map(({ what }) => what));
+    this.#dangers.set(id, dangers);
+    for (const { what, text } of dangers)
+      if (!known.has(what)) this.#options.raise({ type: 'member-at-risk', member: id, risk: text });
   }
 }

@@ -16,6 +16,9 @@ import type { SyncParts } from './sync-parts.ts';
 export async function look(parts: SyncParts, member: Member, onAnswer: () => void): Promise<Findings> {
   const { membership, settings, order, roster } = parts;
   const first = await report(parts, member);
+  const grave = first.dangers.find((danger) => danger.grave);
+  if (grave !== undefined)
+    throw new SyncFailure('refused', grave.text, 'Put the setting right; it is tried again by itself.');
   onAnswer();
   const found: Findings = {
     clusterId: settings.clusterId,

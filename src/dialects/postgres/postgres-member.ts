@@ -13,12 +13,14 @@ import type {
   SessionIdentity,
   SessionLink,
   SessionListener,
+  Vitals,
   WriteSet,
 } from '../contract.ts';
 import type { Spool } from '../spool.ts';
 import { PostgresApplyLink } from './apply-link.ts';
 import type { PostgresCatalog } from './catalog.ts';
 import { connect } from './connect.ts';
+import { dangersQuery, readDangers } from './dangers.ts';
 import type { Address, Login } from './connect.ts';
 import { logSegments } from './log-segments.ts';
 import { controlFormat, createControlSchema } from './control-schema.ts';
@@ -55,6 +57,14 @@ const ownSettings: readonly (readonly [string, string])[] = [
   ['default_transaction_isolation', 'read committed'],
   ['default_transaction_deferrable', 'off'],
 ];
+
+/** The write comes first: a probe proves that the member can commit. */
+const probeQuery = 'UPDATE lockstep.heartbeat SET beat = beat + 1; EXECUTE lockstep_probe';
+
+/** Planned once: that costs ten times as much as asking. */
+const prepareProbe = `SET plan_cache_mode = force_generic_plan; PREPARE lockstep_probe AS
+  SELECT m.member_id, m.cluster_id, m.incomplete, (SELECT last_value FROM lockstep.term), greatest(m.base_csn, (${lastLoggedCsn})), (${dangersQuery})
+    FROM lockstep.member m`;
 
 /** While it is waited for a backend to end. */
 const endedPollMs = 5;
@@ -160,12 +170,14 @@ export class PostgresMember implements Member {
     return this.#ask(async (connection) => {
       const serverVersion = connection.parameters.get('server_version') ?? '';
       const [there] = await connection.rows(`SELECT to_regclass('lockstep.member') IS NOT NULL`);
-      if (there?.[0] !== 't') return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
+      const [[unsafe] = []] = await connection.rows(dangersQuery);
+      const dangers = readDangers(unsafe);
+      if (there?.[0] !== 't') return { serverVersion, marks: undefined, term: 0, lastCsn: 0, dangers };
       const [row] = await connection.rows(
         `SELECT m.format, m.cluster_id, m.member_id, m.version, array_to_json(m.active), m.base_csn, m.incomplete, (SELECT last_value FROM lockstep.term),
            greatest(m.base_csn, (${lastLoggedCsn})), pg_sequence_last_value(to_regclass('lockstep.foreign_write')) FROM lockstep.member m`,
       );
-      if (row === undefined) return { serverVersion, marks: undefined, term: 0, lastCsn: 0 };
+      if (row === undefined) return { serverVersion, marks: undefined, term: 0, lastCsn: 0, dangers };
       const [format, clusterId, memberId, version, active, baseCsn, incomplete, term, lastCsn, foreignWrite] =
         row;
       if (Number(format) !== controlFormat) {
@@ -184,18 +196,18 @@ export class PostgresMember implements Member {
         incomplete: incomplete ?? null,
         writtenAround: foreignWrite !== null,
       };
-      return { serverVersion, marks, term: Number(term), lastCsn: Number(lastCsn) };
+      return { serverVersion, marks, term: Number(term), lastCsn: Number(lastCsn), dangers };
     });
   }
 
   /** A write of its own, and a look at whether this still is who it was. */
-  async probe(): Promise<void> {
+  async probe(): Promise<Vitals> {
     // One that has not been answered is given up with its connection: its successor must not wait behind it.
     if (this.#probing !== undefined) this.#dropProbe();
     const probing = {};
     this.#probing = probing;
     try {
-      await this.#probeOnce(probing);
+      return await this.#probeOnce(probing);
     } catch (error) {
       if (this.#probing === probing) this.#dropProbe();
       throw error;
@@ -204,27 +216,30 @@ export class PostgresMember implements Member {
     }
   }
 
-  async #probeOnce(probing: object): Promise<void> {
+  async #probeOnce(probing: object): Promise<Vitals> {
     if (this.#probe?.lost !== undefined) this.#probe = undefined;
     const connection = this.#probe ?? (await this.openInternal());
     if (this.#probing !== probing) {
       connection.close();
       throw new MemberError(this.id, 'gone', `member ${this.id}: the probe was given up`);
     }
+    if (this.#probe === undefined) await connection.query(prepareProbe);
     this.#probe = connection;
-    const { tags, rows } = await connection.query(
-      'UPDATE lockstep.heartbeat SET beat = beat + 1; SELECT member_id, incomplete, pg_is_in_recovery() FROM lockstep.member',
+    const { tags, rows } = await connection.query(probeQuery);
+    const [id, clusterId, incomplete, term, lastCsn, unsafe] = (rows[0] ?? []).map((value) =>
+      value?.toString(),
     );
-    const [row] = rows;
-    if (tags[0] !== 'UPDATE 1' || row?.[0]?.toString() !== this.id) {
+    if (tags[0] !== 'UPDATE 1' || id !== this.id) {
       throw new MemberError(this.id, 'unfit', `member ${this.id}: another database answers at its address`);
     }
-    if (row[1] !== null)
-      throw new MemberError(
-        this.id,
-        'unfit',
-        `member ${this.id} is marked incomplete: ${row[1]?.toString()}`,
-      );
+    if (incomplete !== undefined)
+      throw new MemberError(this.id, 'unfit', `member ${this.id} is marked incomplete: ${incomplete}`);
+    return {
+      clusterId: clusterId ?? '',
+      term: Number(term),
+      lastCsn: Number(lastCsn),
+      dangers: readDangers(unsafe),
+    };
   }
 
   #dropProbe(): void {

@@ -10,6 +10,7 @@ import type {
   SessionIdentity,
   SessionLink,
   SessionListener,
+  Vitals,
 } from '../../dialects/contract.ts';
 import { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
@@ -60,14 +61,29 @@ export class SimMember implements Member {
     const server = this.#server;
     return this.#ask(() => {
       server.beforeInspection?.();
-      return { serverVersion: '1', marks: server.marks, term: server.term, lastCsn: server.lastCsn };
+      return {
+        serverVersion: '1',
+        marks: server.marks,
+        term: server.term,
+        lastCsn: server.lastCsn,
+        dangers: [],
+      };
     });
   }
 
-  async probe(): Promise<void> {
-    const incomplete = await this.#ask(() => this.#server.marks?.incomplete ?? null);
+  async probe(): Promise<Vitals> {
+    const { clusterId, incomplete, term, lastCsn } = await this.#ask(() => {
+      const { marks, term: now, lastCsn: last } = this.#server;
+      return {
+        clusterId: marks?.clusterId ?? '',
+        incomplete: marks?.incomplete ?? null,
+        term: now,
+        lastCsn: last,
+      };
+    });
     if (incomplete !== null)
       throw new MemberError(this.id, 'unfit', `member ${this.id} is incomplete: ${incomplete}`);
+    return { clusterId, term, lastCsn, dangers: [] };
   }
 
   enroll(as: {

@@ -23,7 +23,7 @@ export interface Ticket {
   readonly csn: number;
   readonly term: number;
   readonly slot: number;
-  /** The COMMIT itself may still be refused (SERIALIZABLE), so holding the write set does not decide it. */
+  /** The COMMIT itself may still be refused (SERIALIZABLE) or never be sent (large), so holding the write set does not decide it. */
   readonly mayBeRefused: boolean;
   readonly fate: Fate;
   /** Settles when the fate is final: 'committed' only after every active replica has applied it. */

@@ -63,7 +63,8 @@ export class WriteCommit {
     const { order, world } = this.#cluster;
     this.#underWay = true;
     // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
-    const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused });
+    // A large write set arrives before COMMIT is sent, which may then never reach the primary.
+    const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused || large });
     this.#runner.unanswered = { link, sinceMs: world.clock.monotonicMs() };
     try {
       const outcome = await link.commit({

@@ -10,6 +10,7 @@ import {
   rateTable,
   ratioOf,
   syncTable,
+  waitsTables,
   table,
   withSpread,
 } from './tables.ts';
@@ -25,6 +26,11 @@ export function page(results: Results, notes: string): string {
     section('Equal afterwards', equalityText, results.equality.length > 0 && equalityTable(results.equality)),
     section('Pauses', pauseText(results), results.pauses.length > 0 && pauseTable(results.pauses)),
     section('Synchronisation', syncText(results), (results.sync ?? []).length > 0 && syncTable(results.sync)),
+    section(
+      'Writing while members are brought level',
+      waitsText,
+      (results.waits?.waits ?? []).length > 0 && waitsTables(results.waits),
+    ),
     section('Memory', memoryText, results.memory.length > 0 && memoryTable(results.memory)),
     section(
       'Processor time',
@@ -77,6 +83,10 @@ function syncText({ sync }: Results): string {
 servers that nobody else uses. \`pg_dump -Fc -Z0 | pg_restore\` leaves out statistics and any proof that the result is equal; \`full\` ends with
 ANALYZE and a comparison of the schemas. Rounds are interleaved; in brackets how far the ratio went in single rounds.`;
 }
+
+const waitsText = `Eight clients as for the pauses; three members, one of which is taken out and comes back, or all of which are compared. How long updates took
+meanwhile, once for each round, beside the same load with as many members at work and nothing else going on. Everything shares the
+processors, so that whatever is compared or copied takes from the clients too. Caught up is who applies faster than clients write.`;
 
 function heading({ at, machine, versions }: Results): string {
   const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`);

@@ -6,6 +6,7 @@ import type { PauseResult } from './pauses.ts';
 import type { ProfileResult } from './profile.ts';
 import type { SyncResult } from './sync.ts';
 import type { CellResult } from './throughput.ts';
+import type { WaitsAndCatchUps } from './waits.ts';
 
 export interface Results {
   readonly at: string;
@@ -28,6 +29,7 @@ export interface Results {
   readonly profiles: readonly ProfileResult[];
   readonly pauses: readonly PauseResult[];
   readonly sync: readonly SyncResult[];
+  readonly waits: WaitsAndCatchUps;
   /** Parts that could not be finished, with the reason. */
   readonly failures: readonly string[];
 }

@@ -18,6 +18,7 @@ import type { System, SystemName } from './systems/index.ts';
 import { cellLine } from './tables.ts';
 import type { CellResult } from './throughput.ts';
 import { measureCell } from './throughput.ts';
+import { measureWaits } from './waits.ts';
 import { workloads } from './workloads.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -64,6 +65,7 @@ async function measureAll(dir: string, options: BenchOptions): Promise<Results> 
     memory: await part('memory', [], () => measureMemory(stage, names, options)),
     pauses: await part('pauses', [], () => measurePauses(stage, names, options)),
     sync: await part('sync', [], () => measureSync(stage, options)),
+    waits: await part('sync', { waits: [], catchUps: [] }, () => measureWaits(stage, options)),
   }));
   // Apart from the rest: to look at the servers costs them something.
   const profiles = await part('profile', [], () =>

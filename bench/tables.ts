@@ -6,6 +6,7 @@ import type { PauseResult } from './pauses.ts';
 import type { ProfileResult } from './profile.ts';
 import { median, ratioSpread } from './statistics.ts';
 import type { SyncResult } from './sync.ts';
+import type { WaitResult, WaitsAndCatchUps } from './waits.ts';
 import type { CellResult, Measurement } from './throughput.ts';
 
 const mib = 2 ** 20;
@@ -115,6 +116,41 @@ export function syncTable(results: readonly SyncResult[]): string {
       ];
     }),
   );
+}
+
+/** Waits with what they are held against, and how fast members caught up. */
+export function waitsTables({ waits, catchUps }: WaitsAndCatchUps): string {
+  const each = (values: readonly number[], digits = 0): string =>
+    values.map((value) => value.toFixed(digits)).join(', ');
+  const added = ({ against, p99Ms, longestMs }: WaitResult): readonly string[] => {
+    const quiet = waits.find(({ during }) => during === against);
+    if (quiet === undefined) return ['', ''];
+    return [
+      (median(p99Ms) - median(quiet.p99Ms)).toFixed(1),
+      (Math.max(...longestMs) - Math.max(...quiet.longestMs)).toFixed(0),
+    ];
+  };
+  return [
+    table(
+      ['meanwhile', 'writes/s', 'p99, ms', 'longest, ms', 'p99 added, ms', 'longest added, ms'],
+      waits.map((one) => [
+        one.during,
+        each(one.writesPerSecond),
+        each(one.p99Ms, 1),
+        each(one.longestMs),
+        ...added(one),
+      ]),
+    ),
+    table(
+      ['commits replayed', 'made in a second', 'applied in a second', 'ratio'],
+      catchUps.map(({ backlog, madePerSecond, appliedPerSecond }) => [
+        String(backlog),
+        madePerSecond.toFixed(0),
+        appliedPerSecond.toFixed(0),
+        shown(appliedPerSecond / madePerSecond),
+      ]),
+    ),
+  ].join('\n\n');
 }
 
 /** One line for each fault, with the figures of every time it was made to happen. */

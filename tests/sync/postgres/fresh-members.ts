@@ -34,7 +34,13 @@ export interface FreshMember {
 
 export async function freshMember(
   server: PostgresServer,
-  options: { readonly sql?: string /** For CREATE DATABASE. */; readonly as?: string } = {},
+  options: {
+    readonly sql?: string;
+    /** For CREATE DATABASE. */
+    readonly as?: string;
+    /** By which the member reaches the server. */
+    readonly port?: number;
+  } = {},
 ): Promise<FreshMember> {
   made += 1;
   const id = `db${made}`;
@@ -47,7 +53,7 @@ export async function freshMember(
   const address = {
     memberId: id,
     host: '127.0.0.1',
-    port: server.port,
+    port: options.port ?? server.port,
     tls: { mode: 'disable' },
     connectMs: 5_000,
   } as const;

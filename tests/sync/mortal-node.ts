@@ -1,4 +1,7 @@
-/** A node in a process of its own that kills itself in the very moment in which a synchronisation enters a phase. */
+/**
+ * A node in a process of its own that kills itself in the very moment in which the synchronisation of a member that was found to
+ * differ enters a phase.
+ */
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,9 +17,11 @@ const { loadConfig } = await import('${new URL('config/index.js', dist).href}');
 const { LockstepNode } = await import('${new URL('node/index.js', dist).href}');
 const path = process.argv[1];
 const order = join(dirname(path), 'die-at');
+let found = false;
 const take = (fields, message) => {
   console.log(JSON.stringify({ ...fields, message }));
-  if (fields.event !== 'sync-progress') return;
+  if (fields.event === 'member-differs') found = true;
+  if (fields.event !== 'sync-progress' || !found) return;
   let phase = '';
   try { phase = readFileSync(order, 'utf8'); } catch {}
   if (fields.phase !== phase) return;

@@ -10,6 +10,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'lockstep import ha-jdbc.xml',
     'lockstep import database.cluster.xml --config orders.yaml --cluster orders --password-env ORDERS_PASSWORD',
   ],
+  doctor: ['lockstep doctor', 'lockstep doctor --json'],
   check: ['lockstep check', 'lockstep check --config orders.yaml --json'],
   'config check': ['lockstep config check', 'lockstep config check orders.yaml'],
   status: ['lockstep status', 'lockstep status --watch', 'lockstep status --json'],

@@ -16,6 +16,14 @@ export interface CommandTools {
 }
 
 export function addLookCommands(root: Command, { io, run, withCommon }: CommandTools): void {
+  withCommon(root.command('doctor'))
+    .description(
+      'Tells what is wrong and what to do: configuration, state directory, disk, node, and every member with its reasons. Changes nothing. Status 1: something must be mended.',
+    )
+    .action(
+      run(async (options: CommonOptions) => (await import('./commands/doctor.ts')).doctor(io, options)),
+    );
+
   withCommon(root.command('top'))
     .description('Shows traffic, members and clients: on a terminal live, until Ctrl-C; elsewhere once.')
     .action(run(async (options: CommonOptions) => (await import('./commands/top.ts')).top(io, options)));

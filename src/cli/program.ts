@@ -7,6 +7,8 @@ export interface Program {
   serve(config: Config, options: ServeOptions): Promise<ServingNode>;
   /** Looks at every member without changing anything. An unreachable member is a finding, not an error. */
   check(config: Config): Promise<CheckReport>;
+  /** How the members are doing that can be reached; nothing is said of the others. Changes nothing. */
+  examine(config: Config): Promise<readonly { readonly id: string; readonly findings: readonly Finding[] }[]>;
   /** Removes every trace of Lockstep from the members. Refuses while a node runs. */
   detach(config: Config): Promise<DetachReport>;
   /** Takes a member out of what the node remembers, and resolves with a sentence. Refuses while a node runs. */

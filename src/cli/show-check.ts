@@ -10,6 +10,35 @@ export function showCheck(report: CheckReport): string {
   return [...blocks, verdict(report)].join('\n\n');
 }
 
+export interface FindingGroup {
+  readonly title: string;
+  readonly findings: readonly Finding[];
+}
+
+/** What is well is counted, and only the rest is said. */
+export function showDiagnosis(groups: readonly FindingGroup[]): string {
+  const bad = groups.map(({ title, findings }) => ({
+    title,
+    findings,
+    wrong: findings.filter(({ ok }) => ok !== 'ok'),
+  }));
+  const width = Math.max(0, ...bad.flatMap(({ wrong }) => wrong.map(({ name }) => name.length)));
+  const blocks = bad.map(({ title, findings, wrong }) => {
+    const well = findings.length - wrong.length;
+    const head = wrong.length === 0 ? `${title}: well` : `${title}: ${well} of ${findings.length} well`;
+    return [head, ...wrong.map((finding) => showFinding(finding, width))].join('\n');
+  });
+  const count = (ok: Finding['ok']): number =>
+    bad.flatMap(({ wrong }) => wrong.filter((one) => one.ok === ok)).length;
+  const summary =
+    count('fail') > 0
+      ? `${count('fail')} to mend, ${count('warn')} to look at`
+      : count('warn') > 0
+        ? `nothing to mend, ${count('warn')} to look at`
+        : 'all is well';
+  return [...blocks, summary].join('\n\n');
+}
+
 export function findingsOf(report: CheckReport): readonly Finding[] {
   return [...report.members.flatMap(({ findings }) => findings), ...report.cluster];
 }

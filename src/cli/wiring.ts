@@ -1,11 +1,11 @@
 /** Joins the command line to the rest. Loaded only by the commands that need it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LockstepError, messageOf } from '../base/index.ts';
+import { LockstepError, messageOf, systemClock } from '../base/index.ts';
 import { tokenFiles } from '../admin/index.ts';
 import { loadConfig } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
-import { comparePreflight, detachMember, preflightMember } from '../dialects/postgres/index.ts';
+import { comparePreflight, detachMember, memberHealth, preflightMember } from '../dialects/postgres/index.ts';
 import type { PreflightReport } from '../dialects/postgres/index.ts';
 import { buildMembers, LockstepNode, removeMember } from '../node/index.ts';
 import { startDemoMembers } from '../testing/index.ts';
@@ -30,6 +30,20 @@ export const program: Program = {
       }),
     );
     return { members, cluster: reports.size > 1 ? comparePreflight(reports) : [] };
+  },
+
+  async examine(config) {
+    const built = buildMembers(config);
+    const { retentionBytes } = config.log;
+    const wallTime = (): Date => systemClock.wallTime();
+    const look = async ({ member, config: { id } }: (typeof built.members)[number]) => {
+      const findings = await member.useBare((connection) =>
+        memberHealth(connection, { retentionBytes, wallTime }),
+      );
+      return [{ id, findings }];
+    };
+    // Who cannot be reached is a finding of `check` already.
+    return (await Promise.all(built.members.map((one) => look(one).catch(() => [])))).flat();
   },
 
   async detach(config) {

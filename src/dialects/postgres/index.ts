@@ -17,5 +17,7 @@ export type { PostgresDataSyncOptions } from './sync/postgres-data-sync.ts';
 export { detachMember } from './detach.ts';
 export { takeFingerprint } from './fingerprint.ts';
 export type { Fingerprint } from './fingerprint.ts';
+export { memberHealth } from './member-health.ts';
+export type { HealthOptions } from './member-health.ts';
 export { preflightMember } from './preflight.ts';
 export type { PreflightReport } from './preflight.ts';

@@ -38,7 +38,7 @@ export function OptionField({ option, text, changed, error, onInput }: OptionFie
       help={
         <>
           {words !== undefined && <b class="in-words">= {words}. </b>}
-          {help.replaceAll('`', '')} <Allowed option={option} /> <code class="path">{path}</code>
+          {plain(help)} <Allowed option={option} /> <code class="path">{path}</code>
         </>
       }
     >
@@ -61,7 +61,7 @@ function Input({ option, text, links, fixed, onInput }: InputProps): ComponentCh
     return <SecretInput text={text} links={links} fixed={fixed} onInput={onInput} />;
   }
   if (choices !== undefined) {
-    const value = text === '' ? option.default : text;
+    const value = text === '' && choices.includes(option.default) ? option.default : text;
     return (
       <select
         {...links}
@@ -70,6 +70,7 @@ function Input({ option, text, links, fixed, onInput }: InputProps): ComponentCh
         disabled={fixed}
         onChange={(event) => onInput(event.currentTarget.value)}
       >
+        {!choices.includes(option.default) && <option value="">by default</option>}
         {choices.map((one) => (
           <option key={one} value={one}>
             {one === 'true' ? 'yes' : one === 'false' ? 'no' : one}
@@ -129,17 +130,23 @@ function SecretInput({ text, links, fixed, onInput }: Omit<InputProps, 'option'>
 }
 
 function placeholder({ default: standard }: ConfigOption): string {
-  return ['required', 'none', ''].includes(standard) ? '' : standard;
+  return standard === 'none' || standard.startsWith('required') ? '' : plain(standard);
+}
+
+function plain(text: string): string {
+  return text.replaceAll('`', '');
 }
 
 function Allowed({ option }: { readonly option: ConfigOption }): JSX.Element | null {
-  if (choicesOf(option) !== undefined) return null;
   if (kindOf(option) === 'secret')
     return <>The password itself is not shown, and does not pass through a browser.</>;
   const { default: standard } = option;
+  const byDefault =
+    standard.startsWith('required') || standard === '' ? '' : ` By default: ${plain(standard)}.`;
+  if (choicesOf(option) !== undefined) return <>{byDefault}</>;
   return (
     <>
-      Allowed: {allowedText(option)}.{!['required', ''].includes(standard) && ` By default: ${standard}.`}
+      Allowed: {allowedText(option)}.{byDefault}
     </>
   );
 }

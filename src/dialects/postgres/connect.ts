@@ -85,12 +85,19 @@ export async function sendCancel(
   connection: Pick<Connection, 'pid' | 'key'>,
 ): Promise<void> {
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => resolve(), address.connectMs);
+    let opened: net.Socket | undefined;
     const done = (): void => {
       clearTimeout(timer);
       resolve();
     };
-    openSocket(address, () => undefined).then((socket) => {
+    // Given up, it is taken back with its connection: what still lies on the way must not hit what runs by then.
+    const timer = setTimeout(() => {
+      opened?.resetAndDestroy();
+      resolve();
+    }, address.connectMs);
+    openSocket(address, (socket) => {
+      opened = socket;
+    }).then((socket) => {
       // The server closes after it has signalled the other backend, and only then.
       socket.once('close', done);
       socket.on('error', done);

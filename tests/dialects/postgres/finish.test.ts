@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { withServers } from '../../support/index.ts';
 import { createControlSchema } from '../../../src/dialects/postgres/control-schema.ts';
-import { connectMember } from './member-connection.ts';
+import { cloneDatabase, connectMember } from './member-connection.ts';
 
 const fixture = withServers(1);
 
@@ -20,4 +20,25 @@ test('finish: no timeout of the client’s strikes between it and COMMIT', async
   await connection.query('COMMIT');
   expect(await connection.rows('SHOW statement_timeout')).toEqual([['200ms']]);
   expect(await connection.rows('SELECT count(*) FROM lockstep.log')).toEqual([['1']]);
+});
+
+test('finish: a term that is over commits nothing and applies nothing', async () => {
+  const server = fixture.server(0);
+  const connection = await connectMember(server, { database: await cloneDatabase(server, 'template1') });
+  await connection.query('CREATE TABLE t (id int)');
+  await connection.query(createControlSchema({ superuser: true }));
+  await connection.query(
+    `SELECT lockstep.attach(), lockstep.raise_term(2); SET lockstep.changes = '+'; SET statement_timeout = 0`,
+  );
+  for (const commit of [
+    'lockstep.finish_0(1, 1)',
+    'lockstep.finish_large(1, 1, 0::int2)',
+    'lockstep.fence(1)',
+  ]) {
+    await connection.query('BEGIN; INSERT INTO t VALUES (1)');
+    await expect(connection.rows(`SELECT ${commit}`), commit).rejects.toThrow('term 1 is over');
+    await connection.query('ROLLBACK');
+  }
+  await connection.query('BEGIN; INSERT INTO t VALUES (2); SELECT lockstep.finish_0(1, 2); COMMIT');
+  expect(await connection.rows('SELECT id FROM t')).toEqual([['2']]);
 });

@@ -4,7 +4,7 @@ export { openAdminServer } from './admin-server.ts';
 export type { AdminServer } from './admin-server.ts';
 export type { Command, DoorCommand } from './command.ts';
 export { CommandRunner } from './command-runner.ts';
-export type { AuditRecord } from './command-runner.ts';
+export type { AuditRecord, Caller } from './command-runner.ts';
 export {
   activateMember,
   addMember,
@@ -78,3 +78,5 @@ export type {
   PreflightView,
   Settings,
 } from './settings.ts';
+export { SqlDoor } from './sql/sql-door.ts';
+export type { SqlAnswer, SqlStatement } from './sql/sql-door.ts';

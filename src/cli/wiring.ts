@@ -9,10 +9,11 @@ import { comparePreflight, detachMember, memberHealth, preflightMember } from '.
 import type { PreflightReport } from '../dialects/postgres/index.ts';
 import { buildMembers, LockstepNode, removeMember } from '../node/index.ts';
 import { startDemoMembers } from '../testing/index.ts';
+import { VERSION } from './version.ts';
 import type { Finding, Program } from './program.ts';
 
 export const program: Program = {
-  serve: (config, options) => LockstepNode.start({ config, ...options }),
+  serve: (config, options) => LockstepNode.start({ config, version: VERSION, ...options }),
 
   async check(config) {
     const built = buildMembers(config);
@@ -83,7 +84,7 @@ export const program: Program = {
       await writeFile(configFile, demoConfiguration(servers, { port, adminPort }), { mode: 0o600 });
       const config = await loadConfig(configFile, process.env);
       onProgress('Starting the node …');
-      const node = await LockstepNode.start({ config, ...options });
+      const node = await LockstepNode.start({ config, version: VERSION, ...options });
       const { host, port: taken } = splitAddress(node.address);
       return {
         address: node.address,

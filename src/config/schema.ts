@@ -153,20 +153,28 @@ export const configSchema = z.strictObject({
         .optional(),
     })
     .register(sectionDocs, { text: 'Where clients find the node.' }),
-  admin: section('Who may operate the cluster from elsewhere. Tokens are in the state directory.', {
-    allowRemote: flag({
-      text: 'Let `listen.admin` be an address that other machines reach. Give it `listen.tls` then.',
-      default: false,
-    }),
-    hosts: z
-      .array(z.string().regex(/^[a-z0-9.-]{1,253}$/i))
-      .default([])
-      .register(optionDocs, {
-        text: 'Names under which browsers reach `listen.admin`, besides the address itself. A request for any other name is refused.',
-        allowed: 'list of host names',
-        default: 'none',
+  admin: section(
+    'Who may operate the cluster besides who may use this machine. Tokens are in the state directory.',
+    {
+      users: z.array(role('Name of such a client.', 'required')).optional().register(optionDocs, {
+        text: 'Clients that may command Lockstep by SQL, in the database `lockstep`.',
+        allowed: 'list of role names',
+        default: '`username`',
       }),
-  }),
+      allowRemote: flag({
+        text: 'Let `listen.admin` be an address that other machines reach. Give it `listen.tls` then.',
+        default: false,
+      }),
+      hosts: z
+        .array(z.string().regex(/^[a-z0-9.-]{1,253}$/i))
+        .default([])
+        .register(optionDocs, {
+          text: 'Names under which browsers reach `listen.admin`, besides the address itself. A request for any other name is refused.',
+          allowed: 'list of host names',
+          default: 'none',
+        }),
+    },
+  ),
   users: z.array(user).default([]).register(optionDocs, {
     text: 'Clients that may log in besides `username`.',
     allowed: 'list of users',

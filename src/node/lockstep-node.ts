@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
+import { CommandRunner } from '../admin/index.ts';
 import type { ClusterStatus, CommandResult, HttpDoor, ReloadResult } from '../admin/index.ts';
 import { Gate, MeasuredSession, nobody, Session, startCluster, Traffic } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
@@ -29,9 +30,11 @@ import { clusterSettings, ConfigInForce } from './config-in-force.ts';
 import { hooksOf } from './hooks-of.ts';
 import { EngineSync } from './engine-sync.ts';
 import { NodeInsight } from './insight.ts';
+import { noteCommand } from './note-command.ts';
 import { openDoors } from './open-doors.ts';
 import { Operator } from './operator.ts';
 import { proveEqual } from './prove-equal.ts';
+import { operatorDatabase, OperatorSessions } from './operator-sessions.ts';
 import { readMetrics } from './read-metrics.ts';
 import type { MetricsParts } from './read-metrics.ts';
 import { Reload } from './reload.ts';
@@ -44,6 +47,8 @@ export interface NodeOptions {
   readonly signal: AbortSignal;
   /** The operator's word that this member has everything; for this start only. */
   readonly trust?: string | undefined;
+  /** Of the program. */
+  readonly version?: string;
   /** `logging.level` has changed in the configuration. */
   readonly setLogLevel?: (level: Config['logging']['level']) => void;
 }
@@ -72,6 +77,8 @@ export class LockstepNode {
   readonly #clientGate = new Gate();
   readonly #sampler: TrafficSampler;
   readonly #metricsParts: MetricsParts;
+  readonly #runner: CommandRunner;
+  readonly #operators: OperatorSessions;
   readonly #sessions = new ClientSessions();
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
@@ -184,7 +191,9 @@ export class LockstepNode {
       ...doorOf(config),
       limits: config.limits,
       loginMs: () => inForce.now.deadlines.loginMs,
-      databases: [config.cluster, ...new Set(config.members.map((member) => member.database))],
+      databases: [...new Set([config.cluster, ...config.members.map((member) => member.database)])].concat(
+        operatorDatabase(config) ?? [],
+      ),
       onClient: (client) => this.#serve(client),
       onCancel: (pid, key) => this.#cancels.cancel(pid, key),
       logger,
@@ -232,6 +241,8 @@ export class LockstepNode {
       loadCatalog: () => this.#loadCatalog(),
       reload: () => this.#reload.run(),
     });
+    this.#runner = new CommandRunner(this.operator, (record) => noteCommand(record, raise));
+    this.#operators = new OperatorSessions(config, this.#runner, options.version ?? 'of development');
     this.#metricsParts = {
       cluster,
       journal,
@@ -258,6 +269,7 @@ export class LockstepNode {
       config: this.#inForce.now,
       tls: doorOf(this.#inForce.now).tls,
       operator: this.operator,
+      runner: this.#runner,
       metrics: () => readMetrics(this.#metricsParts),
       logger: this.#logger,
       raise: this.#raise,
@@ -297,10 +309,12 @@ export class LockstepNode {
       hint: 'Connect again later.',
     });
     const dismiss = (): void => {
+      const late = systemClock.monotonicMs() >= until;
+      this.#operators.dismiss(goodbye, { all: late });
       for (const conversation of this.#conversations) {
-        if (!conversation.busy || systemClock.monotonicMs() >= until) conversation.end(goodbye);
+        if (!conversation.busy || late) conversation.end(goodbye);
       }
-      if (this.#conversations.size > 0) systemClock.after(50, dismiss);
+      if (this.#conversations.size + this.#operators.size > 0) systemClock.after(50, dismiss);
     };
     dismiss();
     await stopped;
@@ -312,6 +326,7 @@ export class LockstepNode {
   }
 
   async #serve(client: AuthenticatedClient): Promise<void> {
+    if (this.#operators.wants(client)) return await this.#operators.serve(client);
     const { user, socket, rest, parameters, cancelKey } = client;
     const config = this.#inForce.now;
     const settings = new Map(parameters);

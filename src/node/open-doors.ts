@@ -1,16 +1,16 @@
 /** The doors through which operators come: the socket in the state directory, and the admin address if there is one. */
 
-import { adminAddress, CommandRunner, openAdminServer, openHttpDoor } from '../admin/index.ts';
-import type { HttpDoor, HttpDoorOptions } from '../admin/index.ts';
+import { adminAddress, openAdminServer, openHttpDoor } from '../admin/index.ts';
+import type { CommandRunner, HttpDoor, HttpDoorOptions } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
-import { noteCommand } from './note-command.ts';
 import type { Operator } from './operator.ts';
 
 export interface DoorParts {
   readonly config: Config;
   readonly tls: HttpDoorOptions['tls'];
   readonly operator: Operator;
+  readonly runner: CommandRunner;
   readonly logger: Logger;
   readonly metrics: () => Promise<string>;
   readonly raise: (event: EngineEventBody) => void;
@@ -20,9 +20,8 @@ export interface DoorParts {
 
 /** Resolves with what is open at the admin address; undefined when there is none. */
 export async function openDoors(parts: DoorParts): Promise<HttpDoor | undefined> {
-  const { config, tls, operator, logger, metrics, raise, onOpen } = parts;
+  const { config, tls, operator, runner, logger, metrics, raise, onOpen } = parts;
   const { listen, admin, state } = config;
-  const runner = new CommandRunner(operator, (record) => noteCommand(record, raise));
   const local = await openAdminServer(adminAddress(state), runner);
   onOpen(async () => {
     operator.close();

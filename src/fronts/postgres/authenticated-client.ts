@@ -11,6 +11,8 @@ export interface AuthenticatedClient {
   /** Bytes that came behind the login. They are to be read before those of the socket. */
   readonly rest: Buffer;
   readonly user: ClientUser;
+  /** As the client named it; empty when it named none. */
+  readonly database: string;
   /** The settings asked for at start-up, in the order in which they take effect. */
   readonly parameters: ReadonlyMap<string, string>;
   /** Of protocol 3: the client's, or ours where the client's is newer. */

@@ -214,7 +214,7 @@ export class PostgresListener {
     }
   }
 
-  #handOver(channel: LoginChannel, { user, parameters, protocolMinor }: LoggedIn): void {
+  #handOver(channel: LoginChannel, { user, database, parameters, protocolMinor }: LoggedIn): void {
     const { limits, logger } = this.#options;
     this.#checkOpen();
     if (this.#clients.size >= limits.maxClients) throw tooManyClients();
@@ -225,7 +225,7 @@ export class PostgresListener {
     channel.write(backend.authenticationOk);
     logger.debug({ user: user.name, address: socket.remoteAddress }, 'a client has logged in');
     const cancelKey = randomBytes(protocolMinor >= LONG_KEY_MINOR ? LONG_KEY_BYTES : SHORT_KEY_BYTES);
-    const client = { socket, rest: channel.takeRest(), user, parameters, protocolMinor, cancelKey };
+    const client = { socket, rest: channel.takeRest(), user, database, parameters, protocolMinor, cancelKey };
     void this.#serve(client).catch((error: unknown) => this.#refuse(channel, error));
   }
 

@@ -35,6 +35,8 @@ export interface LoginRules {
 export interface LoggedIn {
   readonly kind: 'logged-in';
   readonly user: ClientUser;
+  /** Empty: the client has named none. */
+  readonly database: string;
   readonly parameters: ReadonlyMap<string, string>;
   readonly protocolMinor: number;
 }
@@ -49,8 +51,9 @@ export async function login(channel: LoginChannel, rules: LoginRules): Promise<L
   const protocolMinor = agreeOnVersion(channel, packet);
   const user = await authenticate(channel, rules.authenticator, parameters.get('user'));
   checkReplication(parameters.get('replication'));
-  checkDatabase(parameters.get('database'), rules.databases);
-  return { kind: 'logged-in', user, parameters: readSettings(parameters), protocolMinor };
+  const database = parameters.get('database') ?? '';
+  checkDatabase(database, rules.databases);
+  return { kind: 'logged-in', user, database, parameters: readSettings(parameters), protocolMinor };
 }
 
 /** Answers requests for encryption, each at most once, until the client says what it wants. */

@@ -338,7 +338,7 @@ export class Cluster {
   }
 
   async #removeReplica(id: string, reason: string, event: WayOut, differs = false): Promise<void> {
-    const { dispatched: wholeUpToCsn } = this.order;
+    const wholeUpToCsn = this.#streams.get(id)?.confirmedCsn ?? 0;
     const change = await this.membership.change(id, event, reason, { wholeUpToCsn, differs });
     if (change === undefined) return;
     // It became the primary while this was recorded.

@@ -61,7 +61,7 @@ export class PrimaryMoves {
         for (const user of users) user.abandon(from);
         const change = await membership.change(from, event, reason, {
           primary: this.#successor(from),
-          wholeUpToCsn: order.dispatched,
+          wholeUpToCsn: order.recorded,
         });
         if (change !== undefined) world.raise({ type: 'member-deactivated', member: from, reason });
         for (const csn of order.primaryLost()) {

@@ -26,8 +26,9 @@ export interface RememberedMember {
   /** An operator takes it out of the cluster for good; it is held, and forgotten as soon as the configuration lacks it. */
   readonly leaving?: true;
   /**
-   * Of an inactive member: up to here its log has no holes. Above, when it was the primary, a commit may be missing in it that
-   * others have, and that stands between two of its own. Absent: there are none.
+   * Of an inactive member: its log had reached this record, without holes. Above, when it was the primary, a commit may be missing in
+   * it that others have, and that stands between two of its own. A log that ends below was put back to an older state. Absent: nothing
+   * is known.
    */
   readonly wholeUpToCsn?: number;
   /** Its rows were found to differ, or may: what it has missed is not all that it lacks. */

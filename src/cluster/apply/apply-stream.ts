@@ -53,7 +53,6 @@ export class ApplyStream {
   #ended = false;
   #appliedCsn: number;
   #visibleCsn: number;
-  /** The highest record that the replica has confirmed to us. */
   #confirmedCsn = 0;
   #waitingBytes = 0;
   #idle: (() => void)[] = [];
@@ -226,6 +225,7 @@ export class ApplyStream {
     try {
       const lastCsn = await link.lastCsn();
       if (lastCsn < this.#confirmedCsn) throw this.#wentBack(lastCsn);
+      this.#confirmedCsn = lastCsn;
       this.#appliedCsn = Math.max(this.#appliedCsn, lastCsn);
     } catch (error) {
       link.close();

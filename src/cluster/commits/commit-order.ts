@@ -66,12 +66,14 @@ export class CommitOrder {
   #term: number;
   #last: number;
   #head: number;
+  #recorded: number;
 
   constructor(hooks: CommitOrderHooks, start: { term: number; lastCsn: number }) {
     this.#hooks = hooks;
     this.#term = start.term;
     this.#last = start.lastCsn;
     this.#head = start.lastCsn;
+    this.#recorded = start.lastCsn;
     this.#sure = start.lastCsn;
   }
 
@@ -83,6 +85,11 @@ export class CommitOrder {
   /** Every place up to here is decided and handed to the replicas. */
   get dispatched(): number {
     return this.#head;
+  }
+
+  /** The highest of them that has a record. */
+  get recorded(): number {
+    return this.#recorded;
   }
 
   /** Resolves when every place given out so far is decided; undefined when fewer than `atLeast` are not. */
@@ -239,6 +246,7 @@ export class CommitOrder {
       moved = true;
       if (entry.fate === 'committed' || entry.tombstone) {
         this.#dispatched.push(entry);
+        this.#recorded = entry.csn;
         this.#hooks.dispatch({
           csn: entry.csn,
           term: entry.term,

@@ -49,9 +49,10 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
   if (loaded !== undefined) checkAgainstConfiguration(loaded, options);
   const found = await Promise.all(members.map((member) => look(member, loaded, world)));
   refuseForeign(found, settings.clusterId, loaded);
-  const state = neverServed(loaded, found) ? undefined : loaded;
+  const first = neverServed(loaded, found);
+  const state = first ? undefined : loaded;
 
-  const verdict = await judge(found, state, options);
+  const verdict = await judge(found, state, options, first);
   const term = Math.max(state?.term ?? 0, ...found.map(({ report }) => report?.term ?? 0)) + 1;
   const active = verdict.trusted.map(({ member }) => member.id);
   const now = world.clock.wallTime();
@@ -62,13 +63,12 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     const reason = verdict.distrusted.get(entry.id) ?? entry.reason ?? 'not synchronised';
     if (entry.state === 'inactive') return { ...entry, reason };
     // What was under way when the node ended may be on the primary with holes in between.
-    const whole = state?.primary === entry.id ? { wholeUpToCsn: state.lastCsn } : {};
-    return entryAfter(entry, 'inactive', reason, now, whole);
+    return entryAfter(entry, 'inactive', reason, now, { wholeUpToCsn: state?.lastCsn ?? 0 });
   });
   const remembered = state?.primary ?? null;
   const primary =
     remembered !== null && active.includes(remembered) ? remembered : heaviest(verdict.trusted, members);
-  const versions = found.map(({ report }) => report?.marks?.version ?? 0);
+  const versions = first ? [] : found.map(({ report }) => report?.marks?.version ?? 0);
   const membership = new Membership({
     clusterId: settings.clusterId,
     store: world.store,
@@ -109,9 +109,13 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
   return new Cluster({ settings, world, members, membership, tools, start: { term, lastCsn, slot } });
 }
 
-/** A first start that died between its record and the first member's: it is made again, with all its proof. */
+/** A first start that died before every member had what it needs: it is made again, with all its proof. */
 function neverServed(state: NodeState | undefined, found: readonly Found[]): boolean {
-  return state?.version === firstVersion && found.every(({ report }) => report?.marks === undefined);
+  if (state?.version !== firstVersion) return false;
+  return found.every(({ report }) => {
+    const { version = 0, baseCsn = 0 } = report?.marks ?? {};
+    return version <= firstVersion && (report === undefined || report.lastCsn === baseCsn);
+  });
 }
 
 /** The segment that the last record went to. A member whose log was begun anew may not have it. */
@@ -192,11 +196,12 @@ async function judge(
   found: readonly Found[],
   state: NodeState | undefined,
   options: StartOptions,
+  first: boolean,
 ): Promise<Verdict> {
   if (options.trust !== undefined)
     return onTheWordOf(options.trust, found, 'it was not named by the operator');
   if (state !== undefined) return fromState(found);
-  if (found.some(({ report }) => report?.marks !== undefined)) return fromMarks(found);
+  if (!first && found.some(({ report }) => report?.marks !== undefined)) return fromMarks(found);
   return await firstStart(found, options);
 }
 

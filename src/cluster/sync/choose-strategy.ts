@@ -12,7 +12,7 @@ export interface Findings {
   readonly memberId: string;
   readonly report: MemberReport;
   /** What the state remembers of it. */
-  readonly wholeUpToCsn: number | undefined;
+  readonly wholeUpToCsn: number;
   readonly differs: boolean;
   /** Both logs above the same CSN, as far as the member's reaches. */
   readonly theirs: readonly LoggedPlace[];
@@ -55,7 +55,7 @@ export function chooseByLog(found: Findings): LogChoice {
     return data(
       `its log ends at CSN ${lastCsn}, behind the cluster's end at ${cluster.upToCsn}: it has commits that the cluster does not have`,
     );
-  const wholeUpToCsn = holesAbove(found, marks.baseCsn);
+  const wholeUpToCsn = withoutHolesUpTo(found, marks.baseCsn);
   if (cluster.baseCsn > wholeUpToCsn)
     return data(`its log ends at CSN ${lastCsn}, the cluster's begins at ${cluster.baseCsn}`);
   return compareLogs(found, { baseCsn: marks.baseCsn, wholeUpToCsn });
@@ -86,11 +86,14 @@ export function refuseForeign({ clusterId, memberId, report, cluster }: Findings
   return undefined;
 }
 
-/** Up to here it lacks nothing. Who was never the primary has no holes. */
-function holesAbove({ report, wholeUpToCsn, windowCsns }: Findings, baseCsn: number): number {
+/**
+ * Up to here it lacks nothing. A log that does not reach what it had reached when the member was left out was put back to an older
+ * state: the member may have been the primary then, with holes near the end.
+ */
+function withoutHolesUpTo({ report, wholeUpToCsn, windowCsns }: Findings, baseCsn: number): number {
   const { lastCsn } = report;
-  if (wholeUpToCsn === undefined) return lastCsn;
-  return Math.min(lastCsn, Math.max(baseCsn, wholeUpToCsn, lastCsn - windowCsns));
+  const known = lastCsn < wholeUpToCsn ? 0 : wholeUpToCsn;
+  return Math.min(lastCsn, Math.max(baseCsn, known, lastCsn - windowCsns));
 }
 
 function compareLogs(

@@ -24,7 +24,7 @@ export async function look(parts: SyncParts, member: Member, onAnswer: () => voi
     clusterId: settings.clusterId,
     memberId: member.id,
     report: first,
-    wholeUpToCsn: membership.entry(member.id)?.wholeUpToCsn,
+    wholeUpToCsn: membership.entry(member.id)?.wholeUpToCsn ?? 0,
     differs: membership.entry(member.id)?.differs === true,
     theirs: [],
     ours: [],

@@ -38,9 +38,10 @@ export class Connection {
     world.step();
     await world.pause(2 * latency(world));
     if (!machine.alive) return never();
-    if (!machine.cutOff && !server.up)
+    const cutOff = machine.cutOff(server.id);
+    if (!cutOff && !server.up)
       throw new MemberError(server.id, 'gone', `member ${server.id}: connect ECONNREFUSED`);
-    if (machine.cutOff || server.frozen) {
+    if (cutOff || server.frozen) {
       await world.pause(connectMs);
       if (!machine.alive) return never();
       throw new MemberError(server.id, 'gone', `member ${server.id}: no connection within ${connectMs} ms`);
@@ -169,7 +170,7 @@ export class Connection {
     // Never at the same instant as the one before it: the order of two events of one instant is left to chance.
     const at = Math.max(this.#arriveAtMs[to] + 1e-6, clock.monotonicMs() + latency(this.#world));
     this.#arriveAtMs[to] = at;
-    clock.after(at - clock.monotonicMs(), () => this.#machine.pass(deliver));
+    clock.after(at - clock.monotonicMs(), () => this.#machine.pass(this.server.id, to, deliver));
   }
 }
 

@@ -3,7 +3,7 @@
 import { messageOf } from '../../base/index.ts';
 import type { Nodes } from './nodes.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import type { SimServer } from './sim-server.ts';
+import type { Backup, SimServer } from './sim-server.ts';
 import type { StateDisk } from './sim-state-store.ts';
 import type { World } from './world.ts';
 
@@ -17,11 +17,18 @@ const kinds: readonly { readonly weight: number; readonly strike: Strike }[] = [
   { weight: 2, strike: (faults) => faults.replaceNode() },
   { weight: 1, strike: (faults) => faults.crashNodeAndMember() },
   { weight: 1, strike: (faults) => faults.crashAllMembers() },
+  { weight: 1, strike: (faults) => faults.tearState() },
   { weight: 2, strike: (faults) => faults.cutOff() },
+  { weight: 2, strike: (faults) => faults.cutOffOne() },
   { weight: 1, strike: (faults) => faults.fillDisk() },
   { weight: 1, strike: (faults) => faults.breakStateDisk() },
   { weight: 2, strike: (faults) => faults.operator('switchPrimary') },
   { weight: 1, strike: (faults) => faults.operator('deactivate') },
+  { weight: 2, strike: (faults) => faults.restoreOlder() },
+  { weight: 1, strike: (faults) => faults.replaceByEmpty() },
+  { weight: 1, strike: (faults) => faults.replaceByForeign() },
+  { weight: 1, strike: (faults) => faults.writeDirectly() },
+  { weight: 1, strike: (faults) => faults.setDate() },
 ];
 
 /** Steps within which the faults of a history strike: about as many as a history without faults has. */
@@ -33,6 +40,10 @@ export class Faults {
   readonly #nodes: Nodes;
   readonly #disk: StateDisk;
   readonly #random: SeededRandom;
+  readonly #strikes = new Map<number, Strike>();
+  readonly #backups = new Map<string, Backup>();
+  /** What stood at the address of a member before a stranger's did. */
+  readonly #aside = new Map<SimServer, Backup>();
   #over = false;
 
   constructor(
@@ -50,13 +61,15 @@ export class Faults {
   }
 
   plan(count: number): void {
-    const strikes = new Map<number, Strike>();
+    const strikes = this.#strikes;
     const total = kinds.reduce((sum, { weight }) => sum + weight, 0);
     for (let i = 0; i < count; i++) {
       let left = this.#random.below(total);
       const kind = kinds.find(({ weight }) => (left -= weight) < 0);
       if (kind !== undefined) strikes.set(1 + this.#random.below(spread), kind.strike);
     }
+    for (const server of this.#servers)
+      strikes.set(1 + this.#random.below(spread / 2), () => this.#backUp(server));
     this.#world.onStep = (step) => {
       const strike = strikes.get(step);
       // Not in the middle of whatever sends the message: right after it.
@@ -68,34 +81,130 @@ export class Faults {
   heal(): void {
     this.#over = true;
     this.#disk.failsFor = 0;
+    this.#disk.mend();
     this.#nodes.machine?.reconnect();
     for (const server of this.#servers) {
       server.diskFullFor = 0;
       server.thaw();
+      this.#putBack(server);
       server.restart();
     }
+  }
+
+  /** A synchronisation has begun: now and then something happens to one of those who take part. */
+  onSync(target: string, source: string | undefined): void {
+    if (this.#over || !this.#random.happens(0.4)) return;
+    const strike: Strike = this.#random.pick([
+      () => this.crashMember(this.#server(target)),
+      () => this.crashMember(this.#server(source ?? target)),
+      () => this.crashNode(),
+      () => this.#freeze(this.#server(target), 300),
+      () => this.#freeze(this.#server(source ?? target), 300),
+      () => this.fillDisk(this.#server(target)),
+      () => this.breakStateDisk(),
+    ]);
+    const within = this.#random.pick([10, 30, 90]);
+    this.#strikes.set(this.#world.steps + 1 + this.#random.below(within), strike);
   }
 
   crashMember(server: SimServer = this.#member()): void {
     server.crash();
     this.#later(this.#random.between(5, 800), () => {
       server.restart();
-      this.#bringBackSometime(server);
     });
   }
 
   freezeMember(): void {
-    const server = this.#member();
+    this.#freeze(this.#member(), this.#random.pick([10, 150, 400, 1500]));
+  }
+
+  #freeze(server: SimServer, ms: number): void {
     server.freeze();
-    this.#later(this.#random.pick([10, 150, 400, 1500]), () => {
-      server.thaw();
-      this.#bringBackSometime(server);
+    this.#later(ms, () => server.thaw());
+  }
+
+  #backUp(server: SimServer): void {
+    if (server.marks !== undefined) this.#backups.set(server.id, server.backup());
+  }
+
+  restoreOlder(): void {
+    this.#changeWhileOut((server) => {
+      const backup = this.#backups.get(server.id);
+      if (backup !== undefined) server.restore(backup);
     });
+  }
+
+  replaceByEmpty(): void {
+    this.#changeWhileOut((server) => server.replaceByEmpty());
+  }
+
+  /** For a while another cluster's database answers at a member's address. */
+  replaceByForeign(): void {
+    this.#changeWhileOut((server) => {
+      this.#aside.set(server, server.backup());
+      server.replaceByForeign();
+      this.#later(this.#random.between(50, 1500), () => {
+        this.#putBack(server);
+        server.restart();
+      });
+    });
+  }
+
+  /** What no client reads: nobody is protected from that, but it has to be found. */
+  writeDirectly(): void {
+    this.#changeWhileOut((server) =>
+      server.writeDirectly('stray', this.#random.below(1000), this.#random.happens(0.3)),
+    );
+  }
+
+  #putBack(server: SimServer): void {
+    const before = this.#aside.get(server);
+    this.#aside.delete(server);
+    if (before === undefined) return;
+    server.crash();
+    server.restore(before);
+  }
+
+  /** A member goes down, and if the cluster has recorded that it goes on without it, it comes back as another. */
+  #changeWhileOut(change: (server: SimServer) => void): void {
+    const server = this.#member();
+    server.crash();
+    this.#later(this.#random.between(100, 1500), () => {
+      if (!server.up && this.#isOut(server) && !this.#aside.has(server)) change(server);
+      server.restart();
+    });
+  }
+
+  /** For everybody: a node that was replaced may not know it, and one whose record failed goes on as before. */
+  #isOut({ id }: SimServer): boolean {
+    const { current, alone } = this.#nodes;
+    const remembered = this.#disk.kept?.members.find((member) => member.id === id);
+    return alone && remembered?.active === false && current?.cluster.membership.entry(id)?.state !== 'active';
+  }
+
+  /** Killed while it wrote, on a disk that does not keep its word. */
+  tearState(): void {
+    if (!this.#hasServed()) return;
+    this.#disk.tear();
+    this.#nodes.crash();
+    this.#later(this.#random.between(50, 800), () => {
+      if (this.#disk.torn && this.#random.happens(0.5)) this.#disk.lose();
+      this.#disk.mend();
+    });
+  }
+
+  /** Until then members have data, and nothing in them says whose it is: that is for an operator to know. */
+  #hasServed(): boolean {
+    return this.#disk.kept !== undefined && this.#disk.kept.version > 1;
+  }
+
+  setDate(): void {
+    this.#world.clock.jump(this.#random.between(-1e9, 1e9));
   }
 
   crashNode(): void {
     // Memory only: with a member silent the members' marks prove nothing, and the start rightly waits for it.
-    if (this.#random.happens(0.1) && this.#disk.kept !== undefined) this.#disk.lose();
+    if (this.#random.happens(0.1) && this.#hasServed()) this.#disk.lose();
     this.#nodes.crash();
   }
 
@@ -114,15 +223,22 @@ export class Faults {
 
   cutOff(): void {
     const { machine } = this.#nodes;
-    machine?.cutOffNetwork();
+    machine?.cutOffFrom(
+      this.#servers.map(({ id }) => id),
+      'both',
+    );
     this.#later(this.#random.pick([20, 300, 1500]), () => machine?.reconnect());
   }
 
-  fillDisk(): void {
-    const server = this.#member();
+  cutOffOne(): void {
+    const { machine } = this.#nodes;
+    machine?.cutOffFrom([this.#member().id], this.#random.pick(['both', 'answers'] as const));
+    this.#later(this.#random.pick([20, 300, 1500]), () => machine?.reconnect());
+  }
+
+  fillDisk(server: SimServer = this.#member()): void {
     server.diskFullFor = 1 + this.#random.below(3);
     this.#world.story.tell(server.id, 'has a full disk');
-    this.#bringBackSometime(server);
   }
 
   breakStateDisk(): void {
@@ -133,28 +249,8 @@ export class Faults {
   operator(action: 'switchPrimary' | 'deactivate'): void {
     const server = this.#random.pick(this.#servers);
     void this.#operate(action, server);
-    if (action === 'deactivate') this.#bringBackSometime(server);
-  }
-
-  #bringBackSometime(server: SimServer): void {
-    if (!this.#random.happens(0.8)) return;
-    const level = this.#random.happens(0.8);
-    this.#later(this.#random.between(5, 400), () => void this.#bringBack(server, level));
-  }
-
-  /** `level`: as a synchronisation would have left it at that moment. Otherwise as it is, which may be refused. */
-  async #bringBack(server: SimServer, level: boolean): Promise<void> {
-    const cluster = this.#nodes.current?.cluster;
-    if (cluster === undefined || cluster.membership.entry(server.id)?.state === 'active') return;
-    if (level) {
-      server.beforeInspection = () => {
-        const source = this.#servers.find(({ id }) => id === cluster.primary.id);
-        if (cluster === this.#nodes.current?.cluster && source?.up && source !== server)
-          server.copyFrom(source);
-      };
-    }
-    await this.#operate('activate', server);
-    server.beforeInspection = undefined;
+    if (action === 'deactivate' && this.#random.happens(0.8))
+      this.#later(this.#random.between(5, 400), () => void this.#operate('activate', server));
   }
 
   async #operate(action: 'switchPrimary' | 'deactivate' | 'activate', server: SimServer): Promise<void> {
@@ -177,6 +273,10 @@ export class Faults {
     const primary = this.#nodes.current?.cluster.primary.id;
     const found = this.#servers.find(({ id }) => id === primary);
     return found !== undefined && this.#random.happens(0.4) ? found : this.#random.pick(this.#servers);
+  }
+
+  #server(id: string): SimServer {
+    return this.#servers.find((server) => server.id === id) ?? this.#member();
   }
 
   #later(ms: number, act: () => void): void {

@@ -34,6 +34,7 @@ function judgeEnd(world: World, history: History, end: ReadonlyMap<string, Value
         world.violated('G2', `${name} is on ${key} and nobody put it there`);
     }
   }
+  if (end.has('treasure')) world.violated('G6', 'another cluster’s rows are there');
   judgeAccounts(world, end, 'in the end');
 }
 

@@ -4,6 +4,7 @@ import type { NodeState } from '../../coordination/index.ts';
 import { contains } from './history.ts';
 import type { History, Item } from './history.ts';
 import type { SimServer } from './sim-server.ts';
+import type { Value } from './sim-write-set.ts';
 import type { World } from './world.ts';
 
 /** Acknowledged means: on every member that a restart would trust. Checked at that very moment. */
@@ -31,6 +32,18 @@ export function judgeKeptState(
   history: History,
 ): void {
   judgeAcknowledgement(world, servers, state, history.items.values());
+}
+
+/** Never from a stale source: what was acknowledged before the snapshot was opened is in it. */
+export function judgeSource(
+  world: World,
+  history: History,
+  { source, rows, moment }: { source: string; rows: ReadonlyMap<string, Value>; moment: number },
+): void {
+  for (const item of history.items.values()) {
+    if (item.acknowledgedAt < moment && !contains(rows.get(item.list), item.name))
+      world.violated('G6', `a member is made like ${source}, which lacks ${item.name}`);
+  }
 }
 
 /** When nothing is under way: the same rows everywhere, and the same commits under the same numbers. */

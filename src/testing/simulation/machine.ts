@@ -6,14 +6,19 @@ import type { World } from './world.ts';
 
 export class MachineDied extends Error {}
 
+interface Unreached {
+  readonly way: 'both' | 'answers';
+  readonly messages: (() => void)[];
+}
+
 export class Machine {
   readonly name: string;
   readonly clock: Clock;
   readonly #world: World;
   readonly #died = deferred<never>();
   readonly #onDeath = new Set<() => void>();
-  /** Messages that wait until its network is back. */
-  #held: (() => void)[] | undefined;
+  /** By server that it does not reach: messages that wait until the network is back. */
+  readonly #held = new Map<string, Unreached>();
   #alive = true;
 
   constructor(name: string, world: World) {
@@ -34,8 +39,8 @@ export class Machine {
     return this.#alive;
   }
 
-  get cutOff(): boolean {
-    return this.#held !== undefined;
+  cutOff(server: string): boolean {
+    return this.#held.has(server);
   }
 
   die(): void {
@@ -58,23 +63,27 @@ export class Machine {
     return Promise.race([work, this.#died.promise]);
   }
 
-  cutOffNetwork(): void {
-    if (this.#held !== undefined || !this.#alive) return;
-    this.#world.story.tell(this.name, 'reaches no member any more');
-    this.#held = [];
+  /** `way`: what does not arrive, everything or only the answers. */
+  cutOffFrom(servers: readonly string[], way: 'both' | 'answers'): void {
+    const more = servers.filter((server) => !this.#held.has(server));
+    if (more.length === 0 || !this.#alive) return;
+    const what = way === 'both' ? 'reaches' : 'hears of';
+    this.#world.story.tell(this.name, `no longer ${what} ${more.join(', ')}`);
+    for (const server of more) this.#held.set(server, { way, messages: [] });
   }
 
   reconnect(): void {
-    const held = this.#held;
-    if (held === undefined) return;
-    if (this.#alive) this.#world.story.tell(this.name, 'reaches the members again');
-    this.#held = undefined;
-    for (const deliver of held) deliver();
+    const held = [...this.#held.values()];
+    if (held.length === 0) return;
+    if (this.#alive) this.#world.story.tell(this.name, 'reaches everybody again');
+    this.#held.clear();
+    for (const { messages } of held) for (const deliver of messages) deliver();
   }
 
   /** Now, or when the network is back. */
-  pass(deliver: () => void): void {
-    if (this.#held === undefined) deliver();
-    else this.#held.push(deliver);
+  pass(server: string, to: 'server' | 'node', deliver: () => void): void {
+    const held = this.#held.get(server);
+    if (held === undefined || (held.way === 'answers' && to === 'server')) deliver();
+    else held.messages.push(deliver);
   }
 }

@@ -5,8 +5,12 @@ import type { Deferred } from '../../base/index.ts';
 import { startCluster } from '../../cluster/index.ts';
 import type { Cluster } from '../../cluster/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
+import type { EngineEventBody } from '../../telemetry/index.ts';
 import type { History } from './history.ts';
 import { Machine, MachineDied } from './machine.ts';
+import { SimDataSync } from './sim-data-sync.ts';
+import type { SimDataSyncOptions } from './sim-data-sync.ts';
+import { SimKeptRows } from './sim-kept-rows.ts';
 import { SimMember } from './sim-member.ts';
 import type { SimServer } from './sim-server.ts';
 import type { StateDisk } from './sim-state-store.ts';
@@ -24,6 +28,11 @@ export class Nodes {
   readonly #servers: readonly SimServer[];
   readonly #disk: StateDisk;
   readonly #history: History;
+  /** A synchronisation has begun. */
+  onSync: (target: string, source: string | undefined) => void = () => undefined;
+  onCopied: SimDataSyncOptions['onCopied'] = () => undefined;
+  /** Those that were replaced and do not know it. */
+  readonly #outdated = new Set<Machine>();
   #count = 0;
   #current: RunningNode | undefined;
   #coming: Deferred<RunningNode> = deferred();
@@ -43,6 +52,11 @@ export class Nodes {
   /** The machine that serves or is about to. */
   get machine(): Machine | undefined {
     return this.#current?.machine ?? this.#starting;
+  }
+
+  /** No other node is still at work. */
+  get alone(): boolean {
+    return this.#outdated.size === 0;
   }
 
   running(): Promise<RunningNode> {
@@ -82,6 +96,8 @@ export class Nodes {
     const old = this.#current;
     if (old === undefined) return;
     this.#world.story.tell(old.machine.name, 'is replaced and does not know it');
+    this.#outdated.add(old.machine);
+    old.machine.onDeath(() => this.#outdated.delete(old.machine));
     this.#retire();
     void this.start();
     this.#world.clock.after(this.#world.random.between(20, 300), () => this.#lost(old.machine));
@@ -118,9 +134,8 @@ export class Nodes {
         clock: machine.clock,
         random: () => world.random.next(),
         store: this.#disk.open(machine),
-        raise: ({ type, ...event }) => {
-          if (machine.alive)
-            world.story.tell(machine.name, `${type} ${JSON.stringify(event).replaceAll('"', '')}`);
+        raise: (event) => {
+          if (machine.alive) this.#heard(machine, event);
         },
       },
       members: this.#servers.map((server) => ({
@@ -131,10 +146,27 @@ export class Nodes {
       proveEqual: () => Promise.resolve([]),
       source: undefined,
       trust: undefined,
+      tools: {
+        data: new SimDataSync({ world, onCopied: this.onCopied }),
+        keepRows: () => new SimKeptRows(),
+        prepare: () => Promise.resolve(),
+        note: { load: () => Promise.resolve(undefined), save: () => Promise.resolve() },
+      },
     });
     await cluster.open();
     // The process ends when it finds that it has been replaced.
     cluster.stopped.addEventListener('abort', () => world.clock.after(2, () => this.#end(machine)));
     return { machine, cluster, ledger };
+  }
+
+  #heard(machine: Machine, event: EngineEventBody): void {
+    const { type, ...said } = event;
+    const world = this.#world;
+    world.story.tell(machine.name, `${type} ${JSON.stringify(said).replaceAll('"', '')}`);
+    if (event.type === 'sync-started') this.onSync(event.member, event.source);
+    if (event.type === 'member-differs' && world.directWrites === 0)
+      world.violated('G2', `${event.member} differs, although nobody has written to it: ${event.difference}`);
+    if (event.type === 'internal-error' && (event.where === 'inquiry' || event.where === 'verification'))
+      world.violated('engine', `${event.where}: ${event.error}`);
   }
 }

@@ -16,6 +16,8 @@ export interface Profile {
   readonly cutRate: number;
   readonly saveFailRate: number;
   readonly commitRefusedRate: number;
+  /** Read of a commit log at a time. */
+  readonly pageBytes: number;
   /** Of the network, one way. */
   readonly latencyMs: number;
   readonly settings: ClusterSettings;
@@ -34,10 +36,11 @@ export function drawProfile(random: SeededRandom): Profile {
     thinkMs: random.pick([0.5, 3, 20]),
     lists: 1 + random.below(3),
     accounts: 3,
-    faults: random.below(4),
-    cutRate: random.pick([0, 0, 0.003, 0.02]),
+    faults: random.below(6),
+    cutRate: random.pick([0, 0.003, 0.02]),
     saveFailRate: random.pick([0, 0, 0.2]),
     commitRefusedRate: random.pick([0, 0.1]),
+    pageBytes: random.pick([100, 1 << 20]),
     latencyMs: random.pick([0.2, 1, 4]),
     settings: {
       clusterId,
@@ -56,8 +59,8 @@ export function drawProfile(random: SeededRandom): Profile {
         maxBytesPerSecond: 0,
         holdMs: 50,
       },
-      verification: { everyMs: 0, window: undefined, maxBytesPerSecond: 0 },
-      log: { segments: 4, segmentBytes: random.pick([1500, 1 << 20]), segmentMs: 3_600_000 },
+      verification: { everyMs: random.pick([0, 0, 0, 200]), window: undefined, maxBytesPerSecond: 0 },
+      log: { segments: 4, segmentBytes: random.pick([500, 1500, 1 << 20]), segmentMs: 3_600_000 },
     },
     limits: {
       heldAnswerBytes: random.pick([10, 65_536]),

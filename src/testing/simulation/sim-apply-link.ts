@@ -45,7 +45,8 @@ export class SimApplyLink implements ApplyLink {
   lastCsn(): Promise<number> {
     return this.#connection.call(async (backend) => {
       await this.#server.work(backend, 0.1);
-      return this.#server.lastCsn;
+      const ahead = this.#world.flawed('claims-to-be-further') && this.#world.random.happens(0.3) ? 1 : 0;
+      return this.#server.lastCsn + ahead;
     });
   }
 
@@ -59,10 +60,7 @@ export class SimApplyLink implements ApplyLink {
     try {
       server.fence(backend, this.#term);
       server.begin(backend, { readOnly: false, serializable: false });
-      if (server.diskFullFor > 0) {
-        server.diskFullFor -= 1;
-        throw new MemberError(server.id, 'unfit', `member ${server.id}: No space left on device`, '53100');
-      }
+      server.needsSpace();
       const order = world.flawed('applies-out-of-order') ? [...batch].reverse() : batch;
       for (const record of order) await this.#applyOne(backend, record);
       await server.work(backend, 0.5);

@@ -21,6 +21,7 @@ export class SimClock implements Clock {
   /** A binary heap, the next event first. */
   readonly #heap: TimedEvent[] = [];
   #nowMs = 0;
+  #wallAheadMs = 0;
 
   constructor(random: SeededRandom) {
     this.#random = random;
@@ -31,7 +32,12 @@ export class SimClock implements Clock {
   }
 
   wallTime(): Date {
-    return new Date(firstDay + this.#nowMs);
+    return new Date(firstDay + this.#nowMs + this.#wallAheadMs);
+  }
+
+  /** Somebody sets the date. */
+  jump(ms: number): void {
+    this.#wallAheadMs += ms;
   }
 
   after(ms: number, callback: () => void): () => void {

@@ -52,15 +52,18 @@ export class SimMember implements Member {
         const payload = await this.#ask(() => server.log.get(csn)?.payload ?? null);
         return payload === null ? null : new SimWriteSet(payload, ledger.handOut());
       },
-      openReader: async () =>
-        new SimLogReader(await Connection.open(world, machine, server), () => ledger.handOut()),
+      openReader: async () => new SimLogReader(world, await this.connect(), () => ledger.handOut()),
     };
+  }
+
+  /** For work of its own. The caller closes it. */
+  connect(): Promise<Connection> {
+    return Connection.open(this.#world, this.#machine, this.#server);
   }
 
   inspect(): Promise<MemberReport> {
     const server = this.#server;
     return this.#ask(() => {
-      server.beforeInspection?.();
       return {
         serverVersion: '1',
         marks: server.marks,
@@ -93,6 +96,7 @@ export class SimMember implements Member {
     baseCsn: number;
   }): Promise<void> {
     return this.#ask(() => {
+      this.#server.changes();
       this.#server.marks ??= { ...as, memberId: this.id, incomplete: null, writtenAround: false };
     });
   }
@@ -104,12 +108,13 @@ export class SimMember implements Member {
   mark({ version, active }: { version: number; active: readonly string[] }): Promise<void> {
     return this.#ask(() => {
       const { marks } = this.#server;
+      this.#server.changes();
       if (marks !== undefined && marks.version <= version) this.#server.marks = { ...marks, version, active };
     });
   }
 
   async openApply(term: number): Promise<ApplyLink> {
-    const connection = await Connection.open(this.#world, this.#machine, this.#server);
+    const connection = await this.connect();
     const before = this.#applies;
     this.#applies = connection.backend;
     // The one before may still be at work on what its other end has given up.
@@ -163,7 +168,7 @@ export class SimMember implements Member {
 
   /** On a connection of its own, within the deadline that every call of a member has. */
   async #use<T>(work: (backend: Backend) => Promise<T>): Promise<T> {
-    const connection = await Connection.open(this.#world, this.#machine, this.#server);
+    const connection = await this.connect();
     try {
       return await withDeadline(this.#machine.clock, callMs, connection.call(work), () => {
         return new MemberError(this.id, 'gone', `member ${this.id} has not answered within ${callMs} ms`);

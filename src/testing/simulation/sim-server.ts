@@ -36,6 +36,15 @@ export interface Transaction {
   failed: boolean;
 }
 
+/** All that is on its disk. */
+export interface Backup {
+  readonly rows: ReadonlyMap<string, Value>;
+  readonly log: ReadonlyMap<number, LoggedCommit>;
+  readonly contained: ReadonlyMap<number, LoggedCommit>;
+  readonly marks: MemberMarks | undefined;
+  readonly term: number;
+}
+
 /** Unwinds whatever a backend was doing when it ended. */
 export class BackendEnded extends Error {}
 
@@ -47,9 +56,9 @@ export class SimServer {
   readonly contained = new Map<number, LoggedCommit>();
   marks: MemberMarks | undefined;
   term = 0;
-  /** Somebody who brings it level, whenever it is looked at. */
-  beforeInspection: (() => void) | undefined;
-  /** How many of the next applies fail because the disk is full. */
+  /** Those that synchronise it. */
+  readonly syncs = new Set<Backend>();
+  /** How many of the next transactions fail because the disk is full. */
   diskFullFor = 0;
   readonly #world: World;
   readonly #locks = new RowLocks<Backend>();
@@ -86,7 +95,6 @@ export class SimServer {
     if (!this.#up) return;
     this.#tell('crashes');
     this.#up = false;
-    this.beforeInspection = undefined;
     for (const backend of this.#backends) this.end(backend);
     this.thaw();
   }
@@ -139,6 +147,13 @@ export class SimServer {
     if (backend.ended) throw new BackendEnded();
   }
 
+  /** What a transaction that writes meets when there is no space for it. */
+  needsSpace(): void {
+    if (this.diskFullFor === 0) return;
+    this.diskFullFor -= 1;
+    throw new MemberError(this.id, 'unfit', `member ${this.id}: No space left on device`, '53100');
+  }
+
   // ——— transactions
 
   begin(backend: Backend, options: { readOnly: boolean; serializable: boolean }): Transaction {
@@ -166,6 +181,7 @@ export class SimServer {
   }
 
   async raiseTerm(backend: Backend, term: number): Promise<void> {
+    this.changes();
     if (this.term >= term)
       throw new MemberError(this.id, 'fenced', `member ${this.id} has seen term ${this.term}`, 'LS001');
     this.term = term;
@@ -176,8 +192,12 @@ export class SimServer {
   /** All at once: rows, commit records, and the end of the transaction. */
   commit(backend: Backend, records: readonly LoggedCommit[], underTerm: number): void {
     const changes = backend.transaction?.changes ?? new Map<string, Change>();
-    if (records.length > 0 && underTerm < this.#shutOutBelow)
-      this.#world.violated('G7', `member ${this.id} committed for term ${underTerm} in term ${this.term}`);
+    if (records.length > 0) {
+      this.changes();
+      this.#world.wrote(underTerm, backend.machine);
+      if (underTerm < this.#shutOutBelow)
+        this.#world.violated('G7', `member ${this.id} committed for term ${underTerm} in term ${this.term}`);
+    }
     this.#rememberPast();
     for (const { key, value } of changes.values()) this.rows.set(key, value);
     for (const record of records) {
@@ -221,19 +241,124 @@ export class SimServer {
     for (const csn of segment) this.log.delete(csn);
   }
 
-  /** Brought level by somebody else: everything but its own name is the other's. */
-  copyFrom(source: SimServer): void {
-    replace(this.rows, source.rows);
-    replace(this.log, source.log);
-    replace(this.contained, source.contained);
-    if (this.marks !== undefined && source.marks !== undefined)
-      this.marks = { ...source.marks, memberId: this.id };
+  /** Its rows as a snapshot shows them. */
+  view(): ReadonlyMap<string, Value> {
+    const since = this.#world.clock.monotonicMs() - 30;
+    const past = this.#world.flawed('copies-the-past')
+      ? this.#past.find(({ atMs }) => atMs > since)
+      : undefined;
+    return past?.rows ?? new Map(this.rows);
+  }
+
+  // ——— what a synchronisation does to it
+
+  setIncomplete(why: string, clusterId: string): void {
+    this.changes();
+    const { version = 0, active = [], baseCsn = 0, writtenAround = false } = this.marks ?? {};
+    this.marks = { clusterId, memberId: this.id, version, active, baseCsn, incomplete: why, writtenAround };
+    this.#tell(`is marked incomplete: ${why}`);
+  }
+
+  /** Whatever of another synchronisation is still at work here. */
+  endSyncs(): void {
+    for (const backend of this.syncs) this.end(backend);
+    this.syncs.clear();
+  }
+
+  replaceRow(key: string, value: Value | undefined): void {
+    this.#repairs();
+    this.#rememberPast();
+    if (value === undefined) this.rows.delete(key);
+    else this.rows.set(key, value);
+    this.#tell(`is given ${key}=${value}`);
+  }
+
+  emptyRows(): void {
+    this.#repairs();
+    this.rows.clear();
+    this.#tell('is emptied');
+  }
+
+  conclude(at: { csn: number; version: number }, contained: ReadonlyMap<number, LoggedCommit>): void {
+    this.changes();
+    this.log.clear();
+    replace(this.contained, contained);
+    if (this.marks !== undefined)
+      this.marks = {
+        ...this.marks,
+        baseCsn: at.csn,
+        version: Math.max(this.marks.version, at.version),
+        incomplete: null,
+        writtenAround: false,
+      };
+    this.#tell(`stands for CSN ${at.csn}`);
+  }
+
+  // ——— what an administrator does to it while it is down
+
+  backup(): Backup {
+    const { marks, term } = this;
+    return {
+      rows: new Map(this.rows),
+      log: new Map(this.log),
+      contained: new Map(this.contained),
+      marks,
+      term,
+    };
+  }
+
+  restore(backup: Backup): void {
+    replace(this.rows, backup.rows);
+    replace(this.log, backup.log);
+    replace(this.contained, backup.contained);
+    this.marks = backup.marks;
+    this.term = backup.term;
     this.#past.length = 0;
-    this.#tell(`is made level with ${source.id} at CSN ${this.lastCsn}`);
+    this.#shutOutBelow = 0;
+    this.#tell(`is put back to where it was at CSN ${this.lastCsn}`);
+  }
+
+  /** Another machine, that has nothing, stands in its place. */
+  replaceByEmpty(): void {
+    this.restore({ rows: new Map(), log: new Map(), contained: new Map(), marks: undefined, term: 0 });
+  }
+
+  /** What answers at its address belongs to somebody else. */
+  replaceByForeign(): void {
+    const marks = { version: 7, active: [this.id], baseCsn: 0, incomplete: null, writtenAround: false };
+    this.restore({
+      rows: new Map([['treasure', 1]]),
+      log: new Map(),
+      contained: new Map(),
+      marks: { ...marks, clusterId: 'another', memberId: this.id },
+      term: 3,
+    });
+  }
+
+  /** Somebody writes to it around Lockstep. `noticed`: it can tell. */
+  writeDirectly(key: string, value: Value, noticed: boolean): void {
+    this.rows.set(key, value);
+    this.#world.directWrites += 1;
+    if (noticed && this.marks !== undefined) this.marks = { ...this.marks, writtenAround: true };
+    this.#tell(`is given ${key}=${value} by a stranger`);
+  }
+
+  /** Called before anything of it is changed. */
+  changes(): void {
+    const { marks } = this;
+    if (marks === undefined || marks.clusterId === this.#world.profile.settings.clusterId) return;
+    this.#world.violated('G6', `${this.id}, which belongs to the cluster ${marks.clusterId}, is changed`);
+  }
+
+  /** The mark first. */
+  #repairs(): void {
+    this.changes();
+    if (this.marks?.incomplete == null)
+      this.#world.violated('G8', `${this.id} is repaired, and does not say that it is incomplete`);
   }
 
   #rememberPast(): void {
-    if (!this.#world.flawed('answers-from-the-past')) return;
+    if (!this.#world.flawed('answers-from-the-past') && !this.#world.flawed('copies-the-past')) return;
     this.#past.push({ atMs: this.#world.clock.monotonicMs(), rows: new Map(this.rows) });
   }
 

@@ -90,6 +90,12 @@ export class SimSessionLink implements SessionLink {
       return 'refused';
     }
     server.fence(backend, options.term);
+    try {
+      server.needsSpace();
+    } catch {
+      server.rollback(backend);
+      return 'refused';
+    }
     const changes = [...transaction.changes.values()];
     const { csn, term, slot } = options;
     const record = changes.length === 0 ? null : { csn, term, slot, payload: JSON.stringify(changes) };

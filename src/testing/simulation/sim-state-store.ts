@@ -12,6 +12,7 @@ export class StateDisk {
   onKept: (state: NodeState) => void = () => undefined;
   readonly #world: World;
   #kept: NodeState | undefined;
+  #torn = false;
   #owner: Machine | undefined;
 
   constructor(world: World) {
@@ -25,6 +26,22 @@ export class StateDisk {
   lose(): void {
     this.#world.story.tell('disk', 'has lost the state');
     this.#kept = undefined;
+    this.#torn = false;
+  }
+
+  /** What is there cannot be read, until an operator puts it right, or takes it away. */
+  tear(): void {
+    this.#world.story.tell('disk', 'holds a state that is torn');
+    this.#torn = true;
+  }
+
+  get torn(): boolean {
+    return this.#torn;
+  }
+
+  mend(): void {
+    if (this.#torn) this.#world.story.tell('disk', 'holds a whole state again');
+    this.#torn = false;
   }
 
   /** Whoever had it open before cannot write to it any more. */
@@ -33,7 +50,9 @@ export class StateDisk {
     return {
       load: async () => {
         await this.#world.pause(0.2);
-        return machine.alive ? this.#kept : await never();
+        if (!machine.alive) return await never();
+        if (this.#torn) throw refusal('the state cannot be read: it is torn');
+        return this.#kept;
       },
       save: (state) => this.#save(machine, state),
       close: () => Promise.resolve(),
@@ -45,7 +64,7 @@ export class StateDisk {
     const ms = random.between(0.2, random.happens(0.05) ? 50 : 2);
     await this.#world.pause(ms);
     if (!machine.alive) return never();
-    if (this.#owner !== machine) throw refusal('another node has the state');
+    if (this.#owner !== machine) throw refusal('the state could not be written: another node has it');
     const fails = this.failsFor > 0 || random.happens(profile.saveFailRate);
     if (this.failsFor > 0) this.failsFor -= 1;
     if ((!fails || random.happens(0.5)) && !(this.#world.flawed('forgets-the-state') && random.happens(0.5)))
@@ -54,11 +73,12 @@ export class StateDisk {
     await this.#world.pause(ms);
     if (!machine.alive) return never();
     story.tell('disk', `${fails ? 'fails to save' : 'saves'} version ${state.version}`);
-    if (fails) throw refusal('EIO: i/o error');
+    if (fails) throw refusal('the state could not be written: EIO: i/o error');
   }
 
   #keep(state: NodeState): void {
     this.#kept = state;
+    this.#torn = false;
     this.onKept(state);
   }
 }
@@ -66,7 +86,7 @@ export class StateDisk {
 function refusal(why: string): LockstepError {
   return new LockstepError({
     code: 'simulation.disk',
-    message: `the state could not be written: ${why}`,
+    message: why,
     outcome: 'unknown',
   });
 }

@@ -1,10 +1,11 @@
 /** One history: a cluster, its clients, and what befalls them; then the verdict. All of it follows from the seed. */
 
+import { messageOf } from '../../base/index.ts';
 import { Faults } from './faults.ts';
 import type { Flaw } from './flaws.ts';
 import { History } from './history.ts';
 import { judgeHistory } from './judge-history.ts';
-import { judgeAcknowledgement, judgeEqual, judgeKeptState } from './judge-members.ts';
+import { judgeAcknowledgement, judgeEqual, judgeKeptState, judgeSource } from './judge-members.ts';
 import { Nodes } from './nodes.ts';
 import { accountStart, drawProfile } from './profile.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -34,6 +35,8 @@ export interface Verdict {
 
 /** Time for everything to come to rest once nothing goes wrong any more. */
 const restMs = 10_000;
+const verificationsMax = 40;
+const verificationPauseMs = 37;
 
 export async function simulate({ seed, flaw }: SimulationOptions): Promise<Verdict> {
   const random = new SeededRandom(seed);
@@ -71,6 +74,9 @@ class Simulation {
     this.#disk.onKept = (state) => judgeKeptState(world, this.#servers, state, this.#history);
     this.#nodes = new Nodes(world, this.#servers, this.#disk, this.#history);
     this.#faults = new Faults(world, this.#servers, this.#nodes, this.#disk, random.fork());
+    this.#nodes.onSync = (target, source) => this.#faults.onSync(target, source);
+    this.#nodes.onCopied = (source, rows, moment) =>
+      judgeSource(world, this.#history, { source, rows, moment });
     this.#clients = Array.from({ length: profile.clients }, (_, i) => this.#client(`c${i}`, random));
   }
 
@@ -79,7 +85,11 @@ class Simulation {
     await this.#allTogether();
     // What nobody waits for any more shows only in what it left behind.
     if (this.#world.violations.length === 0) {
-      await this.#comeToRest('in the end');
+      await this.#rest('in the end');
+      await this.#verify();
+    }
+    if (this.#world.violations.length === 0) {
+      this.#judge('in the end');
       this.#nodes.crash();
       await this.#comeToRest('after a restart');
     }
@@ -129,39 +139,70 @@ class Simulation {
 
   /** Waits until nothing is under way, then compares. */
   async #comeToRest(when: string): Promise<void> {
+    if (await this.#rest(when)) this.#judge(when);
+  }
+
+  /** Nothing is under way, and whoever should come back is back. False: that does not come, and it was said. */
+  async #rest(when: string): Promise<boolean> {
     const world = this.#world;
     const { clock } = world;
     let since = Infinity;
     const atRest = (): boolean => {
-      const node = this.#nodes.current;
-      if (node === undefined || node.cluster.order.waiting > 0) since = Infinity;
+      if (this.#unrest().length > 0) since = Infinity;
       else since = Math.min(since, clock.monotonicMs());
-      // Who is not level is tried again and again: what an attempt holds is released between two of them.
-      return clock.monotonicMs() - since > 400 && this.#synchronised().length === 0;
+      return clock.monotonicMs() - since > 400;
     };
-    if (!(await clock.run(atRest, clock.monotonicMs() + restMs))) {
-      world.violated('G5', `${when}: ${this.#unrest()}, although nothing goes wrong any more`);
-      return;
-    }
+    if (await clock.run(atRest, clock.monotonicMs() + restMs)) return true;
+    for (const what of this.#unrest())
+      world.violated('G8', `${when}: ${what}, although nothing goes wrong any more`);
+    return false;
+  }
+
+  #judge(when: string): void {
+    const world = this.#world;
     judgeEqual(world, this.#active(), when);
     judgeAcknowledgement(world, this.#servers, this.#disk.kept, this.#history.items.values());
     const held = this.#nodes.current?.ledger.held ?? 0;
     if (held > 0) world.violated('G10', `${when}: ${held} write sets are never released`);
   }
 
-  /** Those that are being brought level just now. */
-  #synchronised(): readonly string[] {
-    const { cluster } = this.#nodes.current ?? {};
-    return this.#servers.flatMap(({ id }) => (cluster?.sync.statusOf(id)?.state === 'running' ? [id] : []));
+  #unrest(): readonly string[] {
+    const node = this.#nodes.current;
+    if (node === undefined) return ['no node serves'];
+    const { order, membership, sync } = node.cluster;
+    return [
+      ...(order.waiting > 0 ? [`${order.waiting} commits wait`] : []),
+      ...membership.members
+        .filter(({ state }) => state === 'inactive' || state === 'new')
+        .map(({ id, reason }) => `${id} does not come back (${reason})`),
+      // One that an operator took out may be on its way back, too.
+      ...membership.members
+        .filter(({ id }) => sync.statusOf(id)?.state === 'running')
+        .map(({ id }) => `${id} is being synchronised`),
+    ];
   }
 
-  #unrest(): string {
-    const node = this.#nodes.current;
-    if (node === undefined) return 'no node serves';
-    const { waiting } = node.cluster.order;
-    return waiting > 0
-      ? `${waiting} commits wait`
-      : `${this.#synchronised().join(', ')} is still synchronised`;
+  /** An operator has everything compared. What strangers wrote to a member is found by that, and taken away. */
+  async #verify(): Promise<void> {
+    const world = this.#world;
+    const { clock } = world;
+    let found = 'nothing';
+    for (let tries = 0; tries < verificationsMax && world.violations.length === 0; tries++) {
+      const { verification } = this.#nodes.current?.cluster ?? {};
+      if (verification === undefined || this.#active().length < 2) return;
+      let outcome: string | undefined;
+      void verification.run().then(
+        (verified) => (outcome = verified.outcome),
+        (error: unknown) => (outcome = messageOf(error)),
+      );
+      await clock.run(() => outcome !== undefined, clock.monotonicMs() + restMs);
+      if (outcome === 'equal') return;
+      found = outcome ?? 'no end';
+      // One of the schedule's may be under way.
+      await clock.run(() => false, clock.monotonicMs() + verificationPauseMs);
+      await this.#rest('after a verification');
+    }
+    if (world.violations.length === 0) world.violated('G2', `verification finds ${found}, again and again`);
   }
 
   #active(): readonly SimServer[] {

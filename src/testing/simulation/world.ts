@@ -20,8 +20,12 @@ export class World {
   readonly profile: Profile;
   readonly flaw: Flaw | undefined;
   readonly violations: Violation[] = [];
+  /** How often somebody has written to a member around Lockstep. */
+  directWrites = 0;
   /** Called at every message on the network: where faults strike. */
   onStep: (step: number) => void = () => undefined;
+  /** By term: the machine that committed for it. */
+  readonly #writers = new Map<number, string>();
   #steps = 0;
   #moment = 0;
 
@@ -49,6 +53,13 @@ export class World {
 
   pause(ms: number): Promise<void> {
     return pause(this.clock, ms);
+  }
+
+  /** At most one node writes in a term. */
+  wrote(term: number, machine: string): void {
+    const writer = this.#writers.get(term) ?? machine;
+    this.#writers.set(term, writer);
+    if (writer !== machine) this.violated('G7', `${machine} and ${writer} both write in term ${term}`);
   }
 
   flawed(flaw: Flaw): boolean {

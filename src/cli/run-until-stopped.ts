@@ -4,6 +4,12 @@ import type { RunningNode } from './program.ts';
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
+export interface RunEvents<N> {
+  readonly onHangup?: (node: N) => void;
+  /** It was asked to stop. */
+  readonly onStopping?: () => void;
+}
+
 /**
  * Starts something, says that it is ready, and waits. The first Ctrl-C or SIGTERM stops it in good order, also while it
  * is still starting; the second ends the process at once, with the status that shells expect. SIGHUP is handed on; while it
@@ -13,7 +19,7 @@ export async function runUntilStopped<N extends RunningNode>(
   io: CliIo,
   start: (signal: AbortSignal) => Promise<N>,
   onReady: (node: N) => void,
-  onHangup?: (node: N) => void,
+  { onHangup, onStopping }: RunEvents<N> = {},
 ): Promise<ExitCode> {
   const stop = new AbortController();
   const asked = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve()));
@@ -24,6 +30,7 @@ export async function runUntilStopped<N extends RunningNode>(
         return;
       }
       io.stderr.write('lockstep: stopping; once more to stop at once\n');
+      onStopping?.();
       stop.abort();
     };
     io.signals.on(name, handler);

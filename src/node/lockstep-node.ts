@@ -54,6 +54,8 @@ export interface NodeOptions {
 }
 
 const sweepEveryMs = 1000;
+/** For those who are told to leave when their time is over to be gone by themselves. */
+const farewellMs = 500;
 const knownBetterBytesMax = 4096;
 
 export class LockstepNode {
@@ -301,7 +303,7 @@ export class LockstepNode {
     this.#raise({ type: 'node-stopped', reason });
     const { stopMs } = this.#inForce.now.deadlines;
     const until = systemClock.monotonicMs() + stopMs;
-    const stopped = this.#listener.stop({ graceMs: stopMs });
+    const stopped = this.#listener.stop({ graceMs: stopMs + farewellMs });
     const goodbye = new LockstepError({
       code: 'node.stopping',
       message: 'the node is shutting down',

@@ -1,6 +1,7 @@
 import type { CliIo, CommonOptions } from '../cli-io.ts';
 import { tokenFiles } from '../../admin/index.ts';
 import type { ExitCode } from '../exit-codes.ts';
+import { notifySupervisor } from '../notify-supervisor.ts';
 import { runUntilStopped } from '../run-until-stopped.ts';
 import { load } from './load.ts';
 
@@ -30,8 +31,12 @@ export async function serve(io: CliIo, options: ServeCommandOptions): Promise<Ex
           ? `${JSON.stringify({ ready: { cluster, address, admin: adminUrl } })}\n`
           : `Lockstep serves cluster ${cluster} on ${address}. Ctrl-C stops it.\n${admin}`,
       );
+      notifySupervisor(io, 'READY=1', `STATUS=cluster ${cluster} is served on ${address}`);
     },
-    // What is wrong with the file is in the log; the node goes on as it was.
-    (node) => void node.reload().catch(() => undefined),
+    {
+      // What is wrong with the file is in the log; the node goes on as it was.
+      onHangup: (node) => void node.reload().catch(() => undefined),
+      onStopping: () => notifySupervisor(io, 'STOPPING=1'),
+    },
   );
 }

@@ -48,7 +48,9 @@ export function chooseByLog(found: Findings): LogChoice {
   const foreign = refuseForeign(found);
   if (foreign !== undefined) return foreign;
   const data = (reason: string): LogChoice => ({ kind: 'data', owned: true, reason });
-  if (marks.incomplete !== null) return data(`its last synchronisation did not finish (${marks.incomplete})`);
+  // Of the mark its strategy alone: this reason goes into the next mark, and would hold all earlier ones.
+  if (marks.incomplete !== null)
+    return data(`its last synchronisation did not finish (${marks.incomplete.split(':')[0]})`);
   if (found.differs) return data('its rows were found to differ');
   if (marks.writtenAround) return data('it was written to around Lockstep');
   if (lastCsn > cluster.upToCsn)

@@ -277,9 +277,13 @@ export class Cluster {
       const found = await member.settle(ticket.csn, link);
       const known = found === 'absent' || ticket.fate !== 'open' ? null : await member.log.read(ticket.csn);
       // It may have been decided while we asked.
-      if (isDecided(ticket)) return undefined;
+      if (isDecided(ticket)) {
+        known?.release();
+        return undefined;
+      }
       if (found === 'committed') {
-        if (ticket.fate === 'open') this.order.received(ticket, known);
+        // Or it has arrived after all: then this one is let go of.
+        this.order.received(ticket, known);
         this.order.committed(ticket);
         return undefined;
       }

@@ -1,6 +1,6 @@
 /** Which member is the primary, and how that changes: after a loss, or on an operator's word. See DESIGN.md, "Moving the primary". */
 
-import { LockstepError, pause } from '../base/index.ts';
+import { LockstepError, messageOf, pause } from '../base/index.ts';
 import type { ReplicaStreams } from './apply/replica-streams.ts';
 import { asMemberError, busy, nodeStops, notActive } from './cluster-errors.ts';
 import type { CommitOrder } from './commits/commit-order.ts';
@@ -27,6 +27,9 @@ export interface PrimaryMovesOptions {
   report(id: string, error: unknown): void;
   markMembers(): void;
 }
+
+/** Until the state is tried to be written again. */
+const recordAgainMs = 50;
 
 export class PrimaryMoves {
   readonly #options: PrimaryMovesOptions;
@@ -68,12 +71,7 @@ export class PrimaryMoves {
           const why = `member ${from} was lost before its write set was received`;
           world.raise({ type: 'commit-decided-dead', csn, reason: why });
         }
-        let to: string;
-        do {
-          to = await this.#levelSuccessor(from);
-          if (membership.primary !== to) await membership.movePrimary(to);
-        } while (membership.entry(to)?.state !== 'active');
-        this.#reign(from, to, reason);
+        this.#reign(from, await this.#succeed(from), reason);
       } finally {
         gate.reopen();
       }
@@ -123,6 +121,23 @@ export class PrimaryMoves {
       await this.#inTurn(() => work(this.#id));
     } finally {
       gate.reopen();
+    }
+  }
+
+  /** There is no way back: that the old primary is inactive is recorded. Resolves when a level member is recorded as the next. */
+  async #succeed(from: string): Promise<string> {
+    const { membership, stopped, world } = this.#options;
+    for (;;) {
+      const to = await this.#levelSuccessor(from);
+      try {
+        if (membership.primary !== to) await membership.movePrimary(to);
+        if (membership.entry(to)?.state === 'active') return to;
+      } catch (error) {
+        if (stopped.aborted) throw error;
+        const reason = `it could not be recorded as the primary: ${messageOf(error)}`;
+        world.raise({ type: 'member-unfit', member: to, reason });
+        await pause(world.clock, recordAgainMs, stopped);
+      }
     }
   }
 

@@ -65,6 +65,9 @@ export class Synchroniser {
 
   /** Rejects with SyncFailure, MemberError or LockstepError; then the member is as inactive as before. */
   async attempt(attempt: Attempt): Promise<SyncOutcome> {
+    // Inactive, and still where commits go: whoever takes over from it has not been recorded yet.
+    if (this.#parts.primaryId() === attempt.member.id)
+      throw new SyncFailure('failed', 'nobody has taken over from it yet');
     const found = await look(this.#parts, attempt.member, () => attempt.progress({ phase: 'choose' }));
     attempt.signal.throwIfAborted();
     const choice = chosen(found, attempt);

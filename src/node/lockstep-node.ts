@@ -353,6 +353,7 @@ export class LockstepNode {
         maxMessageBytes: config.limits.maxMessageBytes,
         preparedStatements: config.limits.preparedStatementsPerSession,
       },
+      members: () => this.#membersSentence(),
       logger: this.#logger,
     });
     const identity = { user: user.isClusterUser ? undefined : user.name, password: user.password, settings };
@@ -392,6 +393,14 @@ export class LockstepNode {
       leave();
       unregister();
     }
+  }
+
+  #membersSentence(): string {
+    const { membership, primary } = this.#cluster;
+    const replicas = membership.active.filter((id) => id !== primary.id);
+    const rest =
+      replicas.length === 0 ? 'no other member is active' : `active replicas are ${replicas.join(', ')}`;
+    return `The primary is ${primary.id}; ${rest}.`;
   }
 
   /** Resolves when the schema as it is now is known. Those who ask while it is being read share the next reading. */

@@ -24,6 +24,7 @@ import {
 } from '../../wire/postgres/index.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { ClientSink } from './client-sink.ts';
+import { explainRoute, routeSentences } from './explain-route.ts';
 import { ExtendedBatch } from './extended-batch.ts';
 import { asClientError, functionCall, unexpectedMessage } from './front-errors.ts';
 import { largeExtended, largeQuery } from './large-messages.ts';
@@ -41,6 +42,8 @@ export interface ConversationOptions {
   readonly catalog: FunctionCatalog;
   readonly hooks: RunnerHooks;
   readonly limits: { readonly maxMessageBytes: number; readonly preparedStatements: number };
+  /** One sentence: which member is what. */
+  readonly members: () => string;
   readonly logger: Logger;
 }
 
@@ -293,7 +296,10 @@ export class Conversation {
     }
     switch (type) {
       case Frontend.Query:
-        if (!this.#skipping) this.#take(() => this.#simple(readQuery(frame), frame));
+        if (!this.#skipping) {
+          const asked = explainRoute(type, frame, this.#route);
+          this.#take(() => this.#simple(readQuery(asked), asked));
+        }
         return;
       case Frontend.Sync:
         this.#take(() => this.#sync());
@@ -307,7 +313,8 @@ export class Conversation {
       case Frontend.Execute:
       case Frontend.Close:
         if (this.#skipping) return;
-        if (this.#batch.add(type, frame)) this.#take(() => this.#runBatch('flush'));
+        if (this.#batch.add(type, type === Frontend.Parse ? explainRoute(type, frame, this.#route) : frame))
+          this.#take(() => this.#runBatch('flush'));
         return;
       case Frontend.Terminate:
         this.#terminate();
@@ -513,6 +520,14 @@ export class Conversation {
   }
 
   // ———
+
+  readonly #route = (text: Buffer): readonly string[] =>
+    routeSentences(text, {
+      session: this.#session,
+      knownBetter: this.#options.hooks.knownBetter,
+      classify: (statement) => this.#classify(statement),
+      members: this.#options.members,
+    });
 
   #classify(text: Buffer): readonly Statement[] {
     return this.#options.classifier.classify(text, this.#options.catalog, this.#reading);

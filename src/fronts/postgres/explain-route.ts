@@ -1,0 +1,61 @@
+/**
+ * `EXPLAIN (ROUTE) …` tells where a statement would go, and why, and does not run it. It becomes a query that answers these
+ * sentences, so that every driver gets them as it gets rows, in the simple and in the extended protocol.
+ */
+
+import type { Session } from '../../cluster/index.ts';
+import { quoteLiteral, routeReason } from '../../sql/index.ts';
+import type { Statement } from '../../sql/index.ts';
+import { Frontend, frontend, HEADER_BYTES } from '../../wire/postgres/index.ts';
+import { asClientError } from './front-errors.ts';
+import type { KnownBetter } from './statement-runner.ts';
+
+const WORDS = /^\s*explain\s*\(\s*route\s*\)\s*([^]*?)[\s;]*$/i;
+const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0x0c]);
+const E = [0x45, 0x65];
+
+/** The frame itself when it is about something else, which costs a look at one byte. `tell` says the sentences. */
+export function explainRoute(
+  type: number,
+  frame: Buffer,
+  tell: (statement: Buffer) => readonly string[],
+): Buffer {
+  const nameEnd = type === Frontend.Parse ? frame.indexOf(0, HEADER_BYTES) : HEADER_BYTES - 1;
+  let start = nameEnd + 1;
+  while (BLANKS.has(frame[start] ?? 0)) start += 1;
+  if (!E.includes(frame[start] ?? 0)) return frame;
+  const end = frame.indexOf(0, start);
+  if (end === -1) return frame;
+  // Byte for byte, whatever the client's encoding is.
+  const statement = WORDS.exec(frame.toString('latin1', start, end))?.[1] ?? '';
+  if (statement === '') return frame;
+  const sentences = tell(Buffer.from(statement, 'latin1'));
+  const rows = sentences.map((sentence) => `(${quoteLiteral(sentence)})`).join(', ');
+  const sql = Buffer.from(`SELECT * FROM (VALUES ${rows}) AS route ("QUERY PLAN")`, 'latin1');
+  if (type === Frontend.Query) return frontend.query(sql);
+  return frontend.parse({ name: frame.toString('latin1', HEADER_BYTES, nameEnd), query: sql });
+}
+
+export interface RouteCircumstances {
+  readonly session: Session;
+  readonly knownBetter: KnownBetter;
+  classify(text: Buffer): readonly Statement[];
+  /** One sentence: which member is what. */
+  members(): string;
+}
+
+/** Where a statement would go now, and why. */
+export function routeSentences(text: Buffer, at: RouteCircumstances): readonly string[] {
+  const { session, knownBetter } = at;
+  try {
+    const sentences = at.classify(text).map(routeReason);
+    if (knownBetter.get(text) !== undefined)
+      sentences.push('Primary: it was run as a read before, and found to need the primary.');
+    if (session.pinned !== undefined) sentences.push(`This session stays on the primary: ${session.pinned}.`);
+    if (session.inTransaction)
+      sentences.push('A transaction is open: after its first write all of it is on the primary.');
+    return [...sentences, at.members()];
+  } catch (error) {
+    return [asClientError(error).message];
+  }
+}

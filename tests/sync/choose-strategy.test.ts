@@ -8,7 +8,7 @@ function chooseFor(incomplete: string): string {
     clusterId: 'c',
     memberId: 'db2',
     report: { serverVersion: '18', term: 1, lastCsn: 5, dangers: [], marks: { ...marks, incomplete } },
-    wholeUpToCsn: undefined,
+    wholeUpToCsn: 0,
     differs: false,
     theirs: [],
     ours: [],

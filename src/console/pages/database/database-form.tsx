@@ -53,6 +53,7 @@ interface FormProps {
 
 export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.Element {
   const set = (part: Partial<DatabaseEntry>) => onChange({ ...entry, ...part });
+  const ownLogin = entry.username !== '' || entry.secret !== 'same';
   return (
     <>
       {isNew && (
@@ -80,33 +81,38 @@ export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.
         help="Its share of the reads, 0 to 100, compared with the others. 0: read from only as a last resort."
         onInput={(weight) => set({ weight })}
       />
-      <TextField
-        label="User name (optional)"
-        value={entry.username}
-        error={errorAt(error, 'username')}
-        help="Empty: the one that all databases share."
-        onInput={(username) => set({ username })}
-      />
-      <Choices
-        legend="Password"
-        value={entry.secret}
-        choices={[
-          { value: 'same', title: 'The one that all databases share' },
-          { value: 'file', title: 'In a file on the machine of the node' },
-          { value: 'env', title: 'In an environment variable of the node' },
-        ]}
-        onChange={(secret) => set({ secret })}
-      />
-      {entry.secret !== 'same' && (
-        <TextField
-          label={entry.secret === 'file' ? 'Path of the file' : 'Name of the variable'}
-          value={entry.where}
-          error={errorAt(error, 'password')}
-          help="The password itself is never written into the configuration."
-          mono
-          onInput={(where) => set({ where })}
-        />
-      )}
+      <details class="more-fields" open={ownLogin || !isNew}>
+        <summary>Its own user name or password</summary>
+        <div class="more-fields-body">
+          <TextField
+            label="User name (optional)"
+            value={entry.username}
+            error={errorAt(error, 'username')}
+            help="Empty: the one that all databases share."
+            onInput={(username) => set({ username })}
+          />
+          <Choices
+            legend="Password"
+            value={entry.secret}
+            choices={[
+              { value: 'same', title: 'The one that all databases share' },
+              { value: 'file', title: 'In a file on the machine of the node' },
+              { value: 'env', title: 'In an environment variable of the node' },
+            ]}
+            onChange={(secret) => set({ secret })}
+          />
+          {entry.secret !== 'same' && (
+            <TextField
+              label={entry.secret === 'file' ? 'Path of the file' : 'Name of the variable'}
+              value={entry.where}
+              error={errorAt(error, 'password')}
+              help="The password itself is never written into the configuration."
+              mono
+              onInput={(where) => set({ where })}
+            />
+          )}
+        </div>
+      </details>
     </>
   );
 }

@@ -1,5 +1,6 @@
 /** What a look at a database has found, and for each thing that is wrong the cure, ready to be copied. */
 import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import type { Finding, PreflightView } from '../../contract.ts';
 import { amount } from '../../text/format.ts';
 import type { Tone } from '../../text/words.ts';
@@ -22,11 +23,14 @@ export function isReady(findings: readonly Finding[]): boolean {
 }
 
 export function Findings({ findings }: { readonly findings: readonly Finding[] }): JSX.Element {
+  const verdict = useRef<HTMLDivElement>(null);
+  // Below a long form it would not be seen.
+  useEffect(() => verdict.current?.scrollIntoView({ block: 'nearest' }), []);
   const failed = findings.filter(({ ok }) => ok === 'fail').length;
   const warned = findings.filter(({ ok }) => ok === 'warn').length;
   const ordered = ORDER.flatMap((ok) => findings.filter((finding) => finding.ok === ok));
   return (
-    <>
+    <div ref={verdict} class="verdict">
       <div role="status">
         {failed > 0 ? (
           <Notice tone="bad" title={`Not ready: ${amount(failed, 'thing')} to cure`}>
@@ -64,6 +68,6 @@ export function Findings({ findings }: { readonly findings: readonly Finding[] }
           </li>
         ))}
       </ul>
-    </>
+    </div>
   );
 }

@@ -93,15 +93,19 @@ function SessionTable({ sessions, onCancel }: TableProps): JSX.Element {
                 <code>{session.statement ?? '–'}</code>
               </td>
               {mayChange.value && (
-                <td class="row-tools">
-                  <button
-                    type="button"
-                    class="button small"
-                    aria-label={`Cancel what session ${session.id} runs`}
-                    onClick={() => onCancel(session)}
-                  >
-                    Cancel
-                  </button>
+                <td>
+                  {session.state === 'active' && (
+                    <div class="row-tools">
+                      <button
+                        type="button"
+                        class="button small"
+                        aria-label={`Cancel what session ${session.id} runs`}
+                        onClick={() => onCancel(session)}
+                      >
+                        Cancel
+                      </button>
+                    </div>
+                  )}
                 </td>
               )}
             </tr>

@@ -104,7 +104,7 @@ export class LockstepNode {
         directory: config.state,
         onFailure: (message) => logger.warn({}, message),
       });
-      closers.push(() => journal.flush());
+      closers.push(() => journal.close());
       const hooks = new Hooks({
         hooks: hooksOf(config),
         cluster: config.cluster,

@@ -72,6 +72,7 @@ export class EventJournal implements EventSink {
   #pending: string[] = [];
   #writing: Promise<void> | undefined;
   #failing = false;
+  #closed = false;
 
   constructor(options: EventJournalOptions) {
     const { directory, eventsMax = EVENTS_MAX, fileBytesMax = FILE_BYTES_MAX, onFailure } = options;
@@ -109,7 +110,7 @@ export class EventJournal implements EventSink {
     this.#records.push(record);
     this.#trim(this.#eventsMax >> 2);
     for (const listener of this.#listeners) listener(record);
-    if (this.#path === undefined || this.#pending.length >= PENDING_MAX) return;
+    if (this.#path === undefined || this.#closed || this.#pending.length >= PENDING_MAX) return;
     this.#pending.push(`${JSON.stringify(record)}\n`);
     this.#writing ??= this.#write(this.#path).finally(() => (this.#writing = undefined));
   }
@@ -140,6 +141,12 @@ export class EventJournal implements EventSink {
   listen(listener: (record: EventRecord) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Resolves when everything is written that could be. What is raised from now on is not kept. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.flush();
   }
 
   /** Resolves when everything is written that could be. */

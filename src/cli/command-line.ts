@@ -9,6 +9,7 @@ import type { AddOptions } from './commands/member.ts';
 import type { RepairOptions } from './commands/repair.ts';
 import type { ServeCommandOptions } from './commands/serve.ts';
 import type { SyncOptions } from './commands/sync.ts';
+import type { TortureCommandOptions } from './commands/torture.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import { EXAMPLES } from './examples.ts';
 import { EXIT_CODES } from './exit-codes.ts';
@@ -242,6 +243,31 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       .command('detach')
       .description('Removes every trace of Lockstep from the members. Stop the node first.'),
   ).action(run(async (options: CommonOptions) => (await import('./commands/detach.ts')).detach(io, options)));
+
+  withJson(root.command('torture'))
+    .summary('Tries to break every promise, on real servers.')
+    .description(
+      'Tries to break every promise: clients work while members, network and node are killed, frozen, cut off and filled up; then everything is healed and compared with what the clients were told. Three servers are started for it. What is broken leaves a story and its history in a directory `torture-<seed>`.',
+    )
+    .option('--seed <number>', 'repeats the faults and the choices of the clients of that run')
+    .option('--seconds <number>', 'of load and faults; healing and judging come on top', '60')
+    .option('--clients <number>', 'clients that work at the same time', '8')
+    .option('--faults <names>', 'only these, with commas between them; default: all that are possible here')
+    .option(
+      '--kill <what>',
+      'instead: kill -9 of the `node`, or of the `members` in turn, again and again under load',
+    )
+    .option('--times <number>', 'so often, with --kill', '200')
+    .option('--list-faults', 'show what can be done, and do nothing')
+    .option(
+      '--members <urls>',
+      'your own empty databases, with commas between them: postgres://user:password@host:port/database; then nothing is killed but the node',
+    )
+    .action(
+      run(async (options: TortureCommandOptions) =>
+        (await import('./commands/torture.ts')).runTorture(io, options),
+      ),
+    );
 
   root
     .command('reference', { hidden: true })

@@ -42,6 +42,7 @@ interface Pair {
 export class FaultProxy {
   readonly #target: ProxyTarget;
   readonly #clock: Clock;
+  readonly #host: string;
   readonly #pairs = new Set<Pair>();
   readonly #strays = new Set<Socket>();
   #listener: Server | undefined;
@@ -51,13 +52,18 @@ export class FaultProxy {
   #bytesToServer = 0;
   #bytesToClient = 0;
 
-  private constructor(target: ProxyTarget, clock: Clock) {
+  private constructor(target: ProxyTarget, clock: Clock, host: string) {
     this.#target = target;
     this.#clock = clock;
+    this.#host = host;
   }
 
-  static async listen(target: ProxyTarget, clock: Clock = systemClock): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target, clock);
+  /** `host`: the address of this machine on which it listens. */
+  static async listen(
+    target: ProxyTarget,
+    { clock = systemClock, host = '127.0.0.1' }: { readonly clock?: Clock; readonly host?: string } = {},
+  ): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, clock, host);
     await proxy.accept();
     return proxy;
   }
@@ -78,7 +84,7 @@ export class FaultProxy {
   /** The same URL, by way of this proxy. */
   through(url: string): string {
     const changed = new URL(url);
-    changed.hostname = '127.0.0.1';
+    changed.hostname = this.#host;
     changed.port = String(this.#port);
     return changed.href;
   }
@@ -109,7 +115,7 @@ export class FaultProxy {
     const listener = createServer({ allowHalfOpen: true }, (client) => this.#join(client));
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject);
-      listener.listen({ port: this.#port, host: '127.0.0.1' }, resolve);
+      listener.listen({ port: this.#port, host: this.#host }, resolve);
     });
     this.#port = (listener.address() as AddressInfo).port;
     this.#listener = listener;

@@ -2,6 +2,8 @@ export { AckLedger } from './checkers/ack-ledger.ts';
 export type { LedgerVerdict } from './checkers/ack-ledger.ts';
 export { compareMembers, describeDifferences } from './checkers/compare-members.ts';
 export type { AskMember, CompareOptions, Difference } from './checkers/compare-members.ts';
+export { findAnomalies } from './checkers/list-history.ts';
+export type { AnomalyKind, IsolationLevel, ListStep, ListTransaction } from './checkers/list-history.ts';
 export { startDemoMembers } from './demo.ts';
 export type { DemoMembers, DemoOptions } from './demo.ts';
 export { FaultProxy } from './fault-proxy.ts';

@@ -104,8 +104,8 @@ export const rooms: readonly Room[] = [
   },
   {
     name: 'testing',
-    mayImport: ['base', 'coordination', 'dialects', 'telemetry', 'cluster'],
-    doors: ['index.ts', 'simulation/index.ts'],
+    mayImport: ['base', 'coordination', 'dialects', 'telemetry', 'cluster', 'admin'],
+    doors: ['index.ts', 'simulation/index.ts', 'torture/index.ts'],
     because:
       'the shipped kit: servers, faults, checkers and a simulated world; the checkers share no code with what they check',
   },

@@ -32,6 +32,7 @@ export class PlainClient {
   #bytes = Buffer.alloc(0);
   #wake: () => void = () => {};
   #ended: Error | undefined;
+  #tag = '';
 
   private constructor(socket: Socket, deadlineMs: number) {
     this.#socket = socket;
@@ -54,12 +55,30 @@ export class PlainClient {
     return client;
   }
 
+  /** What the server called the last statement that it completed, e.g. `COMMIT`. */
+  get tag(): string {
+    return this.#tag;
+  }
+
+  /** Nothing can be sent any more. */
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** The rows of the last statement in `sql` that has any. With `parameters`, exactly one statement, its values given as $1, $2, … */
   async query(sql: string, parameters?: TextRow): Promise<readonly TextRow[]> {
     return this.#withDeadline(() => {
       if (parameters === undefined) this.#send('Q', text(sql));
       else this.#sendExtended(sql, parameters);
       return this.#readResult();
+    });
+  }
+
+  /** `sql` is COPY … FROM STDIN; `data` is what it reads. */
+  async copyIn(sql: string, data: string): Promise<void> {
+    await this.#withDeadline(() => {
+      this.#send('Q', text(sql));
+      return this.#readResult(data);
     });
   }
 
@@ -110,7 +129,7 @@ export class PlainClient {
     this.#send('S', Buffer.alloc(0));
   }
 
-  async #readResult(): Promise<readonly TextRow[]> {
+  async #readResult(copyData = ''): Promise<readonly TextRow[]> {
     let rows: TextRow[] = [];
     let failure: LockstepError | undefined;
     for (;;) {
@@ -118,7 +137,12 @@ export class PlainClient {
       if (message.type === 'Z') break;
       if (message.type === 'E') failure = sqlError(message.body);
       if (message.type === 'T') rows = [];
+      if (message.type === 'C') this.#tag = message.body.toString('utf8', 0, message.body.length - 1);
       if (message.type === 'D') rows.push(textRow(message.body));
+      if (message.type === 'G') {
+        this.#send('d', Buffer.from(copyData));
+        this.#send('c', Buffer.alloc(0));
+      }
     }
     if (failure) throw failure;
     return rows;
@@ -126,7 +150,14 @@ export class PlainClient {
 
   async #withDeadline<T>(work: () => Promise<T>): Promise<T> {
     const late = setTimeout(
-      () => this.#socket.destroy(new Error('the deadline has passed')),
+      () =>
+        this.#socket.destroy(
+          new LockstepError({
+            code: 'testing.deadline',
+            message: `no answer within ${this.#deadlineMs} ms`,
+            outcome: 'unknown',
+          }),
+        ),
       this.#deadlineMs,
     );
     try {

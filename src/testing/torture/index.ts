@@ -1,0 +1,10 @@
+export type { MemberContents } from './contents.ts';
+export { faultKinds, faultNames } from './faults/fault.ts';
+export type { FaultName } from './faults/fault.ts';
+export { judgeAnswers, judgeMember } from './judge.ts';
+export type { KillLoopReport } from './kill-loop.ts';
+export { killLockstep, killTargets } from './lockstep-victims.ts';
+export type { KillTarget } from './lockstep-victims.ts';
+export { torture } from './torture.ts';
+export type { TortureOptions, TortureReport } from './torture.ts';
+export { TortureHistory } from './torture-history.ts';

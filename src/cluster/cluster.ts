@@ -26,6 +26,7 @@ import { AnswerWatch } from './sessions/answer-watch.ts';
 import { Roster } from './roster.ts';
 import { Reactivation } from './sync/reactivation.ts';
 import type { SyncTools } from './sync/sync-parts.ts';
+import { Sampling } from './verify/sampling.ts';
 import { Verification } from './verify/verification.ts';
 import type { ClusterMember, ClusterSettings, MemberUser, Verdict, World } from './world.ts';
 
@@ -62,6 +63,7 @@ export class Cluster {
   readonly #users = new Set<MemberUser>();
   /** How members come back. */
   readonly sync: Reactivation;
+  readonly #sampling: Sampling;
   /** How members are proven equal. */
   readonly verification: Verification;
   readonly #stopped = new AbortController();
@@ -105,6 +107,10 @@ export class Cluster {
       confirmedCsn: (id) =>
         id === this.#primary.id ? this.#lastCommitted : (this.#streams.get(id)?.confirmedCsn ?? 0),
       lastOpened: () => order.lastOpened,
+      onForeignWrite: (id) => {
+        world.raise({ type: 'foreign-write-found', member: id });
+        void this.verification.suspect();
+      },
       onUnfit: (id, error) => this.report(id, error, 1),
       raise: world.raise,
     });
@@ -147,6 +153,14 @@ export class Cluster {
       tools: parts.tools,
       primaryId,
       activated: (id, reason) => this.#activated(id, reason),
+    });
+    this.#sampling = new Sampling({
+      ...common,
+      data: parts.tools?.data,
+      confirm: async (table) => {
+        const { outcome } = await this.verification.run({ tables: [table], suspicion: true });
+        return outcome === 'equal';
+      },
     });
     this.verification = new Verification({
       ...common,
@@ -197,12 +211,14 @@ export class Cluster {
     this.#answers.start();
     this.sync.start();
     await this.verification.start();
+    this.#sampling.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#prober.stop();
     this.#answers.stop();
+    this.#sampling.stop();
     await Promise.all([this.sync.stop(), this.verification.stop()]);
     await this.#streams.stop();
     for (const member of this.#roster.all) member.close();

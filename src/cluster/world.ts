@@ -51,6 +51,8 @@ export interface VerificationSettings {
   readonly window: DayWindow | undefined;
   /** Read from each member; 0: no limit. */
   readonly maxBytesPerSecond: number;
+  /** Between two looks at a few rows; 0: never. */
+  readonly sampleMs: number;
 }
 
 /** All that the engine touches. */

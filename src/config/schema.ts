@@ -347,6 +347,13 @@ export const configSchema = z.strictObject({
       max: 100 * GiB,
       zero: 'no limit',
     }),
+    sampleMs: milliseconds({
+      text: 'Time between two looks at a few rows of one table, on all members. What looks different is verified.',
+      default: 5000,
+      min: 0,
+      max: HOUR_MS,
+      zero: 'none',
+    }),
     holdMs: milliseconds({
       text: 'Longest time that commits are held while the snapshots are opened. A verification that needs more is put off.',
       default: 200,

@@ -75,6 +75,8 @@ export interface Vitals {
   /** The highest CSN in its commit log, or where its log begins. */
   readonly lastCsn: number;
   readonly dangers: readonly Danger[];
+  /** Grows when somebody has lifted the guard and written; null: nobody has since the member was made level, as far as it can tell. */
+  readonly foreignWrites: number | null;
 }
 
 export interface MemberMarks {

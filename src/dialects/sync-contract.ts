@@ -108,10 +108,26 @@ export interface DataSync {
   conclude(target: Member, source: Member, at: { csn: number; term: number; version: number }): Promise<void>;
   /** Holds members against each other. Rejects when it could not go on; what it has told of by then stays true. */
   compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison>;
+  openSampler(random: () => number): RowSampler;
   /** Tables whose changes nobody captures on this member. `what` is the table. */
   unwatchedTables(member: Member): Promise<readonly Finding[]>;
   /** Has the changes of every table captured again. It waits for those that write to such a table just now, but not for long. */
   watchTables(member: Member, term: number): Promise<void>;
+}
+
+/** A few rows of one table. */
+export interface RowSample {
+  /** As in a `ComparedTable`. */
+  readonly table: string;
+}
+
+/** Takes small samples, each with a bound on time and size, and over connections of its own. One call at a time for each member. */
+export interface RowSampler {
+  /** Of the next table. Undefined: there was nothing to be had this time. */
+  pick(member: Member): Promise<RowSample | undefined>;
+  /** Of those rows as the member has them. */
+  digest(member: Member, sample: RowSample): Promise<string>;
+  close(): void;
 }
 
 /** On a primary it is taken while commits are held. */

@@ -55,8 +55,8 @@ export function clusterSettings(inForce: ConfigInForce): ClusterSettings {
       };
     },
     get verification() {
-      const { everyMinutes, maxBytesPerSecond, window } = inForce.now.verification;
-      return { everyMs: everyMinutes * 60_000, window, maxBytesPerSecond };
+      const { everyMinutes, maxBytesPerSecond, sampleMs, window } = inForce.now.verification;
+      return { everyMs: everyMinutes * 60_000, window, maxBytesPerSecond, sampleMs };
     },
     log: {
       segments: logSegments,

@@ -71,6 +71,7 @@ interface EventFields {
     readonly retryMs: number;
   };
   'member-differs': { readonly member: string; readonly difference: string };
+  'rows-suspected': { readonly table: string; readonly members: readonly string[] };
   'capture-restored': { readonly member: string; readonly tables: readonly string[] };
   'verification-ended': {
     readonly outcome: 'equal' | 'differs' | 'unchecked';
@@ -99,7 +100,7 @@ interface EventFields {
     readonly firstCsn: number;
     readonly lastCsn: number;
   };
-  'foreign-write-found': { readonly member: string; readonly table: string };
+  'foreign-write-found': { readonly member: string };
   'client-refused': { readonly address: string; readonly reason: string };
   'clients-paused': {};
   'clients-resumed': {};
@@ -251,6 +252,11 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
       'A verification has found a difference. The member is taken out, and brought level by comparing.',
     say: (e) => `member ${e.member} differs: ${e.difference}`,
   },
+  'rows-suspected': {
+    level: 'warn',
+    meaning: 'A few rows looked different on members that were asked for them. The table is verified next.',
+    say: (e) => `rows of ${e.table} looked different on ${e.members.join(', ')}`,
+  },
   'capture-restored': {
     level: 'error',
     meaning:
@@ -292,8 +298,8 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
   },
   'foreign-write-found': {
     level: 'error',
-    meaning: 'Somebody has written to a member around Lockstep.',
-    say: (e) => `member ${e.member}: table ${e.table} was written around Lockstep`,
+    meaning: 'Somebody has lifted the guard of a member and written to it. Members are verified next.',
+    say: (e) => `member ${e.member} was written to around Lockstep`,
   },
   'client-refused': {
     level: 'warn',

@@ -56,6 +56,13 @@ describe('config: a good file', () => {
     });
   });
 
+  test('config: a window of the day is two times, also over midnight', async () => {
+    const { config } = await check(`${MINIMAL}\nverification: { window: "22:30-05:00" }\n`);
+    expect(config?.verification.window).toEqual({ from: 1350, to: 300 });
+    const { problems } = await check(`${MINIMAL}\nverification: { window: "25:00-26:00" }\n`);
+    expect(problems).toMatchObject([{ key: 'verification.window', severity: 'error' }]);
+  });
+
   test('config: TLS to a member defaults to prefer on loopback and to verify-full elsewhere', async () => {
     const { config } = await check(MINIMAL);
     expect(config?.members.map((member) => [member.host, member.port, member.tls.mode])).toEqual([

@@ -43,6 +43,8 @@ export interface TestMember {
 }
 
 const quickProbe = { intervalMs: 200, timeoutMs: 300, threshold: 2 };
+/** For tests in which no member is to be taken out because the machine is busy. */
+export const patientProbe = { intervalMs: 200, timeoutMs: 5000, threshold: 3 };
 let databases = 0;
 
 export class FreshCluster {

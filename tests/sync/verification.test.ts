@@ -109,7 +109,7 @@ function make(everyMs = 0): Verification {
   const now = (): World => worlds[0] ?? { t: {} };
   const active = () => Object.keys(now().t).filter((id) => !out.includes(id));
   const parts = {
-    settings: { verification: { everyMs, maxBytesPerSecond: 0 }, sync: { holdMs: 100 } },
+    settings: { verification: { everyMs, window: undefined, maxBytesPerSecond: 0 }, sync: { holdMs: 100 } },
     world: { clock, raise: (event: EngineEventBody) => events.push(event) },
     note,
     membership: {

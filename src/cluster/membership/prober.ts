@@ -28,6 +28,8 @@ export interface ProberOptions {
   lastOpened(): number;
   /** A regular probe has failed. What that means is decided elsewhere. */
   onUnfit(id: string, error: MemberError): void;
+  /** Somebody has written to it around Lockstep, as it says itself. */
+  onForeignWrite(id: string): void;
   raise(event: EngineEventBody): void;
 }
 
@@ -35,6 +37,7 @@ export class Prober {
   readonly #options: ProberOptions;
   readonly #asking = new Map<string, Promise<MemberError | undefined>>();
   readonly #failing = new Set<string>();
+  readonly #foreignWrites = new Map<string, number | null>();
   readonly #dangers = new Map<string, readonly Danger[]>();
   #cancel: (() => void) | undefined;
 
@@ -99,6 +102,7 @@ export class Prober {
         );
       });
       this.#noteDangers(member.id, vitals.dangers);
+      this.#noteForeignWrites(member.id, vitals.foreignWrites);
       return judgeVitals(member.id, vitals, {
         clusterId: this.#options.clusterId,
         term: this.#options.term(),
@@ -111,6 +115,12 @@ export class Prober {
       if (error instanceof MemberError && error.blame === 'retry') return undefined;
       return error instanceof MemberError ? error : new MemberError(member.id, 'gone', messageOf(error));
     }
+  }
+
+  #noteForeignWrites(id: string, writes: number | null): void {
+    const isNews = writes !== null && writes !== this.#foreignWrites.get(id);
+    this.#foreignWrites.set(id, writes);
+    if (isNews) this.#options.onForeignWrite(id);
   }
 
   #noteDangers(id: string, dangers: readonly Danger[]): void {

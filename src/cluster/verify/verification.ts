@@ -50,6 +50,8 @@ export interface VerificationRequest {
   readonly maxBytesPerSecond?: number;
   /** Find out, and do nothing about it. */
   readonly dryRun?: boolean;
+  /** Rows of these tables looked different: it is kept as the last one only if they are. */
+  readonly suspicion?: boolean;
 }
 
 export interface VerificationWatch {
@@ -161,7 +163,8 @@ export class Verification {
       const end = { at: clock.wallTime().toISOString(), tookMs: Math.round(clock.monotonicMs() - since) };
       this.#tell(verified);
       if (request.tables === undefined && verified.outcome !== 'unchecked') this.#wasFull(end.at);
-      await this.#remember(summary(verified, end));
+      if (request.suspicion !== true || verified.outcome === 'differs')
+        await this.#remember(summary(verified, end));
       const { outcome, reason, csn, members, tables, heldMs } = verified;
       raise({
         type: 'verification-ended',
@@ -177,6 +180,19 @@ export class Verification {
       return verified;
     } finally {
       this.#running = false;
+    }
+  }
+
+  /** Something says that members may differ: everything is verified as soon as nothing else is. */
+  async suspect(): Promise<void> {
+    const { stopped, world } = this.#parts;
+    while (!stopped.aborted) {
+      try {
+        return void (await this.run({ suspicion: true }));
+      } catch {
+        // An operator's is under way, or the schedule's: it may have begun before.
+        await pause(world.clock, retryPauseMs, stopped);
+      }
     }
   }
 

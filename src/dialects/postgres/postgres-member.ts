@@ -63,7 +63,7 @@ const probeQuery = 'UPDATE lockstep.heartbeat SET beat = beat + 1; EXECUTE locks
 
 /** Planned once: that costs ten times as much as asking. */
 const prepareProbe = `SET plan_cache_mode = force_generic_plan; PREPARE lockstep_probe AS
-  SELECT m.member_id, m.cluster_id, m.incomplete, (SELECT last_value FROM lockstep.term), greatest(m.base_csn, (${lastLoggedCsn})), (${dangersQuery})
+  SELECT m.member_id, m.cluster_id, m.incomplete, (SELECT last_value FROM lockstep.term), greatest(m.base_csn, (${lastLoggedCsn})), (${dangersQuery}), pg_sequence_last_value(to_regclass('lockstep.foreign_write'))
     FROM lockstep.member m`;
 
 /** While it is waited for a backend to end. */
@@ -226,7 +226,7 @@ export class PostgresMember implements Member {
     if (this.#probe === undefined) await connection.query(prepareProbe);
     this.#probe = connection;
     const { tags, rows } = await connection.query(probeQuery);
-    const [id, clusterId, incomplete, term, lastCsn, unsafe] = (rows[0] ?? []).map((value) =>
+    const [id, clusterId, incomplete, term, lastCsn, unsafe, foreign] = (rows[0] ?? []).map((value) =>
       value?.toString(),
     );
     if (tags[0] !== 'UPDATE 1' || id !== this.id) {
@@ -239,6 +239,7 @@ export class PostgresMember implements Member {
       term: Number(term),
       lastCsn: Number(lastCsn),
       dangers: readDangers(unsafe),
+      foreignWrites: foreign === undefined ? null : Number(foreign),
     };
   }
 

@@ -59,7 +59,12 @@ export function drawProfile(random: SeededRandom): Profile {
         maxBytesPerSecond: 0,
         holdMs: 50,
       },
-      verification: { everyMs: random.pick([0, 0, 0, 200]), window: undefined, maxBytesPerSecond: 0 },
+      verification: {
+        everyMs: random.pick([0, 0, 0, 200]),
+        window: undefined,
+        maxBytesPerSecond: 0,
+        sampleMs: 0,
+      },
       log: { segments: 4, segmentBytes: random.pick([500, 1500, 1 << 20]), segmentMs: 3_600_000 },
     },
     limits: {

@@ -9,6 +9,7 @@ import type {
   Finding,
   MemberSnapshot,
   PreparedSnapshot,
+  RowSampler,
   SchemaVerdict,
   SyncJob,
   TableChange,
@@ -211,6 +212,15 @@ export class SimDataSync implements DataSync {
       failure: undefined,
     });
     return comparison;
+  }
+
+  /** In this world rows are compared by verifications alone. */
+  openSampler(): RowSampler {
+    return {
+      pick: () => Promise.resolve(undefined),
+      digest: () => Promise.resolve(''),
+      close: () => undefined,
+    };
   }
 
   unwatchedTables(): Promise<readonly Finding[]> {

@@ -86,7 +86,7 @@ export class SimMember implements Member {
     });
     if (incomplete !== null)
       throw new MemberError(this.id, 'unfit', `member ${this.id} is incomplete: ${incomplete}`);
-    return { clusterId, term, lastCsn, dangers: [] };
+    return { clusterId, term, lastCsn, dangers: [], foreignWrites: null };
   }
 
   enroll(as: {

@@ -2,13 +2,13 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { judgeVitals } from '../../../src/cluster/membership/vitals.ts';
-import { FreshCluster } from '../../failure/fresh-cluster.ts';
+import { FreshCluster, patientProbe } from '../../failure/fresh-cluster.ts';
 import { Load } from '../../failure/load.ts';
 import { connect } from '../../support/connect.ts';
 import { waitFor, withServers } from '../../support/index.ts';
 
 describe('probe: judging', () => {
-  const well = { clusterId: 'orders', term: 4, lastCsn: 20, dangers: [] };
+  const well = { clusterId: 'orders', term: 4, lastCsn: 20, dangers: [], foreignWrites: null };
   const expected = { clusterId: 'orders', term: 4, atLeastCsn: 19, atMostCsn: 20 };
   const danger = { what: 'fsync', text: 'fsync is off', grave: false };
   test.each([
@@ -41,7 +41,7 @@ describe('probe: real members', () => {
 
   test('probe: a setting that endangers data is told; a grave one takes the member out, until it is put right', async () => {
     cluster = await FreshCluster.start(fixture.servers, {
-      config: { sync: { automatic: true, retryMaxMs: 1000 } },
+      config: { sync: { automatic: true, retryMaxMs: 1000 }, probe: patientProbe },
     });
     const load = await new Load(cluster.url, { clients: 3 }).start();
     await set('db2', 'set lockstep.guard = off');
@@ -64,7 +64,7 @@ describe('probe: real members', () => {
   });
 
   test('probe: what all members have in common takes nobody out', async () => {
-    cluster = await FreshCluster.start(fixture.servers);
+    cluster = await FreshCluster.start(fixture.servers, { config: { probe: patientProbe } });
     for (const { id } of cluster.members) await set(id, 'set zero_damaged_pages = on');
     await waitFor(async () => (await risks('db1')).length === 1 && (await risks('db2')).length === 1, {
       what: 'the risks to be told',
@@ -82,7 +82,7 @@ describe('probe: real members', () => {
         'has commits that nobody here made',
       ],
     ] as const) {
-      cluster = await FreshCluster.start(fixture.servers);
+      cluster = await FreshCluster.start(fixture.servers, { config: { probe: patientProbe } });
       const client = await connect(cluster.url);
       await client.query('update counters set value = value + 1 where client = 0');
       await cluster.member('db2').ask(`begin; set local lockstep.guard = off; ${harm}; commit`);
@@ -92,7 +92,7 @@ describe('probe: real members', () => {
   });
 
   test('probe: a node learns from a member that another one has taken over, and ends', async () => {
-    cluster = await FreshCluster.start(fixture.servers);
+    cluster = await FreshCluster.start(fixture.servers, { config: { probe: patientProbe } });
     const ended = expect(cluster.node.ended).rejects.toThrow('another Lockstep node has taken over');
     await cluster.member('db2').ask('select lockstep.raise_term(99)');
     await ended;

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { VerifyReport } from '../../../src/admin/index.ts';
 import { compareMembers } from '../../../src/testing/index.ts';
-import { FreshCluster } from '../../failure/fresh-cluster.ts';
+import { FreshCluster, patientProbe } from '../../failure/fresh-cluster.ts';
 import type { TestMember } from '../../failure/fresh-cluster.ts';
 import { Load } from '../../failure/load.ts';
 import { judge } from '../../failure/scenario.ts';
@@ -27,11 +27,12 @@ async function tamper({ ask }: TestMember, sql: string): Promise<void> {
 }
 
 const states = async () => (await cluster.status()).members.map(({ id, state }) => `${id} ${state}`);
-const automatic = { config: { sync: { automatic: true } } };
+const automatic = { config: { sync: { automatic: true }, probe: patientProbe } };
+const patient = { config: { probe: patientProbe } };
 
 describe('ops: verify', () => {
   test('ops: equal members are equal, again and again, while clients write and notice nothing', async () => {
-    cluster = await FreshCluster.start(fixture.servers);
+    cluster = await FreshCluster.start(fixture.servers, patient);
     const load = await new Load(cluster.url, { clients: 6 }).start();
     await load.more(60);
     load.watchPauses();
@@ -93,7 +94,7 @@ describe('ops: verify', () => {
   });
 
   test('ops: of two that differ the primary is right; the other one stays out until it is repaired', async () => {
-    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
     await tamper(cluster.member('db2'), 'insert into counters values (999, 1)');
     const text = await lockstep('verify', '--tables', 'counters,accounts');
     expect(text.status).toBe(5);
@@ -119,7 +120,7 @@ describe('ops: verify', () => {
   });
 
   test('ops: what was found to differ does not come back by what it missed, also after a restart', async () => {
-    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
     await tamper(cluster.member('db2'), 'update accounts set balance = 0 where id = 9');
     expect(await verify()).toMatchObject({ status: 5 });
     await cluster.stopNode();
@@ -129,7 +130,7 @@ describe('ops: verify', () => {
   });
 
   test('ops: a table that a replica does not watch is found, and watched again; nobody is taken out', async () => {
-    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
     const load = await new Load(cluster.url, { clients: 4 }).start();
     await tamper(cluster.member('db2'), `drop trigger "!lockstep_capture" on accounts`);
     const { status, report } = await verify();
@@ -167,7 +168,7 @@ describe('ops: verify', () => {
   });
 
   test('ops: the last verification is shown with the rows side by side, also after a restart', async () => {
-    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
     expect(await lockstep('verify', '--last')).toMatchObject({
       status: 6,
       stdout: 'There was no verification yet.\n',
@@ -222,7 +223,7 @@ describe('ops: verify', () => {
   });
 
   test('ops: with one active member nothing can be found out; with a wrong name nothing is tried', async () => {
-    cluster = await FreshCluster.start(fixture.servers.slice(0, 2));
+    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
     const wrong = await lockstep('verify', '--tables', 'no_such_table');
     expect([wrong.status, wrong.stderr]).toEqual([
       6,

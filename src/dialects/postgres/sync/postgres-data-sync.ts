@@ -8,6 +8,7 @@ import type {
   Finding,
   MemberSnapshot,
   PreparedSnapshot,
+  RowSampler,
   SchemaVerdict,
   SyncJob,
   TableChange,
@@ -22,6 +23,7 @@ import type { DumpToolOptions } from './full/dump-tools.ts';
 import { conclude, markIncomplete } from './mark.ts';
 import { PostgresSnapshot } from './postgres-snapshot.ts';
 import { judgeSchemas } from './schema-verdict.ts';
+import { PostgresRowSampler } from './row-sampler.ts';
 import { syncSettings } from './sync-settings.ts';
 import { unwatchedTables, watchTables } from './unwatched-tables.ts';
 
@@ -112,6 +114,10 @@ export class PostgresDataSync implements DataSync {
       sliceRows: this.#sliceRows,
       sequencePatienceMs: this.#sequencePatienceMs,
     });
+  }
+
+  openSampler(random: () => number): RowSampler {
+    return new PostgresRowSampler(random);
   }
 
   async unwatchedTables(member: Member): Promise<readonly Finding[]> {

@@ -85,7 +85,7 @@ export function isMeant(table: SyncTable, word: string): boolean {
 }
 
 /** The text of a row, from the columns by name: members may hold them in another order. */
-export function rowText({ columns }: SyncTable, alias: string): string {
+export function rowText({ columns }: Pick<SyncTable, 'columns'>, alias: string): string {
   return `ROW(${columns.map((column) => `${alias}.${column}`).join(', ')})::text COLLATE "C"`;
 }
 

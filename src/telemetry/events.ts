@@ -87,7 +87,6 @@ interface EventFields {
   };
   'primary-switched': { readonly from: string | null; readonly to: string; readonly reason: string };
   'session-replayed': {
-    readonly session: number;
     readonly statements: number;
     /** `different` means that the client was told 40001. */
     readonly answers: 'equal' | 'different';
@@ -278,7 +277,7 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'info',
     meaning:
       'An open transaction was run again on a new primary. With equal answers its client has noticed nothing.',
-    say: (e) => `session ${e.session}: ${e.statements} statements run again, answers ${e.answers}`,
+    say: (e) => `an open transaction was run again: ${e.statements} statements, answers ${e.answers}`,
   },
   'commit-late': {
     level: 'warn',

@@ -97,7 +97,7 @@ export class TransactionRunner {
   async #replay(transaction: Transaction): Promise<void> {
     const statements = transaction.log.length;
     const told = (answers: 'equal' | 'different'): void =>
-      this.#parts.cluster.world.raise({ type: 'session-replayed', session: 0, statements, answers });
+      this.#parts.cluster.world.raise({ type: 'session-replayed', statements, answers });
     for (const { work, digest } of transaction.log) {
       const answer = await this.#step(transaction, work, nobody);
       if (answer.digest === digest) continue;

@@ -21,7 +21,7 @@ const share = { share: 0.25 };
 const sessionsAtOnce = 4;
 
 const corpus: ReadonlyMap<string, readonly Buffer[]> = new Map(
-  [...readCorpus('clients')].map(([name, connections]) => [
+  [...readCorpus()].map(([name, connections]) => [
     name,
     framesOf(Buffer.concat(connections.flat().map(({ client }) => client))).filter(
       // Whoever says goodbye is not asked any more.

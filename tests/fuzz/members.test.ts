@@ -9,16 +9,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LockstepError } from '../../src/base/index.ts';
 import { MemberError } from '../../src/dialects/contract.ts';
 import { backend, TransactionStatus } from '../../src/wire/postgres/index.ts';
-import { waitFor } from '../support/index.ts';
+import { waitFor, withServers } from '../support/index.ts';
 import { FalseMember } from './false-member.ts';
 import type { Lies } from './false-member.ts';
 import { fuzz, fuzzTimeoutMs } from './fuzz-run.ts';
 import { memberAt, memberScripts } from './member-scripts.ts';
 import type { Call } from './member-scripts.ts';
 import { cuts, frame, mutations } from './mutations.ts';
-import { readCorpus } from './recorded.ts';
-
-const corpus = readCorpus('members');
+import type { RecordedSession } from './recorded.ts';
+import { recordMembers } from './record-members.ts';
 
 const fields = { severity: 'ERROR', code: '22012', message: 'division by zero' };
 
@@ -69,21 +68,18 @@ interface Case {
   readonly lies: Lies;
 }
 
-const cases: fc.Arbitrary<Case> = fc.constantFrom(...Object.keys(memberScripts)).chain((script) =>
-  fc.record({
+/** `turns`: how many the script has. */
+function casesOf(script: string, turns: number): fc.Arbitrary<Case> {
+  return fc.record({
     script: fc.constant(script),
     lies: fc.record({
-      turn: fc.nat({ max: turnsOf(script) - 1 }),
+      turn: fc.nat({ max: turns - 1 }),
       wrong: mutations(outOfPlace),
       cuts,
       afterwards: fc.constantFrom('goes on', 'goes on', 'closes', 'tears', 'falls silent'),
       notices: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.constant(2000)),
     }),
-  }),
-);
-
-function turnsOf(script: string): number {
-  return corpus.get(script)?.flat().length ?? 1;
+  });
 }
 
 const share = { share: 0.3 };
@@ -95,6 +91,9 @@ const quietMs = 10;
 const settledMs = 10_000;
 
 describe('a member that says anything', () => {
+  const servers = withServers(1);
+  /** What a real one has said. */
+  let corpus: ReadonlyMap<string, RecordedSession>;
   /** One for each of those that ask at the same time. */
   let lanes: readonly FalseMember[];
   let directory: string;
@@ -102,6 +101,7 @@ describe('a member that says anything', () => {
   beforeAll(async () => {
     lanes = await Promise.all([1, 2, 3, 4].map(() => FalseMember.listen()));
     directory = mkdtempSync(join(tmpdir(), 'lockstep-fuzz-'));
+    corpus = await recordMembers(servers.server(0), directory);
   });
 
   afterAll(() => {
@@ -142,7 +142,8 @@ describe('a member that says anything', () => {
         afterwards: 'goes on',
         notices: 0,
       });
-      const place = memberAt({ port: member.port, user: 'postgres', database: 'postgres', directory });
+      const { user, database } = servers.server(0);
+      const place = memberAt({ port: member.port, user, database, directory });
       const call: Call = async (what, work) => {
         try {
           return await work();
@@ -165,6 +166,9 @@ describe('a member that says anything', () => {
   test('is answered by an error, or believed, and never waited for', {
     timeout: fuzzTimeoutMs(share),
   }, async () => {
+    const cases = fc.oneof(
+      ...Array.from(corpus, ([script, connections]) => casesOf(script, connections.flat().length)),
+    );
     const asked = lanes.map((member, lane) =>
       fuzz(`false member ${lane}`, cases, { ...share, lane }, ({ script, lies }) =>
         converse(member, script, lies),
@@ -175,7 +179,8 @@ describe('a member that says anything', () => {
 
   async function converse(member: FalseMember, script: string, lies: Lies): Promise<void> {
     member.play(corpus.get(script) ?? [], lies);
-    const place = memberAt({ port: member.port, user: 'postgres', database: 'postgres', directory });
+    const { user, database } = servers.server(0);
+    const place = memberAt({ port: member.port, user, database, directory });
     await memberScripts[script]?.(place, (what, work) => settled(member, what, work()));
     place.close();
     member.hangUp();

@@ -1,13 +1,10 @@
 /** Makes the corpus anew, from real drivers and a real server: `FUZZ_RECORD=1 npx vitest run tests/fuzz/record`. */
 
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import { Client } from 'pg';
 import postgres from 'postgres';
 import { describe, expect, test } from 'vitest';
 import { withServers } from '../support/index.ts';
-import { clusterId, memberAt, memberScripts } from './member-scripts.ts';
-import type { Call } from './member-scripts.ts';
 import { placeholder } from './marks.ts';
 import { framesOf, writeCorpus } from './recorded.ts';
 import type { RecordedSession } from './recorded.ts';
@@ -109,37 +106,6 @@ describe.runIf(wanted)('the corpus', () => {
     for (const [session] of sessions.values()) {
       expect(framesOf(Buffer.concat(session?.map(({ client }) => client) ?? [])).length).toBeGreaterThan(5);
     }
-    writeCorpus('clients', sessions);
-  });
-
-  test('of members is recorded', { timeout: 60_000 }, async () => {
-    const server = servers.server(0);
-    await server.query(`CREATE TABLE fuzzed (id int PRIMARY KEY, note text)`);
-    await server.query(`INSERT INTO fuzzed SELECT n, 'note ' || n FROM generate_series(1, 5) n`);
-    await server.query(`CREATE TABLE deferring (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)`);
-    const place = { user: server.user, database: server.database, directory: tmpdir() };
-    const direct = memberAt({ ...place, port: server.port });
-    await direct.enroll({ clusterId, version: 1, active: ['db1'], baseCsn: 0 });
-    await direct.raiseTerm(1);
-    const recorder = await Recorder.listen(server.port);
-    const sessions = new Map<string, RecordedSession>();
-    const said: string[] = [];
-    for (const [name, script] of Object.entries(memberScripts)) {
-      const member = memberAt({ ...place, port: recorder.port });
-      const call: Call = async (what, work) => {
-        try {
-          return await work();
-        } catch (error) {
-          said.push(`${name}: ${what}: ${String(error)}`);
-          return undefined;
-        }
-      };
-      await script(member, call);
-      member.close();
-      sessions.set(name, recorder.take());
-    }
-    recorder.close();
-    console.log(said.join('\n'));
-    writeCorpus('members', sessions);
+    writeCorpus(sessions);
   });
 });

@@ -17,14 +17,10 @@ interface WrittenTurn {
   readonly server: string;
 }
 
-type Name = 'clients' | 'members';
+const path = join(import.meta.dirname, 'corpus', 'clients.json');
 
-function pathOf(name: Name): string {
-  return join(import.meta.dirname, 'corpus', `${name}.json`);
-}
-
-export function readCorpus(name: Name): ReadonlyMap<string, RecordedSession> {
-  const sessions = JSON.parse(readFileSync(pathOf(name), 'utf8')) as Record<string, WrittenTurn[][]>;
+export function readCorpus(): ReadonlyMap<string, RecordedSession> {
+  const sessions = JSON.parse(readFileSync(path, 'utf8')) as Record<string, WrittenTurn[][]>;
   return new Map(
     Object.entries(sessions).map(([session, connections]) => [
       session,
@@ -38,7 +34,7 @@ export function readCorpus(name: Name): ReadonlyMap<string, RecordedSession> {
   );
 }
 
-export function writeCorpus(name: Name, sessions: ReadonlyMap<string, RecordedSession>): void {
+export function writeCorpus(sessions: ReadonlyMap<string, RecordedSession>): void {
   const all = Object.fromEntries(
     [...sessions].map(([session, connections]) => [
       session,
@@ -50,7 +46,7 @@ export function writeCorpus(name: Name, sessions: ReadonlyMap<string, RecordedSe
       ),
     ]),
   );
-  writeFileSync(pathOf(name), `${JSON.stringify(all, null, 1)}\n`);
+  writeFileSync(path, `${JSON.stringify(all, null, 1)}\n`);
 }
 
 /** Long runs of one character are counted. No byte is an ellipsis. */

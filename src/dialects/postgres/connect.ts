@@ -170,9 +170,15 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
     const parameters = new Map<string, string>();
     let identity: { pid: number; key: Buffer } = { pid: 0, key: Buffer.alloc(4) };
     let scram: ScramClient | undefined;
+    /** With SCRAM both sides have to. */
+    let proven = true;
     const framer = new MessageFramer({ maxMessageBytes: 1 << 20, wholeUpToBytes: 1 << 20 });
 
+    let finished = false;
     const finish = (settle: () => void): void => {
+      // What comes too late must not touch the socket, which is somebody else's by now.
+      if (finished) return;
+      finished = true;
       socket.pause();
       socket.removeAllListeners('data');
       socket.removeAllListeners('error');
@@ -199,6 +205,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
       const request = readAuthentication(frame);
       switch (request.kind) {
         case 'ok':
+          if (!proven) throw new Error('the server has not proven that it knows the password');
           return;
         case 'cleartext-password':
           socket.write(frontend.password(needPassword()));
@@ -211,6 +218,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
           );
           return;
         case 'sasl':
+          proven = false;
           scram = new ScramClient({
             password: needPassword(),
             mechanisms: request.mechanisms,
@@ -225,6 +233,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
         case 'sasl-final':
           if (scram === undefined) throw new Error('SCRAM out of order');
           scram.finish(request.data);
+          proven = true;
           return;
         default:
           throw new Error(
@@ -234,6 +243,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
     };
 
     const message = (type: number, frame: Buffer): void => {
+      if (finished) return;
       switch (type) {
         case Backend.Authentication:
           authenticate(frame).catch(fail);
@@ -253,7 +263,8 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
           identity = readBackendKeyData(frame);
           return;
         case Backend.ReadyForQuery:
-          finish(() => resolve({ socket, parameters, ...identity }));
+          if (!proven) fail(new Error('the server has not proven that it knows the password'));
+          else finish(() => resolve({ socket, parameters, ...identity }));
           return;
         case Backend.NoticeResponse:
         case Backend.NegotiateProtocolVersion:
@@ -273,6 +284,9 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
       } catch (error) {
         fail(error);
       }
+      // What the server says behind the log-in is for whoever has the socket from here on.
+      const rest = finished ? framer.takeHeld() : undefined;
+      if (rest !== undefined && rest.length > 0 && !socket.destroyed) socket.unshift(rest);
     });
     socket.resume();
     const parameterList: [string, string][] = [

@@ -1,7 +1,7 @@
 /** One PostgreSQL database as a member of a cluster. */
 
 import type { Socket } from 'node:net';
-import { LockstepError, systemClock, withDeadline } from '../../base/index.ts';
+import { InvariantError, LockstepError, messageOf, systemClock, withDeadline } from '../../base/index.ts';
 import { quoteLiteral } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
@@ -156,7 +156,7 @@ export class PostgresMember implements Member {
   /** As `use`, for what is quickly answered: then a member that has gone silent must not be waited for. */
   async #ask<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
     return await this.use((connection) =>
-      withDeadline(systemClock, questionMs, work(connection), () => {
+      withDeadline(systemClock, questionMs, this.#understood(work(connection)), () => {
         return new MemberError(
           this.id,
           'gone',
@@ -164,6 +164,18 @@ export class PostgresMember implements Member {
         );
       }),
     );
+  }
+
+  /** An answer that no server gives breaks whatever reads it. */
+  async #understood<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      const known = [MemberError, LockstepError, InvariantError].some((kind) => error instanceof kind);
+      if (known) throw error;
+      const why = `member ${this.id} has answered what cannot be understood: ${messageOf(error)}`;
+      throw new MemberError(this.id, 'unfit', why);
+    }
   }
 
   inspect(): Promise<MemberReport> {

@@ -92,6 +92,13 @@ export class MessageFramer {
     this.#halted = true;
   }
 
+  /** What was pushed and not delivered, for another reader; this one is done. */
+  takeHeld(): Buffer {
+    const [first = NOTHING, ...others] = this.#held;
+    this.#held = [];
+    return Buffer.concat([first.subarray(this.#heldOffset), ...others]);
+  }
+
   /** Goes on after a halt, at once with what was kept. From inside a sink it merely takes the halt back. */
   resume(sink: FrameSink): void {
     this.#halted = false;

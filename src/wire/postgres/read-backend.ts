@@ -13,6 +13,7 @@ import {
   TransactionStatus,
 } from './message-types.ts';
 import type { TransactionStatusByte } from './message-types.ts';
+import { malformed } from './wire-error.ts';
 
 export type AuthenticationRequest =
   | { readonly kind: 'ok' }
@@ -182,8 +183,11 @@ export function readRowDescription(frame: Buffer): ColumnFields[] {
 export function tableOidOffsets(frame: Buffer): number[] {
   const offsets: number[] = [];
   let at = HEADER_BYTES + 2;
-  for (let left = frame.readInt16BE(HEADER_BYTES); left > 0; left--) {
+  for (let left = frame.readUInt16BE(HEADER_BYTES); left > 0; left--) {
     const start = frame.indexOf(0, at) + 1;
+    // The offsets are written to: outside of the body they would break what stands there.
+    if (start === 0 || start + 18 > frame.length)
+      throw malformed('RowDescription', 'it ends in the middle of a field');
     offsets.push(start);
     at = start + 18;
   }

@@ -191,6 +191,16 @@ describe('messages: a server’s come out as they went in', () => {
     expect(wire.readErrorFields(frame)).toEqual({ severity: 'ERROR', code: '42P01', message: 'gone' });
   });
 
+  test('a description of columns that ends too early is refused, not read beyond its end', () => {
+    const whole = backend.rowDescription([{ name: 'one', typeOid: 23 }]);
+    expect(wire.tableOidOffsets(whole)).toHaveLength(1);
+    for (const end of [whole.length - 1, 9, 7])
+      expect(() => wire.tableOidOffsets(whole.subarray(0, end))).toThrow('ends in the middle');
+    const more = Buffer.from(whole);
+    more.writeUInt16BE(0xffff, 5);
+    expect(() => wire.tableOidOffsets(more)).toThrow('ends in the middle');
+  });
+
   test('rows and their descriptions, with the places of their OIDs', () => {
     const column = fc.record({
       name: text,

@@ -1,0 +1,84 @@
+/** Between the log-in and the work behind it a connection changes hands: nothing said meanwhile is lost, and nothing comes back. */
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { nobody } from '../../../src/cluster/index.ts';
+import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
+import { openSpool } from '../../../src/dialects/spool.ts';
+import { backend, frontend, TransactionStatus } from '../../../src/wire/postgres/index.ts';
+import { waitFor } from '../../support/index.ts';
+
+const { authenticationOk, authenticationSasl, readyForQuery } = backend;
+const ready = readyForQuery(TransactionStatus.Idle);
+
+/** A member whose server says these pieces when somebody logs in, and `SELECT 1` to every query. */
+async function memberThatSays(...pieces: readonly Buffer[]): Promise<PostgresMember> {
+  const say = async (socket: Socket): Promise<void> => {
+    for (const piece of pieces) {
+      socket.write(piece);
+      for (let n = 0; n < 5; n++) await turn();
+    }
+  };
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.setNoDelay(true);
+    let said: Promise<void> | undefined;
+    socket.on('data', (bytes: Buffer) => {
+      said ??= say(socket);
+      if (bytes.includes('SELECT 1'))
+        void said.then(() => socket.write(Buffer.concat([backend.commandComplete('SELECT 1'), ready])));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  return new PostgresMember(
+    {
+      id: 'db1',
+      address: { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs: 20_000 },
+      database: 'd',
+      user: 'u',
+      password: 'p',
+      maxMessageBytes: 1 << 20,
+    },
+    {
+      catalog: new PostgresCatalog(),
+      spool: () => openSpool({ directory: '.', memoryBytes: 1 << 20 }),
+      primaryId: () => 'db1',
+    },
+  );
+}
+
+async function askedBehindIt(member: PostgresMember): Promise<{ heard: string[]; failed: boolean }> {
+  const heard: string[] = [];
+  const link = await member.openSession(
+    { user: undefined, password: undefined, settings: new Map() },
+    { unasked: (_, message) => void heard.push(message.toString('latin1')), lost: () => undefined },
+  );
+  onTestFinished(() => link.close());
+  const request = { protocol: 'simple', messages: [{ kind: 'plain', frame: frontend.query('SELECT 1') }] };
+  const plainly = { settings: [], begin: undefined, mayBeUnsuitable: 'no' } as const;
+  const { failed } = await link.run(request, nobody, plainly);
+  await waitFor(() => heard.length > 0 || !failed, { what: 'all of it to be heard' });
+  return { heard, failed };
+}
+
+test('log-in: what the server says at once behind it is heard, also when it comes in two pieces', async () => {
+  const status = backend.parameterStatus('application_name', 'told behind the log-in');
+  const together = Buffer.concat([authenticationOk, ready, status]);
+  const at = together.length - 10;
+  const member = await memberThatSays(together.subarray(0, at), together.subarray(at));
+  expect(await askedBehindIt(member)).toEqual({ heard: [status.toString('latin1')], failed: false });
+});
+
+test('log-in: a server that lets us in before it has proven itself is not believed', async () => {
+  const begun = authenticationSasl(['SCRAM-SHA-256']);
+  for (const instead of [authenticationOk, ready]) {
+    const member = await memberThatSays(Buffer.concat([begun, instead, ready]));
+    await expect(askedBehindIt(member)).rejects.toThrow('has not proven that it knows the password');
+  }
+});

@@ -1,7 +1,8 @@
 /** The admin address, as browsers, programs and those who mean harm use it; the node behind it is only its operator's side. */
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CommandRunner, Jobs, openHttpDoor, tokenFiles } from '../../src/admin/index.ts';
 import type { AuditRecord, HttpDoor, Readiness } from '../../src/admin/index.ts';
 import { LockstepError, systemClock } from '../../src/base/index.ts';
+import { selfSigned } from '../fronts/postgres/listening.ts';
 import { fakeOperations, neverVerified } from '../support/fake-operations.ts';
 
 const STATUS = {
@@ -65,10 +67,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function open(): Promise<void> {
+async function open(tls?: { readonly cert: string; readonly key: string }): Promise<void> {
   door = await openHttpDoor({
     host: '127.0.0.1',
     port: 0,
+    tls,
     hosts: ['db.example'],
     stateDirectory: join(directory, 'state'),
     consoleDirectory: join(directory, 'console'),
@@ -271,6 +274,28 @@ describe('http: where a request comes from', () => {
       expect(headers['content-security-policy']).toContain("frame-ancestors 'none'");
       expect([headers['x-content-type-options'], headers['x-frame-options']]).toEqual(['nosniff', 'DENY']);
     }
+  });
+});
+
+describe('http: encrypted', () => {
+  test('http: with a certificate nothing but TLS is spoken, and the cookie never leaves it', async () => {
+    await door.close();
+    await open(selfSigned());
+    expect(door.url).toMatch(/^https:/);
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = { 'content-type': 'application/json' };
+      const sent = requestTls(
+        { host: '127.0.0.1', port, path: '/api/session', method: 'POST', headers, rejectUnauthorized: false },
+        resolve,
+      );
+      sent.on('error', reject);
+      sent.end(JSON.stringify({ token: tokens.operator }));
+    });
+    answer.resume();
+    expect(answer.statusCode).toBe(200);
+    expect(answer.headers['set-cookie']?.[0]).toContain('Secure');
+    expect(answer.headers['strict-transport-security']).toBeDefined();
+    await expect(ask('GET', '/health')).rejects.toThrow();
   });
 });
 

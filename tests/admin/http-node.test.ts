@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { adminAddress, AdminClient, reload } from '../../src/admin/index.ts';
 import type { EventPage, SessionInfo, TrafficSample, VerificationReport } from '../../src/admin/index.ts';
 import { connect, startNode, waitFor, withServers } from '../support/index.ts';
 import type { StartedNode } from '../support/index.ts';
@@ -158,4 +159,26 @@ test('http: metrics are what Prometheus reads: every one documented, each with i
   expect(buckets.map(([, value]) => value)).toEqual(
     buckets.map(([, value]) => value).toSorted((a, b) => a - b),
   );
+});
+
+test('doors: one command, three ways in, each with the same answer and its own record', async () => {
+  const local = await new AdminClient(adminAddress(join(dir, 'state'))).call(reload, {});
+  const http: unknown = await (await command('reload', {})).json();
+  expect(http).toEqual(local);
+  const url = new URL(started.url);
+  url.pathname = '/lockstep';
+  const client = await connect(url.href);
+  const { rows } = await client.query('RUN reload');
+  expect(JSON.parse((rows[0] as { result: string }).result)).toEqual(local);
+  const { events } = await get<EventPage>('/api/events?type=command-ran&limit=3');
+  expect(events.map(({ data }) => [data['door'], data['command'], data['outcome']])).toEqual([
+    ['sql', 'reload', 'done'],
+    ['http', 'reload', 'done'],
+    ['local', 'reload', 'done'],
+  ]);
+
+  const listed = await get<{ commands: { name: string }[] }>('/api/commands');
+  const { rows: help } = await client.query('SHOW HELP');
+  const last = (help.at(-1) as { meaning: string }).meaning;
+  for (const { name } of listed.commands) expect(last).toContain(name);
 });

@@ -29,14 +29,17 @@ const source = 'b_sync';
 const differingRows = 100;
 
 /** Wide and narrow rows, several types, keys and indexes; a part without a key. */
-const tables = (rows: number): string => `
+const tables = (rows: number): readonly string[] =>
+  `
   CREATE TABLE orders AS SELECT i AS id, 1 + i % 1000 AS customer, md5(i::text) AS reference, (i % 10000) / 100.0 AS total,
     '2024-01-01'::timestamptz + i * interval '1 minute' AS at, CASE WHEN i % 3 = 0 THEN 'open' ELSE 'paid' END AS state, repeat('note ', i % 20) AS note
     FROM generate_series(1, ${rows}) i;
   ALTER TABLE orders ADD PRIMARY KEY (id); CREATE INDEX ON orders (customer, at); CREATE INDEX ON orders (reference);
   CREATE TABLE lines AS SELECT i / 3 AS order_id, i % 7 AS amount, i * 1.1::float8 AS price, gen_random_uuid() AS item FROM generate_series(3, ${rows} * 2) i;
   CREATE INDEX ON lines (order_id);
-  CREATE TABLE events AS SELECT now() - i * interval '1 s' AS at, jsonb_build_object('kind', i % 5, 'who', 'user ' || i) AS what FROM generate_series(1, ${rows}) i`;
+  CREATE TABLE events AS SELECT now() - i * interval '1 s' AS at, jsonb_build_object('kind', i % 5, 'who', 'user ' || i) AS what FROM generate_series(1, ${rows}) i`.split(
+    ';',
+  );
 
 type Way = (round: number) => Promise<void>;
 
@@ -45,7 +48,7 @@ export async function measureSync(stage: Stage, options: BenchOptions): Promise<
   if (from === undefined || to === undefined) throw new Error('two servers are needed');
   await from.query(`drop database if exists ${source} with (force)`, undefined, 'postgres');
   await from.query(`create database ${source}`, undefined, 'postgres');
-  await from.query(tables(options.scale * 50_000), undefined, source);
+  for (const statement of tables(options.scale * 50_000)) await from.query(statement, undefined, source);
   await from.query('vacuum analyze', undefined, source);
   const here = memberOn(from, source, stage);
   await here.enroll({ clusterId, version: 1, active: ['db1'], baseCsn: 1 });

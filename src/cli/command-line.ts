@@ -307,6 +307,7 @@ function withNew(command: Command): Command {
         'the file to write, never over one that is there (else $LOCKSTEP_CONFIG, else ./lockstep.yaml)',
       )
       .option('--listen <address>', 'address on which clients find the node', '127.0.0.1:6432')
+      .option('--admin <address>', 'address of the console and the HTTP API (default: none)')
       .option(
         '--state <directory>',
         'directory for what the node remembers, relative to the file',

@@ -25,7 +25,7 @@ export interface ConfigDraft {
   readonly password?: SecretPlace;
   readonly members: readonly DraftMember[];
   readonly users?: readonly { readonly name: string; readonly password: SecretPlace }[];
-  readonly listen: { readonly postgres: string };
+  readonly listen: { readonly postgres: string; readonly admin?: string };
   readonly state: string;
   readonly balancer?: string;
   readonly source?: string;

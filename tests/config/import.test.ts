@@ -5,7 +5,7 @@ import type { Config, ConfigDraft } from '../../src/config/index.ts';
 import { walkSchema } from '../../src/config/schema-tree.ts';
 
 const options = {
-  listen: '127.0.0.1:6432',
+  listen: { postgres: '127.0.0.1:6432', admin: '127.0.0.1:6480' },
   state: './state',
   place: (name: string) => ({ file: `./${name}` }),
 };

@@ -95,6 +95,31 @@ verification: { everyMinutes: 5 }
   expect(taken).toMatchObject({ sync: { automatic: false }, verification: { everyMinutes: 5 } });
 });
 
+test('config: live: whatever is called live is taken over, all of it', async () => {
+  const before = await read(BASE);
+  const after = await read(
+    `${BASE.replace('6432" }', '6432", tls: { cert: c.pem, key: k.pem } }').replace('id: db1,', 'id: db1, weight: 7,')}
+users: [{ name: reader, password: "x" }]
+balancer: simple
+probe: { intervalMs: 60, timeoutMs: 70, threshold: 9, backOffMaxMs: 200 }
+deadlines: { connectMs: 60, commitMs: 70, stopMs: 5 }
+sync: { automatic: false, maxBytesPerSecond: 5 MiB }
+verification: { everyMinutes: 5, holdMs: 20 }
+hooks: [{ name: a, run: [x] }]
+logging: { level: trace }
+`,
+  );
+  const { live, needsRestart } = changedOptions(before, after);
+  expect(needsRestart).toEqual([]);
+  const roots = 'listen users balancer probe deadlines sync verification hooks logging members'.split(' ');
+  for (const root of roots)
+    expect(
+      live.some((path) => path.startsWith(root)),
+      root,
+    ).toBe(true);
+  expect(takeLive(before, after)).toEqual(after);
+});
+
 test('config: live: every option is said to be live or not, and what is called live is an option', () => {
   const paths = [...walkSchema()].map(({ path }) => path.join('.'));
   const live = paths.filter(isLive);

@@ -14,13 +14,14 @@ export interface ImportOptions extends CommonOptions {
   readonly username?: string;
   readonly passwordEnv?: string;
   readonly listen: string;
+  readonly admin?: string;
   readonly state: string;
 }
 
 export async function importFile(io: CliIo, source: string, options: ImportOptions): Promise<ExitCode> {
   const file = await NewConfig.at(configPath(options.config, io.env), io.env);
   const read = readForeign(await foreignText(source), basename(source));
-  const { cluster, username, passwordEnv, listen, state } = options;
+  const { cluster, username, passwordEnv, listen, admin, state } = options;
   const members = read.members.map((member) =>
     username === undefined || member.username !== undefined ? member : { ...member, username },
   );
@@ -35,7 +36,7 @@ export async function importFile(io: CliIo, source: string, options: ImportOptio
     { ...read, members },
     {
       cluster,
-      listen,
+      listen: { postgres: listen, ...(admin !== undefined && { admin }) },
       state,
       place: (name, password) =>
         name === 'password' && passwordEnv !== undefined ? { env: passwordEnv } : file.keep(name, password),

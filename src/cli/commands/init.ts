@@ -19,6 +19,8 @@ export interface InitOptions extends CommonOptions {
   readonly passwordFile?: string;
   readonly source?: string;
   readonly listen: string;
+  /** Of the console; none without it. */
+  readonly admin?: string;
   readonly state: string;
   /** `--no-check` makes it false. */
   readonly check: boolean;
@@ -49,14 +51,14 @@ function missing({ cluster, member, username }: InitOptions): readonly string[] 
 }
 
 async function fromOptions(io: CliIo, options: CompleteOptions, file: NewConfig): Promise<ExitCode> {
-  const { cluster, username, member, listen, state, source } = options;
+  const { cluster, username, member, listen, admin, state, source } = options;
   const password = passwordPlace(options);
   const draft: ConfigDraft = {
     cluster,
     username,
     ...(password !== undefined && { password }),
     members: member.map(memberFrom),
-    listen: { postgres: listen },
+    listen: { postgres: listen, ...(admin !== undefined && { admin }) },
     state,
     ...(source !== undefined && { source }),
     notes: [],
@@ -121,26 +123,32 @@ async function byAsking(io: CliIo, options: InitOptions, file: NewConfig): Promi
       (await asker.ask({ text: 'Role with which Lockstep and its clients log in', fallback: 'app' }));
     const password = passwordPlace(options) ?? (await askPassword(asker, io, file));
     const base = { cluster, username, ...(password !== undefined && { password }), notes: [] };
-    const draftOf = (members: readonly DraftMember[], listen: string, state: string): ConfigDraft => ({
-      ...base,
-      members,
-      listen: { postgres: listen },
-      state,
-    });
+    const draftOf = (
+      members: readonly DraftMember[],
+      listen: ConfigDraft['listen'],
+      state: string,
+    ): ConfigDraft => ({ ...base, members, listen, state });
     const members = await askMembers(asker, options, async (list) =>
-      (await io.loadProgram()).check(await file.check(draftOf(list, options.listen, options.state))),
+      (await io.loadProgram()).check(
+        await file.check(draftOf(list, { postgres: options.listen }, options.state)),
+      ),
     );
     const listen = await asker.ask({
       text: 'Address on which clients find the node',
       fallback: options.listen,
-      fault: (answer) => {
-        const address = parseListenAddress(answer);
-        return 'fault' in address ? address.fault : undefined;
-      },
+      fault: listenFault,
+    });
+    const admin = await asker.ask({
+      text: 'Address of the console, such as 127.0.0.1:6480, or empty for none',
+      fallback: options.admin ?? '',
+      fault: (answer) => (answer === '' ? undefined : listenFault(answer)),
     });
     const state = await asker.ask({ text: 'Directory for what the node remembers', fallback: options.state });
     const source = members.length > 1 ? await askSource(asker, members) : '';
-    const draft = { ...draftOf(members, listen, state), ...(source !== '' && { source }) };
+    const draft = {
+      ...draftOf(members, { postgres: listen, ...(admin !== '' && { admin }) }, state),
+      ...(source !== '' && { source }),
+    };
     await file.check(draft);
     asker.say(next(file, await file.write(draft)));
     return 'ok';
@@ -197,6 +205,11 @@ function askSource(asker: Asker, members: readonly DraftMember[]): Promise<strin
     text: `Should they hold different data: whose count? ${ids.join(', ')}, or empty: the start is refused then`,
     fault: (answer) => (answer === '' || ids.includes(answer) ? undefined : `one of ${ids.join(', ')}`),
   });
+}
+
+function listenFault(text: string): string | undefined {
+  const address = parseListenAddress(text);
+  return 'fault' in address ? address.fault : undefined;
 }
 
 // ——— words

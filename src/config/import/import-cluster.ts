@@ -8,7 +8,7 @@ import { readXml } from './xml.ts';
 
 export interface ImportOptions {
   readonly cluster?: string | undefined;
-  readonly listen: string;
+  readonly listen: ConfigDraft['listen'];
   readonly state: string;
   /** Where a password will be found: `name` is that of a member or of a user, or `password` for the common one. */
   readonly place: (name: string, password: string) => SecretPlace;
@@ -58,7 +58,7 @@ export function draftOf(imported: ImportedCluster, options: ImportOptions): Conf
     ...(users.length > 0 && {
       users: users.map(({ name, password }) => ({ name, password: options.place(name, password) })),
     }),
-    listen: { postgres: options.listen },
+    listen: options.listen,
     state: options.state,
     ...(balancer !== undefined && { balancer }),
     notes: [`Made from a file of ${product}.`, ...warnings.map((text) => `- ${text}`)],

@@ -102,6 +102,8 @@ export interface ClusterStatus {
   readonly primary: string | null;
   readonly listen: readonly string[];
   readonly uptimeMs: number;
+  /** An operator has new transactions wait. */
+  readonly paused: boolean;
   /** Clients that are logged in. */
   readonly clients: number;
   readonly members: readonly MemberStatus[];

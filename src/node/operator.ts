@@ -79,6 +79,7 @@ export class Operator implements Operations {
       primary: cluster.primary.id,
       listen: [`postgres://${this.#parts.address()}`],
       uptimeMs: Math.round(systemClock.monotonicMs() - this.#startedMs),
+      paused: this.#parts.pause.on,
       clients: this.#parts.clients(),
       members: built.members.map((member) => this.#statusOf(member.config)),
       verification: sync.verification,

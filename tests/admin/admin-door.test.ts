@@ -27,6 +27,7 @@ const STATUS: ClusterStatus = {
   primary: 'db1',
   listen: ['127.0.0.1:6432'],
   uptimeMs: 1234,
+  paused: false,
   clients: 5,
   members: [],
   verification: neverVerified,

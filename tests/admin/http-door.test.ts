@@ -22,6 +22,7 @@ const STATUS = {
   primary: 'db1',
   listen: ['postgres://127.0.0.1:6432'],
   uptimeMs: 1234,
+  paused: false,
   clients: 5,
   members: [],
   verification: neverVerified,

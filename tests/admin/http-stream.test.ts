@@ -31,6 +31,7 @@ const operations = fakeOperations({
       primary: 'db1',
       listen: [],
       uptimeMs: performance.now(),
+      paused: false,
       clients: 5,
       members: [],
       verification: neverVerified,

@@ -197,6 +197,7 @@ describe('cli: commands for a running node', () => {
     primary: 'db1',
     listen: ['127.0.0.1:6432'],
     uptimeMs: 93_784_000,
+    paused: false,
     clients: 1,
     members: [
       memberStatus({ role: 'primary', load: 3, latencyMs: 0.44, appliedCsn: 42, lagCsn: 0, version: '18.4' }),

@@ -23,6 +23,7 @@ const base: ClusterStatus = {
   primary: 'db1',
   listen: [],
   uptimeMs: 61_000,
+  paused: false,
   clients: 2,
   members: [memberStatus({ role: 'primary' }), memberStatus({ id: 'db2' })],
   verification: neverVerified,

@@ -195,6 +195,7 @@ describe('cli: top and sessions', () => {
           primary: 'db1',
           listen: [],
           uptimeMs: 61_000,
+          paused: false,
           clients: 2,
           members: [
             memberStatus({ role: 'primary' }),

@@ -59,6 +59,7 @@ const status = () => ({
   primary: 'db1',
   listen: ['127.0.0.1:6432'],
   uptimeMs: 5000,
+  paused: false,
   clients: 1,
   members: [
     memberStatus({ role: 'primary' }),

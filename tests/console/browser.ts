@@ -14,6 +14,8 @@ export const withoutBrowser =
     ? 'there is no chromium on this machine (apt-get install chromium)'
     : undefined;
 
+if (withoutBrowser !== undefined) console.warn(`tests in a browser are skipped: ${withoutBrowser}`);
+
 const FLAGS = [
   '--headless',
   '--no-sandbox',

@@ -25,6 +25,7 @@ export function fakeStatus(members: number): ClusterStatus {
     primary: 'db1',
     listen: ['127.0.0.1:6432'],
     uptimeMs: 3 * 24 * HOUR_MS + 5 * HOUR_MS,
+    paused: false,
     clients: 42,
     members: Array.from({ length: members }, (_, place) => fakeMember(place)),
     verification: {

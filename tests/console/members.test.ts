@@ -101,6 +101,24 @@ describe.skipIf(withoutBrowser)('console: members', { timeout: 120_000 }, () => 
     await context.close();
   });
 
+  test('clients are paused and let go on, and every page says so meanwhile', async () => {
+    node.reactions.set('pause', () => {
+      node.changeStatus({ paused: true });
+    });
+    const { page, context } = await open(address);
+    await signIn(page, TOKEN);
+    await page.getByRole('navigation').getByRole('link', { name: 'Sessions' }).click();
+    await page.getByRole('button', { name: 'Pause clients' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('Clients are paused').waitFor();
+    await page.getByRole('banner').getByText('Paused').waitFor();
+    await page.getByRole('button', { name: 'Let clients go on' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(node.asked.map(({ command }) => command)).toEqual(['pause', 'resume']);
+    await context.close();
+  });
+
   test('fifty members and ten thousand events stay usable', async () => {
     await node.stop();
     node = new FakeNode({ members: 50, events: 10_000 });

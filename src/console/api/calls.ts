@@ -71,6 +71,8 @@ export const commands = {
     command<ConfigChanged>('edit-member', { member, ...change }),
   removeMember: (member: string) => command('remove-member', { member }),
   cancelJob: (job: number) => command('cancel-job', { job }),
+  pause: () => command('pause'),
+  resume: () => command('resume'),
   cancelSession: (session: number) => command('cancel-session', { session }),
   preflight: (candidate: Candidate) => command<PreflightView>('preflight', candidate),
   changeConfig: (changes: readonly OptionChange[]) => command<ConfigChanged>('change-config', { changes }),

@@ -3,6 +3,7 @@ import { connection, status } from '../state/live.ts';
 import { leaveByWish, session } from '../state/session.ts';
 import { theme, toggleTheme } from '../state/theme.ts';
 import { lossVerdict, writeVerdict } from '../text/words.ts';
+import type { Tone } from '../text/words.ts';
 import { Badge, Tag } from '../ui/badge.tsx';
 import { Icon } from '../ui/icon.tsx';
 
@@ -45,14 +46,21 @@ export function Header(): JSX.Element {
   );
 }
 
+const SUMMARIES: Readonly<Record<Tone, string>> = {
+  good: 'Can write',
+  warn: 'Paused',
+  bad: 'Cannot write',
+  busy: 'Busy',
+  idle: 'Stand-by',
+};
+
 /** The cluster in a word, on every page. */
 function Summary(): JSX.Element | null {
   const now = status.value;
   if (now === null) return null;
   if (connection.value.state === 'lost') return <Badge tone="bad">Not connected</Badge>;
   const write = writeVerdict(now);
-  if (write.tone !== 'good')
-    return <Badge tone={write.tone}>{write.tone === 'idle' ? 'Stand-by' : 'Cannot write'}</Badge>;
+  if (write.tone !== 'good') return <Badge tone={write.tone}>{SUMMARIES[write.tone]}</Badge>;
   const loss = lossVerdict(now);
   if (loss.tone === 'good') return <Badge tone="good">All well</Badge>;
   return <Badge tone={loss.tone}>{loss.answer === 'No' ? 'No spare member' : 'Member missing'}</Badge>;

@@ -11,7 +11,7 @@ export interface Verdict {
 }
 
 /** Can it write? */
-export function writeVerdict({ role, primary, members }: ClusterStatus): Verdict {
+export function writeVerdict({ role, primary, members, paused }: ClusterStatus): Verdict {
   const active = members.filter((member) => member.active);
   if (role === 'failover') {
     return {
@@ -25,6 +25,13 @@ export function writeVerdict({ role, primary, members }: ClusterStatus): Verdict
       tone: 'bad',
       answer: 'No',
       detail: 'No member can take writes at the moment. Clients wait, and go on by themselves.',
+    };
+  }
+  if (paused) {
+    return {
+      tone: 'warn',
+      answer: 'Paused',
+      detail: 'An operator has new transactions wait. Under Sessions they are let go on.',
     };
   }
   const others = active.length - 1;

@@ -88,6 +88,7 @@ function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
     );
   }
   const wrong = view === null ? [] : differing(view);
+  const away = wrong.filter((id) => state.members.some((one) => one.id === id && !one.active));
   const titles = {
     equal: 'All members were equal',
     differs: 'Members differed',
@@ -114,8 +115,9 @@ function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
       )}
       {wrong.length > 0 && (
         <p>
-          {wrong.join(', ')} {wrong.length === 1 ? 'is' : 'are'} taken out, and brought level by comparing, by
-          itself.
+          {away.length === 0
+            ? `${wrong.join(', ')} ${wrong.length === 1 ? 'has' : 'have'} been brought level since. Verify again to be sure.`
+            : `${away.join(', ')} ${away.length === 1 ? 'is' : 'are'} taken out, and brought level by comparing, by itself.`}
         </p>
       )}
       {wrong.length > 0 && mayChange.value && (

@@ -4,16 +4,17 @@ import { useEffect, useState } from 'preact/hooks';
 import { commands, getSessions } from '../../api/calls.ts';
 import type { ClientSession } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
-import { now } from '../../state/live.ts';
+import { now, status } from '../../state/live.ts';
 import { mayChange } from '../../state/session.ts';
 import { amount, duration } from '../../text/format.ts';
 import { Tag } from '../../ui/badge.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
 import { SearchField } from '../../ui/field.tsx';
-import { ErrorNotice } from '../../ui/notice.tsx';
+import { ErrorNotice, Notice } from '../../ui/notice.tsx';
 import { Empty, PageHead, Waiting } from '../../ui/page.tsx';
 import { useAction } from '../../ui/use-action.ts';
 import { useLoaded } from '../../ui/use-loaded.ts';
+import { PauseButton } from './pause-button.tsx';
 
 const EVERY_MS = 2000;
 
@@ -28,7 +29,17 @@ export function SessionsPage(): JSX.Element {
   const shown = value?.sessions.filter((session) => hasWords(session, words));
   return (
     <>
-      <PageHead title="Sessions" text="The clients that are connected, and what they run." />
+      <PageHead title="Sessions" text="The clients that are connected, and what they run.">
+        {mayChange.value && status.value !== null && <PauseButton paused={status.value.paused} />}
+      </PageHead>
+      {status.value?.paused === true && (
+        <Notice tone="warn" title="Clients are paused">
+          <p>
+            New transactions wait until they are let go on. Clients stay connected; those that wait too long
+            give up.
+          </p>
+        </Notice>
+      )}
       <div class="filters">
         <SearchField label="Find" value={words} onInput={setWords} />
         <p class="filter-count" role="status">

@@ -5,19 +5,12 @@ import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
 import { CommandRunner } from '../admin/index.ts';
 import type { ClusterStatus, CommandResult, HttpDoor, ReloadResult } from '../admin/index.ts';
-import { Gate, MeasuredSession, nobody, Session, startCluster, Traffic } from '../cluster/index.ts';
+import { Gate, MeasuredSession, startCluster, Traffic } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { PostgresSessionLink } from '../dialects/postgres/index.ts';
-import {
-  beginOptions,
-  CancelRegistry,
-  Conversation,
-  PostgresListener,
-  sweepOfMoved,
-  writeFatal,
-} from '../fronts/postgres/index.ts';
+import { CancelRegistry, Conversation, PostgresListener, writeFatal } from '../fronts/postgres/index.ts';
 import type { AuthenticatedClient, KnownBetter, PostgresListenerOptions } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
 import { EventHub, EventJournal, EventLog, Hooks } from '../telemetry/index.ts';
@@ -38,6 +31,7 @@ import { operatorDatabase, OperatorSessions } from './operator-sessions.ts';
 import { readMetrics } from './read-metrics.ts';
 import type { MetricsParts } from './read-metrics.ts';
 import { Reload } from './reload.ts';
+import { sweepSequences } from './sequence-sweep.ts';
 import { syncTools } from './sync-tools.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
 
@@ -53,7 +47,6 @@ export interface NodeOptions {
   readonly setLogLevel?: (level: Config['logging']['level']) => void;
 }
 
-const sweepEveryMs = 1000;
 /** For those who are told to leave when their time is over to be gone by themselves. */
 const farewellMs = 500;
 const knownBetterBytesMax = 4096;
@@ -284,7 +277,8 @@ export class LockstepNode {
       if (cluster.stopped.reason instanceof Error && this.#stopping === undefined)
         void this.#stopBecause(cluster.stopped.reason);
     });
-    this.#sweep();
+    const endSweep = sweepSequences(cluster, this.#limits, this.#logger);
+    this.#closers.push(async () => endSweep());
   }
 
   /** Lets running transactions end, as long as the configuration allows. */
@@ -446,46 +440,6 @@ export class LockstepNode {
           );
         });
     }
-  }
-
-  /** Sequence positions that no transaction has carried, shortly after they moved. */
-  #sweep(): void {
-    let quiet = '';
-    const session = new Session(
-      this.#cluster,
-      { user: undefined, password: undefined, settings: new Map([['application_name', 'lockstep']]) },
-      this.#limits,
-      {
-        autocommit: () => beginOptions({}, { readOnly: false, serializable: false }),
-        unasked: () => undefined,
-        primaryLost: () => undefined,
-        ended: () => undefined,
-      },
-    );
-    let cancel: () => void = () => undefined;
-    const again = (): void => {
-      cancel = systemClock.after(sweepEveryMs, () => {
-        const { requests } = this.#cluster.load(this.#cluster.primary.id);
-        const { dispatched } = this.#cluster.order;
-        if (quiet === `${requests} ${dispatched}`) {
-          again();
-          return;
-        }
-        session
-          .run({ request: sweepOfMoved, effect: 'write', bytes: 0 }, nobody)
-          // Whatever else is done meanwhile, or committed later, is looked after by the next one.
-          .then(() => (quiet = `${requests + 1} ${dispatched + 1}`))
-          .catch((error: unknown) =>
-            this.#logger.debug({ error: messageOf(error) }, 'sequences were not swept'),
-          )
-          .finally(again);
-      });
-    };
-    again();
-    this.#closers.push(async () => {
-      cancel();
-      session.close();
-    });
   }
 
   /** Reads the configuration file again; throws what is wrong with it. */

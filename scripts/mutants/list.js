@@ -95,6 +95,48 @@ export const mutants = {
   const goalCsn = 0;`,
     check: histories,
   },
+  'copy-from-a-member-that-is-out': {
+    breaks: 'a member is made like one that may have missed commits',
+    guarantee: 'G6',
+    anchor: `    const replica = membership.active.find(
+      (id) => id !== primaryId && !roster.load(id).suspect && streams.get(id)?.ended === false,
+    );
+    const source = roster.member(replica ?? primaryId);
+    try {
+      const snapshot =
+        replica === undefined ? await this.#openBetween(data, source) : await data.openSnapshot(source);
+      if (isActive(membership, source)) return { source, snapshot };`,
+    replacement: `    const replica = membership.members.find(({ state }) => state !== 'active')?.id;
+    const source = roster.member(replica ?? primaryId);
+    try {
+      const snapshot = await data.openSnapshot(source);
+      if (source !== undefined) return { source, snapshot };`,
+    check: histories,
+  },
+  'forget-the-incomplete-mark': {
+    breaks: 'a member is repaired without saying so in itself',
+    guarantee: 'G8',
+    anchor:
+      '      if (!dryRun) await data.markIncomplete(member, `${kind}: ${reason}`, { clusterId, term });\n',
+    replacement: '',
+    check: histories,
+  },
+  'conclude-before-the-copy-is-made': {
+    breaks: 'a member is said to stand for a place in the order while its rows are still being repaired',
+    guarantee: 'G6, G8',
+    anchor: "      const tables = kind === 'diff' ? await data.diff(job) : await data.full(job);",
+    replacement: `      const copying = kind === 'diff' ? data.diff(job) : data.full(job);
+      copying.catch(() => undefined);
+      const tables = [];`,
+    check: histories,
+  },
+  'replay-without-the-last-record': {
+    breaks: 'the last record of each page that is read of the log is not given to the member',
+    guarantee: 'G2, G8',
+    anchor: "        await this.#apply(page.records, 'end');",
+    replacement: "        await this.#apply(page.records.slice(0, -1), 'end');",
+    check: histories,
+  },
   'lose-captures-when-a-savepoint-is-rolled-back': {
     breaks: 'ROLLBACK TO SAVEPOINT also forgets what was captured before the savepoint',
     guarantee: 'G2',

@@ -63,7 +63,7 @@ export async function expectNothingLeft({ url, node, servers }: Place): Promise<
         const left = await server.query(
           `SELECT pid, application_name, state, left(query, 100) FROM pg_stat_activity
             WHERE datname = '${database}' AND backend_type = 'client backend'
-              AND application_name <> 'lockstep' AND pid <> pg_backend_pid()`,
+              AND application_name NOT LIKE 'lockstep%' AND pid <> pg_backend_pid()`,
         );
         if (left.length > 0) throw new Error(JSON.stringify(left));
         return true;

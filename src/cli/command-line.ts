@@ -228,6 +228,21 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       ),
     );
 
+  withCommon(root.command('pause'))
+    .description('Lets open transactions end and new ones wait, until `resume`. Clients stay connected.')
+    .action(
+      run(async (options: CommonOptions) =>
+        (await import('./commands/ask-node.ts')).pauseClients(io, options),
+      ),
+    );
+  withCommon(root.command('resume'))
+    .description('Ends a `pause`: clients that wait go on.')
+    .action(
+      run(async (options: CommonOptions) =>
+        (await import('./commands/ask-node.ts')).resumeClients(io, options),
+      ),
+    );
+
   withCommon(
     root
       .command('reload')

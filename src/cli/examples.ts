@@ -40,7 +40,14 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   jobs: ['lockstep jobs', 'lockstep jobs --json'],
   'jobs cancel': ['lockstep jobs cancel 3'],
   'switch-primary': ['lockstep switch-primary db2'],
+  pause: ['lockstep pause'],
+  resume: ['lockstep resume'],
   reload: ['lockstep reload'],
   detach: ['lockstep detach --config orders.yaml'],
+  torture: [
+    'lockstep torture --seconds 120',
+    'lockstep torture --kill node --times 20',
+    'lockstep torture --seed 4711',
+  ],
   completion: ['source <(lockstep completion bash)', 'lockstep completion fish | source'],
 };

@@ -205,6 +205,8 @@ describe('cli: top and sessions', () => {
         }),
       traffic: () => Promise.resolve([{ ...sample, writesPerSecond: 60 }, sample]),
       sessions: () => Promise.resolve(sessions),
+      pause: () => Promise.resolve({ changed: true, message: 'paused' }),
+      resume: () => Promise.resolve({ changed: true, message: 'resumed' }),
       cancelSession: (id) => Promise.resolve({ changed: true, message: `session ${id} is stopped` }),
     });
     server = await openAdminServer(adminAddress(directory), unrecorded(operations));
@@ -248,6 +250,10 @@ describe('cli: top and sessions', () => {
     const stopped = new FakeCli();
     expect(await stopped.run('sessions', 'cancel', '2', '--config', file)).toBe(0);
     expect(stopped.stdout).toBe('session 2 is stopped\n');
+    for (const word of ['pause', 'resume']) {
+      const asked = new FakeCli();
+      expect([await asked.run(word, '--config', file), asked.stdout]).toEqual([0, `${word}d\n`]);
+    }
     expect(await new FakeCli().run('sessions', 'cancel', 'two', '--config', file)).toBe(2);
   });
 

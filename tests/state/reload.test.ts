@@ -2,13 +2,15 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../src/telemetry/index.ts';
 import { FreshCluster } from '../failure/fresh-cluster.ts';
 import type { TestMember } from '../failure/fresh-cluster.ts';
 import { selfSigned } from '../fronts/postgres/listening.ts';
 import { connect } from '../support/connect.ts';
 import { startNodeProcess, waitFor, withServers } from '../support/index.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const fixture = withServers(2);
 let cluster: FreshCluster;

@@ -4,13 +4,15 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { FakeCli } from '../cli/fake-cli.ts';
 import { FreshCluster } from '../failure/fresh-cluster.ts';
 import { connect } from '../support/connect.ts';
 import { startNodeProcess, waitFor, withServers } from '../support/index.ts';
 import type { NodeProcess } from '../support/index.ts';
 import { nodeConfig } from '../support/start-node.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 const fixture = withServers(2);
 let cluster: FreshCluster;

@@ -36,6 +36,16 @@ export async function switchTo(io: CliIo, member: string, options: CommonOptions
   return await change(io, options, switchPrimary, { member });
 }
 
+export async function pauseClients(io: CliIo, options: CommonOptions): Promise<ExitCode> {
+  const { pause } = await import('../../admin/index.ts');
+  return await change(io, options, pause, {});
+}
+
+export async function resumeClients(io: CliIo, options: CommonOptions): Promise<ExitCode> {
+  const { resume } = await import('../../admin/index.ts');
+  return await change(io, options, resume, {});
+}
+
 export async function reloadNode(io: CliIo, options: CommonOptions): Promise<ExitCode> {
   const { reload } = await import('../../admin/index.ts');
   return await change(io, options, reload, {});

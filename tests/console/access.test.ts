@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { signIn, useBrowser, withoutBrowser } from './browser.ts';
 import { FakeNode, TOKEN } from './fake-node.ts';
 
-describe.skipIf(withoutBrowser)('console: access', { timeout: 120_000 }, () => {
+describe.skipIf(withoutBrowser)('console: access', { timeout: 240_000 }, () => {
   const open = useBrowser();
   let node: FakeNode;
   let address: string;

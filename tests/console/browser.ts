@@ -34,6 +34,8 @@ export interface Opened {
   readonly complaints: readonly string[];
 }
 
+const PATIENCE_MS = 90_000;
+
 /** One browser for a file of tests; each page has a fresh profile. */
 export function useBrowser() {
   let browser: Browser | undefined;
@@ -52,6 +54,8 @@ export function useBrowser() {
       reducedMotion: 'reduce',
       locale: 'en-GB',
     });
+    // Of a loaded machine; what is wrong shows at once on a free one, and is waited for this long.
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(error.message));

@@ -5,7 +5,7 @@ import { signIn, useBrowser, withoutBrowser } from './browser.ts';
 import { fakeStatus } from './fake-data.ts';
 import { FakeNode, TOKEN } from './fake-node.ts';
 
-describe.skipIf(withoutBrowser)('console: database', { timeout: 120_000 }, () => {
+describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () => {
   const open = useBrowser();
   let node: FakeNode;
   let address: string;

@@ -5,7 +5,7 @@ import { seriousFaults } from './accessibility.ts';
 import { signIn, useBrowser, withoutBrowser } from './browser.ts';
 import { FakeNode, TOKEN } from './fake-node.ts';
 
-describe.skipIf(withoutBrowser)('console: members', { timeout: 120_000 }, () => {
+describe.skipIf(withoutBrowser)('console: members', { timeout: 240_000 }, () => {
   const open = useBrowser();
   let node: FakeNode;
   let address: string;

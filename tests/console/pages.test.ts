@@ -25,7 +25,7 @@ const synchronising = {
   },
 } as const;
 
-describe.skipIf(withoutBrowser)('console: pages', { timeout: 120_000 }, () => {
+describe.skipIf(withoutBrowser)('console: pages', { timeout: 240_000 }, () => {
   const open = useBrowser();
   let node: FakeNode;
   let address: string;

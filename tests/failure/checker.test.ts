@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withServers } from '../support/index.ts';
 import { findFaults } from './check-members.ts';
-import { FreshCluster } from './fresh-cluster.ts';
+import { FreshCluster, patientProbe } from './fresh-cluster.ts';
 import { Load } from './load.ts';
 
 const fixture = withServers(2);
@@ -11,7 +11,7 @@ let cluster: FreshCluster;
 let load: Load;
 
 beforeAll(async () => {
-  cluster = await FreshCluster.start(fixture.servers);
+  cluster = await FreshCluster.start(fixture.servers, { config: { probe: patientProbe } });
   load = await new Load(cluster.url, { clients: 8 }).start();
   await load.more(300);
   await load.stop();

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { killPgpool } from './kill-pgpool.ts';
 import { help, parseOptions } from './options.ts';
 import { run } from './run.ts';
 
@@ -8,8 +9,10 @@ const program = resolve(import.meta.dirname, '../../bin/lockstep.js');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 try {
-  const options = parseOptions(process.argv.slice(2), program);
+  const [first, ...rest] = process.argv.slice(2);
+  const options = first === 'kill-pgpool' ? first : parseOptions(process.argv.slice(2), program);
   if (options === 'help') console.log(help);
+  else if (options === 'kill-pgpool') await killPgpool(rest);
   else await run(options);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -6,7 +6,7 @@ const ticksPerSecond = 100;
 const kib = 1024;
 
 /** The process and everything below it. */
-function familyOf(pid: number): readonly number[] {
+export function familyOf(pid: number): readonly number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;

@@ -273,6 +273,10 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       'instead: kill -9 of the `node`, or of the `members` in turn, again and again under load',
     )
     .option('--times <number>', 'so often, with --kill', '200')
+    .option(
+      '--soak <file.svg>',
+      'modest load, no fault of the node, and a picture of its memory, descriptors, connections and log; with --seconds 3600, say',
+    )
     .option('--list-faults', 'show what can be done, and do nothing')
     .option(
       '--members <urls>',

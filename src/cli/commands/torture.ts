@@ -15,10 +15,11 @@ export interface TortureCommandOptions extends Pick<CommonOptions, 'json'> {
   readonly listFaults?: boolean;
   readonly kill?: string;
   readonly times: string;
+  readonly soak?: string;
 }
 
 export async function runTorture(io: CliIo, options: TortureCommandOptions): Promise<ExitCode> {
-  const { faultKinds, faultNames, killLockstep, killTargets, torture } = await import(
+  const { faultKinds, faultNames, killLockstep, killTargets, soak, torture } = await import(
     '../../testing/torture/index.ts'
   );
   if (options.listFaults === true) {
@@ -50,13 +51,14 @@ export async function runTorture(io: CliIo, options: TortureCommandOptions): Pro
       print(io, options, report, () => killText(report));
       return report.convictions.length === 0 ? 'ok' : 'failed';
     }
-    const report = await torture({
+    const whole = {
       ...common,
       seconds: wholeNumber('--seconds', options.seconds),
       faults,
       members: options.members?.split(','),
       evidenceDir: cwd(),
-    });
+    };
+    const report = options.soak === undefined ? await torture(whole) : await soak(whole, options.soak);
     print(io, options, report, () => tortureText(report));
     return report.convictions.length === 0 ? 'ok' : 'failed';
   } finally {

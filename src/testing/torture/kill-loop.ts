@@ -53,6 +53,7 @@ const killsBetweenLooks = 20;
 const answerMs = 30_000;
 /** Between two kills so much is acknowledged, or so long is waited. */
 const workBetween = { operations: 12, giveUpMs: 10_000 };
+const controlWork = { operations: 1500, giveUpMs: 120_000 };
 const instantMs = 150;
 const shownMax = 10;
 
@@ -64,7 +65,8 @@ export async function killAgainAndAgain(victim: Victim, options: KillLoopOptions
   const convictions: Conviction[] = [];
   let [kills, looks, lost, differences] = [0, 0, 0, 0];
   let firstBrokenAfter: number | undefined;
-  while (kills < times && !signal.aborted) {
+  // Without any kill there is one look: whether the work alone leaves members equal.
+  while ((kills < times || looks === 0) && !signal.aborted) {
     looks += 1;
     history.lists = [];
     const crew = new Crew({
@@ -84,7 +86,8 @@ export async function killAgainAndAgain(victim: Victim, options: KillLoopOptions
       await victim.kill(kills);
       kills += 1;
     }
-    await crew.more(workBetween.operations, workBetween.giveUpMs);
+    const last = times === 0 ? controlWork : workBetween;
+    await crew.more(last.operations, last.giveUpMs);
     await crew.stop();
     const missing = await victim.rest();
     const verdict = await judgeRound(victim.members, history, crew.lists.prefix);

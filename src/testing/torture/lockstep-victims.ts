@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { killAgainAndAgain } from './kill-loop.ts';
 import type { KillLoopOptions, KillLoopReport, Victim } from './kill-loop.ts';
+import type { Conviction } from './judge.ts';
 import { makeTables, startNode } from './first-start.ts';
 import { Stage } from './stage.ts';
 import { Story } from './story.ts';
@@ -16,14 +17,19 @@ const healMs = 180_000;
 
 export async function killLockstep(target: KillTarget, options: KillLoopOptions): Promise<KillLoopReport> {
   const dir = await mkdtemp(join(tmpdir(), 'lockstep-torture-'));
-  const crashes: string[] = [];
-  const stage = await Stage.set({ dir, story: new Story(options.show), onCrash: (how) => crashes.push(how) });
+  const story = new Story(options.show);
+  const crashes: Conviction[] = [];
+  const onCrash = (how: string): void => {
+    const what = `the node ended by itself, ${how}`;
+    story.tell(`BROKEN, node: ${what}`);
+    crashes.push({ by: 'node', what });
+  };
+  const stage = await Stage.set({ dir, story, onCrash });
   try {
     await startNode(stage);
     await makeTables(stage, options.clients);
     const report = await killAgainAndAgain(victimOf(stage, target), options);
-    const ended = crashes.map((how) => ({ by: 'node', what: `the node ended by itself, ${how}` }));
-    return { ...report, convictions: [...report.convictions, ...ended] };
+    return { ...report, convictions: [...report.convictions, ...crashes] };
   } finally {
     await stage.strike();
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });

@@ -198,8 +198,8 @@ export class Stage {
 
 /** Short deadlines, so that a round sees members leave and come back; long enough for a machine that has other work. */
 const rigSettings = {
-  probe: { intervalMs: 300, timeoutMs: 800, threshold: 2, backOffMaxMs: 1000 },
-  deadlines: { connectMs: 2000, commitMs: 2000, outageMs: 20_000, idleInTransactionMs: 15_000 },
+  probe: { intervalMs: 500, timeoutMs: 2000, threshold: 2, backOffMaxMs: 1000 },
+  deadlines: { connectMs: 5000, commitMs: 4000, outageMs: 20_000, idleInTransactionMs: 15_000 },
   sync: { retryMaxMs: 2000, quarantineFailures: 1000 },
   log: { retentionBytes: '16MiB' },
   verification: { everyMinutes: 0 },

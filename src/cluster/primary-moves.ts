@@ -143,13 +143,15 @@ export class PrimaryMoves {
 
   /** Those who fail on the way are inquired into by their own streams' reports, and end; another takes their place. */
   async #levelSuccessor(from: string): Promise<string> {
-    const { order, stopped, streams } = this.#options;
+    const { order, stopped, streams, world } = this.#options;
     for (;;) {
       const to = this.#successor(from);
       const stream = streams.get(to);
       await stream?.drained();
       if (stream?.ended === false && stream.appliedCsn >= order.dispatched) return to;
       if (stopped.aborted) throw nodeStops();
+      // Whatever has to happen first needs its turn.
+      await pause(world.clock, 1, stopped);
     }
   }
 

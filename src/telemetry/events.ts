@@ -7,7 +7,6 @@
 interface EventFields {
   'node-started': { readonly cluster: string; readonly term: number; readonly address: string };
   'node-stopped': { readonly reason: string };
-  'start-refused': { readonly code: string; readonly reason: string };
   'term-started': { readonly term: number; readonly primary: string };
   'config-reloaded': { readonly applied: readonly string[]; readonly needsRestart: readonly string[] };
   'config-refused': { readonly reason: string };
@@ -149,11 +148,6 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'info',
     meaning: 'The node lets no more clients in.',
     say: (e) => `the node has stopped: ${e.reason}`,
-  },
-  'start-refused': {
-    level: 'error',
-    meaning: 'The node does not start, because it could not prove that starting is safe.',
-    say: (e) => `the start is refused: ${e.reason}`,
   },
   'term-started': {
     level: 'info',

@@ -14,6 +14,7 @@ import { sqlStates } from './sql-states.ts';
 import type { InternalConnection } from './internal-connection.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
 import { ReplicaTables } from './replica-tables.ts';
+import { isExact, positionOf, SequencePositions } from './sequence-positions.ts';
 import { ChangeStream, isLarge } from './write-set.ts';
 import type { Change, Piece } from './write-set.ts';
 
@@ -33,7 +34,7 @@ interface LogEntry {
 interface Way {
   readonly record: CommitRecord;
   readonly rows: ApplyRows;
-  readonly sequences: Map<string, Change>;
+  readonly sequences: SequencePositions;
 }
 
 export class PostgresApplyLink implements ApplyLink {
@@ -106,7 +107,7 @@ export class PostgresApplyLink implements ApplyLink {
 
   async #applyWhole(records: readonly CommitRecord[], manner: Manner): Promise<number> {
     const rows = new ApplyRows(this.#pipeline, this.#tables, manner);
-    const sequences = new Map<string, Change>();
+    const sequences = new SequencePositions();
     const logged: LogEntry[] = [];
     let count = 0;
     for (const record of records) {
@@ -145,7 +146,7 @@ export class PostgresApplyLink implements ApplyLink {
         // Logged first: a row too large to be held is then taken from the log.
         this.#addLog([{ record, part: ++part, payload }]);
         if (payload !== null) {
-          const sequences = new Map<string, Change>();
+          const sequences = new SequencePositions();
           await this.#take(changes.push(payload), { record, rows, sequences });
           await rows.partDone();
           this.#addSequences(sequences);
@@ -176,9 +177,7 @@ export class PostgresApplyLink implements ApplyLink {
         continue;
       }
       if (change.op === 'Q') {
-        const key = `${change.schema.toString('latin1')}\0${change.table.toString('latin1')}`;
-        const exact = sequences.get(key)?.old?.toString() === 'exact' && change.old?.toString() === 'up';
-        sequences.set(key, exact ? { ...change, old: Buffer.from('exact') } : change);
+        sequences.add(change);
         continue;
       }
       await rows.settle();
@@ -200,9 +199,9 @@ export class PostgresApplyLink implements ApplyLink {
     }
   }
 
-  #addSequences(sequences: ReadonlyMap<string, Change>): void {
-    for (const change of sequences.values()) {
-      const [value = '0', called] = (change.new?.toString() ?? '').split(',');
+  #addSequences(sequences: SequencePositions): void {
+    for (const change of sequences.changes()) {
+      const { value, called } = positionOf(change);
       this.#pipeline.add(
         'lockstep_sequence',
         'SELECT lockstep.advance_sequence($1, $2, $3::text::bigint, $4::text::bool, $5::text::bool)',
@@ -210,8 +209,8 @@ export class PostgresApplyLink implements ApplyLink {
           change.schema,
           change.table,
           Buffer.from(value),
-          Buffer.from(called ?? 't'),
-          Buffer.from(change.old?.toString() === 'exact' ? 't' : 'f'),
+          Buffer.from(called),
+          Buffer.from(isExact(change) ? 't' : 'f'),
         ],
         0,
       );

@@ -13,7 +13,7 @@ import { sequences } from './control-sequences.ts';
 import { statements } from './control-statements.ts';
 
 /** Raised with the format when the tables change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 2;
+export const controlFormat = 3;
 
 const tables = `
 CREATE SCHEMA lockstep;
@@ -56,7 +56,7 @@ END $$;
 
 -- What the sweep has shipped of each sequence, on the primary; elsewhere it is out of date, and a sweep ships more than it need.
 -- settled: two sweeps in a row have found it so, and whatever was still under way when the first one looked has arrived.
-CREATE TABLE lockstep.sequence_shipped (sch text, seq text, value bigint NOT NULL, called boolean NOT NULL, settled boolean NOT NULL, PRIMARY KEY (sch, seq));
+CREATE TABLE lockstep.sequence_shipped (sch text, seq text, value bigint NOT NULL, called boolean NOT NULL, settled boolean, PRIMARY KEY (sch, seq));
 
 -- Sequences that a statement has set back, until the next sweep. Only added to, so that nobody waits for anybody.
 CREATE TABLE lockstep.sequence_reset (sch text NOT NULL, seq text NOT NULL);

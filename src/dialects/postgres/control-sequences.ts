@@ -51,7 +51,7 @@ END $f$;
 -- order of setting and drawing may have been lost on the way, how it ended. It waits for nobody: the next one comes soon.
 CREATE FUNCTION lockstep.sweep_moved_sequences() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog SET lock_timeout = '50ms' AS $f$
-DECLARE q record; v bigint; called boolean; moved boolean;
+DECLARE q record; v bigint; called boolean; moved boolean; exact boolean;
 BEGIN
   FOR q IN
     WITH resets AS (DELETE FROM lockstep.sequence_reset RETURNING sch, seq)
@@ -64,11 +64,13 @@ BEGIN
     IF q.settled AND q.called AND NOT q.reset AND pg_sequence_last_value(q.oid) = q.value THEN CONTINUE; END IF;
     EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.sch, q.seq) INTO v, called;
     moved := (v, called) IS DISTINCT FROM (q.value, q.called) AND (q.value IS NOT NULL OR called);
-    IF NOT moved AND NOT q.reset AND coalesce(q.settled, true) THEN CONTINUE; END IF;
-    INSERT INTO lockstep.sequence_shipped VALUES (q.sch, q.seq, v, called, NOT moved AND NOT q.reset)
+    -- Unknown is what was set: who had drawn before may have shipped that only after the sweep, so it is said once more.
+    exact := q.reset OR (q.value IS NOT NULL AND q.settled IS NULL);
+    IF NOT moved AND NOT exact AND coalesce(q.settled, true) THEN CONTINUE; END IF;
+    INSERT INTO lockstep.sequence_shipped VALUES (q.sch, q.seq, v, called, CASE WHEN NOT q.reset THEN NOT moved END)
       ON CONFLICT (sch, seq) DO UPDATE SET value = excluded.value, called = excluded.called, settled = excluded.settled;
     PERFORM lockstep.record_position(q.sch, q.seq,
-      q.reset OR q.cycles OR NOT called OR coalesce(CASE WHEN q.up THEN v < q.value ELSE v > q.value END, false), v, called);
+      exact OR q.cycles OR NOT called OR coalesce(CASE WHEN q.up THEN v < q.value ELSE v > q.value END, false), v, called);
   END LOOP;
 END $f$;
 

@@ -9,9 +9,9 @@ export function markOf(session: number): string {
   return `mark${String(session).padStart(4, '0')}`;
 }
 
-/** The same bytes, said by another. */
+/** The same bytes, said by another. Where chance made another's mark of the placeholder, it is their own too. */
 export function marked(bytes: Buffer, mark: string): Buffer {
-  return Buffer.from(bytes.toString('latin1').replaceAll(placeholder, mark), 'latin1');
+  return Buffer.from(bytes.toString('latin1').replaceAll(anyMark, mark), 'latin1');
 }
 
 /** Marks of others in what a session was told. */

@@ -61,6 +61,7 @@ export class Cluster {
   readonly #inquiries: Inquiries;
   readonly #primary: PrimaryMoves;
   readonly #users = new Set<MemberUser>();
+  readonly #tools: SyncTools | undefined;
   /** How members come back. */
   readonly sync: Reactivation;
   readonly #sampling: Sampling;
@@ -76,6 +77,7 @@ export class Cluster {
     this.settings = settings;
     this.world = world;
     this.membership = membership;
+    this.#tools = parts.tools;
     const roster = new Roster(members);
     this.#roster = roster;
     this.#router = new ReadRouter({ balancer: () => settings.balancer, random: world.random });
@@ -133,6 +135,7 @@ export class Cluster {
         gate: this.gate,
         users: this.#users,
         report,
+        follow: (id) => this.#follow(id),
         removeReplica: (id, reason, event) => this.#removeReplica(id, reason, event),
         markMembers: () => void this.#markMembers(),
       },
@@ -202,9 +205,7 @@ export class Cluster {
   async open(): Promise<void> {
     for (const id of this.membership.active) {
       if (id === this.#primary.id) continue;
-      await this.#streams
-        .open(this.#roster.member(id))
-        .catch((error: unknown) => this.trouble(id, asMemberError(id, error)));
+      await this.#follow(id).catch((error: unknown) => this.trouble(id, asMemberError(id, error)));
     }
     await this.#markMembers();
     this.#prober.start();
@@ -212,6 +213,13 @@ export class Cluster {
     this.sync.start();
     await this.verification.start();
     this.#sampling.start();
+  }
+
+  /** Nobody commits meanwhile: an active member is a replica from here on, whatever numbers it handed out before. */
+  async #follow(id: string): Promise<void> {
+    const member = this.#roster.member(id);
+    await this.#streams.open(member);
+    await this.#tools?.data.levelPositions(member, this.primary, this.term);
   }
 
   async stop(): Promise<void> {

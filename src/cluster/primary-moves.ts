@@ -22,6 +22,8 @@ export interface PrimaryMovesOptions {
   readonly gate: Gate;
   readonly users: ReadonlySet<MemberUser>;
   readonly stopped: AbortSignal;
+  /** An active member becomes a replica, with its sequences where the primary's are. Nobody commits meanwhile. */
+  follow(id: string): Promise<void>;
   /** Takes out a member that is not, or no longer, the primary. */
   removeReplica(id: string, reason: string, event: WayOut): Promise<void>;
   report(id: string, error: unknown): void;
@@ -80,7 +82,7 @@ export class PrimaryMoves {
 
   /** It is moved on purpose. Open transactions get `switchMs` to end; what is open then is run again on the new one. */
   async switchTo(id: string, reason: string): Promise<void> {
-    const { membership, order, roster, streams } = this.#options;
+    const { membership, order, streams } = this.#options;
     await this.withoutWriters(async (from) => {
       // The primary may have failed meanwhile, and this one taken over.
       if (id === from) return;
@@ -90,8 +92,8 @@ export class PrimaryMoves {
       if (stream.ended || stream.appliedCsn < order.dispatched) throw busy();
       await membership.movePrimary(id);
       this.#reign(from, id, reason);
-      await streams
-        .open(roster.member(from))
+      await this.#options
+        .follow(from)
         .catch((error: unknown) => this.#options.report(from, asMemberError(from, error)));
     });
   }

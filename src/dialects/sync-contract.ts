@@ -106,6 +106,11 @@ export interface DataSync {
   full(job: SyncJob): Promise<readonly TableChange[]>;
   /** Its data stand for `csn` now: the log is emptied, the base set, sequences raised to the source's, the mark taken away, at once. */
   conclude(target: Member, source: Member, at: { csn: number; term: number; version: number }): Promise<void>;
+  /**
+   * Sets the target's sequences to where the source's are, also where they are further on: a server that crashed, or handed out
+   * numbers that nobody acknowledged, stands ahead of the others. The target is not the primary. Rejects with MemberError of either.
+   */
+  levelPositions(target: Member, source: Member, term: number): Promise<void>;
   /** Holds members against each other. Rejects when it could not go on; what it has told of by then stays true. */
   compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison>;
   openSampler(random: () => number): RowSampler;

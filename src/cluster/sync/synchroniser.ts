@@ -10,6 +10,7 @@ import { chooseByLog } from './choose-strategy.ts';
 import type { Findings, LogChoice, Strategy } from './choose-strategy.ts';
 import { DataWork } from './data-work.ts';
 import { join } from './join.ts';
+import { levelPositions } from './level-positions.ts';
 import { look } from './look.ts';
 import { noProgress, SyncFailure } from './sync-parts.ts';
 import type { SyncParts, SyncProgress } from './sync-parts.ts';
@@ -82,7 +83,7 @@ export class Synchroniser {
             reason,
             afterCsn: choice.afterCsn,
             gaps: choice.gaps,
-            proveSchema: true,
+            asItWas: true,
           });
       return {
         strategy: 'replay',
@@ -102,7 +103,7 @@ export class Synchroniser {
         reason: outcome.reason,
         afterCsn: baseCsn,
         gaps: [],
-        proveSchema: false,
+        asItWas: false,
       });
     return outcome;
   }
@@ -114,10 +115,11 @@ export class Synchroniser {
       readonly reason: string;
       readonly afterCsn: number;
       readonly gaps: readonly LoggedPlace[];
-      readonly proveSchema: boolean;
+      /** Its data are what they were when it left: nobody has looked at its schema, or at its sequences. */
+      readonly asItWas: boolean;
     },
   ): Promise<number> {
-    const { reason, afterCsn, gaps, proveSchema } = from;
+    const { reason, afterCsn, gaps, asItWas } = from;
     const { member, signal } = attempt;
     let applied = 0;
     let bytesDone = 0;
@@ -137,10 +139,12 @@ export class Synchroniser {
       },
     });
     try {
+      if (asItWas) await levelPositions(this.#parts, member);
       await catchUp.fill(gaps);
       const onJoining = (joining: boolean): void =>
         attempt.progress({ phase: joining ? 'join' : 'catch-up' });
       const { byOperator } = attempt;
+      const proveSchema = asItWas;
       await join(this.#parts, { member, catchUp, reason, byOperator, signal, proveSchema, onJoining });
       return applied + gaps.length;
     } finally {

@@ -188,6 +188,11 @@ export class SimDataSync implements DataSync {
     );
   }
 
+  /** There are no sequences here. */
+  levelPositions(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison> {
     const parties = snapshots as readonly SimSnapshot[];
     const nothing = new Map<string, readonly Finding[]>();

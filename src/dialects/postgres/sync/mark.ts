@@ -73,6 +73,20 @@ export async function conclude(
   });
 }
 
+/** PostgreSQL logs a sequence 32 numbers ahead: after a crash it stands there. Only a primary hands numbers out. */
+export async function levelPositions(
+  target: PostgresMember,
+  source: PostgresMember,
+  term: number,
+): Promise<void> {
+  const positions = await withConnection(source, sequencePositions);
+  await withConnection(target, async (connection) => {
+    await connection.query(raiseTerm(term));
+    await connection.query(`SELECT lockstep.fence(${term})`);
+    await setPositions(connection, positions, await sequencePositions(connection));
+  });
+}
+
 async function withConnection<T>(
   member: PostgresMember,
   work: (connection: InternalConnection) => Promise<T>,

@@ -20,7 +20,7 @@ import { compareSnapshots } from './compare-snapshots.ts';
 import { diffRows } from './diff.ts';
 import { copyEverything } from './full/full.ts';
 import type { DumpToolOptions } from './full/dump-tools.ts';
-import { conclude, markIncomplete } from './mark.ts';
+import { conclude, levelPositions, markIncomplete } from './mark.ts';
 import { PostgresSnapshot } from './postgres-snapshot.ts';
 import { judgeSchemas } from './schema-verdict.ts';
 import { PostgresRowSampler } from './row-sampler.ts';
@@ -107,6 +107,10 @@ export class PostgresDataSync implements DataSync {
     at: { csn: number; term: number; version: number },
   ): Promise<void> {
     return conclude(target as PostgresMember, source as PostgresMember, at);
+  }
+
+  levelPositions(target: Member, source: Member, term: number): Promise<void> {
+    return levelPositions(target as PostgresMember, source as PostgresMember, term);
   }
 
   compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison> {

@@ -161,6 +161,32 @@ test('state: a state that is lost is told by the members, when all of them can b
   expect(await values()).toEqual(['2', '0', '2']);
 });
 
+test('state: a state that is lost before the members heard that the primary was: who has a commit that was decided against is not trusted', async () => {
+  cluster = await FreshCluster.start(fixture.servers);
+  await write(1);
+  await cluster.stopNode();
+  // The last moments of a node: db1 was lost at a COMMIT and recorded so, in the state alone; the others have its tombstone.
+  const record = (payload: string): string =>
+    `insert into lockstep.log (slot, csn, part, term, payload)
+     select slot, csn + 1, 1, term, ${payload} from lockstep.log order by csn desc limit 1`;
+  const unheard = `set local session_replication_role = replica; update counters set value = 9 where client = 1`;
+  await cluster.member('db1').ask(`begin; ${unheard}; ${record('payload')}; commit`);
+  for (const id of ['db2', 'db3']) await cluster.member(id).ask(record('null'));
+  await rm(join(cluster.dir, 'state'), { recursive: true });
+  await cluster.startNode();
+  expect((await cluster.status()).members).toMatchObject([
+    {
+      state: 'inactive',
+      reason: expect.stringMatching(/has CSN \d+, which the cluster has decided against/),
+    },
+    { state: 'active' },
+    { state: 'active' },
+  ]);
+  expect(await values()).toEqual(['9', '1', '1']);
+  await cluster.node.activateMember('db1');
+  expect(await values()).toEqual(['1', '1', '1']);
+});
+
 test('state: a state that is lost while a member is silent stops the start', async () => {
   cluster = await FreshCluster.start(fixture.servers);
   await write(1);

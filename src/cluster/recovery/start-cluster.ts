@@ -201,7 +201,7 @@ async function judge(
   if (options.trust !== undefined)
     return onTheWordOf(options.trust, found, 'it was not named by the operator');
   if (state !== undefined) return fromState(found);
-  if (!first && found.some(({ report }) => report?.marks !== undefined)) return fromMarks(found);
+  if (!first && found.some(({ report }) => report?.marks !== undefined)) return await fromMarks(found);
   return await firstStart(found, options);
 }
 
@@ -272,7 +272,7 @@ function isWhole({ entry, report }: Pick<Found, 'entry' | 'report'>): boolean {
 }
 
 /** The node's state is gone, but the members remember. All must be heard: one that is silent may know more. */
-function fromMarks(found: readonly Found[]): Verdict {
+async function fromMarks(found: readonly Found[]): Promise<Verdict> {
   const silent = found.filter(({ report }) => report === undefined);
   const heard = found.filter(({ report }) => report?.marks !== undefined);
   const newest = Math.max(...heard.map(({ report }) => report?.marks?.version ?? 0));
@@ -286,9 +286,12 @@ function fromMarks(found: readonly Found[]): Verdict {
       `Start ${names}, or name the member that has everything: lockstep serve --trust ${witness?.member.id ?? '<id>'}`,
     );
   }
-  const distrusted = new Map<string, string>();
+  const candidates = heard.filter(({ member }) => active.includes(member.id));
+  const distrusted = await overruled(candidates);
   const furthest = Math.max(
-    ...heard.filter(({ member }) => active.includes(member.id)).map(({ report }) => report?.lastCsn ?? 0),
+    ...candidates
+      .filter(({ member }) => !distrusted.has(member.id))
+      .map(({ report }) => report?.lastCsn ?? 0),
   );
   const trusted = heard.filter(({ member, report }) => {
     const marks = report?.marks;
@@ -296,9 +299,10 @@ function fromMarks(found: readonly Found[]): Verdict {
       ? 'it was not active when the members last agreed'
       : marks?.incomplete
         ? `a synchronisation did not finish: ${marks.incomplete}`
-        : report?.lastCsn === furthest
-          ? undefined
-          : `its log ends at CSN ${report?.lastCsn}, another's at ${furthest}`;
+        : (distrusted.get(member.id) ??
+          (report?.lastCsn === furthest
+            ? undefined
+            : `its log ends at CSN ${report?.lastCsn}, another's at ${furthest}`));
     if (reason !== undefined) distrusted.set(member.id, reason);
     return reason === undefined;
   });
@@ -310,6 +314,25 @@ function fromMarks(found: readonly Found[]): Verdict {
     "this node's state is gone and no member can be proven to have everything",
     'Name the one that has: lockstep serve --trust <id>',
   );
+}
+
+/**
+ * Those that have a commit which another has recorded dead. Nobody decides against a commit before its primary is recorded
+ * as left out; the node can die, and its state be lost, before the marks of the members say so too.
+ */
+async function overruled(candidates: readonly Found[]): Promise<Map<string, string>> {
+  const end = Math.max(0, ...candidates.map(({ report }) => report?.lastCsn ?? 0));
+  const logs = await Promise.all(
+    candidates.map(({ member }) => member.log.list(Math.max(0, end - windowCsns))),
+  );
+  const dead = new Set(logs.flatMap((log) => log.filter((place) => place.dead).map(({ csn }) => csn)));
+  const reasons = new Map<string, string>();
+  for (const [index, { member }] of candidates.entries()) {
+    const one = logs[index]?.find((place) => !place.dead && dead.has(place.csn));
+    if (one !== undefined)
+      reasons.set(member.id, `its log has CSN ${one.csn}, which the cluster has decided against`);
+  }
+  return reasons;
 }
 
 /** Nothing is remembered anywhere: equal, or the operator names the source. */

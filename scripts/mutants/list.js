@@ -65,7 +65,7 @@ export const mutants = {
     breaks: 'a node without its state takes whatever members answer for equal',
     guarantee: 'G6',
     anchor:
-      '  if (!first && found.some(({ report }) => report?.marks !== undefined)) return fromMarks(found);',
+      '  if (!first && found.some(({ report }) => report?.marks !== undefined)) return await fromMarks(found);',
     replacement: `  if (!first && found.some(({ report }) => report?.marks !== undefined))
     return { trusted: found.filter(({ report }) => report !== undefined), distrusted: new Map(), baseCsn: 0 };`,
     check: { file: 'tests/state/remembered.test.ts', test: 'a state that is lost' },

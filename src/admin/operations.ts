@@ -6,8 +6,6 @@ import type { Settings } from './settings.ts';
 
 export interface Operations extends Insight, Settings {
   status(): Promise<ClusterStatus>;
-  /** Resolves when it has been brought level, in the cheapest way that is enough, and is active. */
-  activateMember(id: string): Promise<CommandResult>;
   /** Takes a member out until an operator brings it back. Refuses the last active one. */
   deactivateMember(id: string, reason?: string): Promise<CommandResult>;
   /** Moves the primary to another active member. */

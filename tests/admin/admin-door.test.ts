@@ -45,7 +45,7 @@ const refusal = new LockstepError({
 
 const operations = fakeOperations({
   status: () => Promise.resolve(STATUS),
-  activateMember: (...args) => {
+  syncMember: (...args) => {
     calls.push(args);
     return Promise.reject(refusal);
   },

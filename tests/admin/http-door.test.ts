@@ -45,7 +45,7 @@ const operations = fakeOperations({
   status: () => Promise.resolve(STATUS),
   deactivateMember: (id, reason) =>
     Promise.resolve({ changed: true, message: `${id} is inactive: ${reason}` }),
-  activateMember: () =>
+  syncMember: () =>
     Promise.reject(
       new LockstepError({ code: 'cluster.not-level', message: 'db2 lacks CSN 7', hint: 'sync it' }),
     ),

@@ -53,14 +53,14 @@ test('http: a member is taken out and back for whoever has the token, and that i
   expect((await command('deactivate-member', { member: 'db2', reason: 'new disk' })).status).toBe(200);
   expect(await states()).toEqual(['active', 'held']);
   expect((await command('deactivate-member', { member: 'db1' })).status).toBe(409);
-  expect((await command('sync-member', { member: 'db2' })).status).toBe(202);
+  expect((await command('activate-member', { member: 'db2' })).status).toBe(202);
   await waitFor(async () => (await states()).every((state) => state === 'active'), {
     what: 'db2',
     timeoutMs: 60_000,
   });
   const before = await get<EventPage>('/api/events?type=command-ran&limit=50');
   expect(before.events.map(({ data }) => [data['command'], data['outcome']])).toEqual([
-    ['sync-member', 'begun'],
+    ['activate-member', 'begun'],
     ['deactivate-member', 'refused'],
     ['deactivate-member', 'done'],
   ]);

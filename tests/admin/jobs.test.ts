@@ -121,5 +121,5 @@ test('admin: jobs: only so many that ended are remembered, and none that runs is
 
 test('admin: jobs: what begins work says so, or a door would answer it as if it were done', () => {
   const begun = COMMANDS.filter(({ job }) => job).map(({ name }) => name);
-  expect(begun.sort()).toEqual(['repair', 'sync-member', 'verify']);
+  expect(begun.sort()).toEqual(['activate-member', 'repair', 'sync-member', 'verify']);
 });

@@ -94,7 +94,7 @@ test('sql: a member is taken out and brought back, and that is on record with wh
   expect(
     events.map(({ data }) => [data['command'], data['door'], data['who'], data['from'], data['outcome']]),
   ).toEqual([
-    ['sync-member', 'sql', 'postgres', '127.0.0.1', 'begun'],
+    ['activate-member', 'sql', 'postgres', '127.0.0.1', 'begun'],
     ['deactivate-member', 'sql', 'postgres', '127.0.0.1', 'refused'],
     ['deactivate-member', 'sql', 'postgres', '127.0.0.1', 'done'],
   ]);

@@ -8,7 +8,6 @@ const unused = () => Promise.reject(new Error('this test does not need it'));
 export function fakeOperations(operations: Partial<Operations>): Operations {
   return {
     status: unused,
-    activateMember: unused,
     deactivateMember: unused,
     switchPrimary: unused,
     syncMember: unused,

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
-import type { CommandResult } from '../operations.ts';
+import type { JobStatus } from '../jobs.ts';
 
-export const activateMember: Command<{ readonly member: string }, CommandResult> = {
+/** `sync-member` without its choices. */
+export const activateMember: Command<{ readonly member: string }, JobStatus> = {
   name: 'activate-member',
-  summary: 'Brings a member back: level, and active.',
+  summary: 'Begins to bring a member back: level, in the cheapest way that is enough, and active then.',
   effect: 'changes',
+  job: true,
   input: z.strictObject({ member: memberId }),
-  run: (operations, { member }) => operations.activateMember(member),
+  run: (operations, { member }) => operations.syncMember(member),
 };

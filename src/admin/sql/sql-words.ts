@@ -192,7 +192,7 @@ export const DO_WORDS: readonly DoWord[] = [
   {
     usage: 'ACTIVATE <member>',
     help: 'brings a member level and makes it active',
-    command: 'sync-member',
+    command: 'activate-member',
     input: ([member]) => ({ member }),
   },
   {

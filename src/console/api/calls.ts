@@ -56,7 +56,6 @@ export interface SyncInput {
 }
 
 export const commands = {
-  activate: (member: string) => command('activate-member', { member }),
   deactivate: (member: string, reason: string) =>
     command('deactivate-member', { member, ...(reason !== '' && { reason }) }),
   switchPrimary: (member: string) => command('switch-primary', { member }),

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { invariant } from '../../src/base/index.ts';
 import { connect, startNode, waitFor, withServers } from '../support/index.ts';
@@ -11,6 +11,11 @@ import { seriousFaults } from './accessibility.ts';
 import { signIn, useBrowser, withoutBrowser } from './browser.ts';
 
 const LONG_MS = 90_000;
+
+/** As if the log had grown beyond what is kept of it. */
+const dropLog = `BEGIN; LOCK TABLE lockstep.log IN ACCESS EXCLUSIVE MODE;
+  UPDATE lockstep.member SET base_csn = greatest(base_csn, (SELECT max(csn) FROM lockstep.log));
+  TRUNCATE lockstep.log; COMMIT`;
 
 describe.skipIf(withoutBrowser)('console: real members', { timeout: 240_000 }, () => {
   const open = useBrowser();
@@ -71,6 +76,47 @@ describe.skipIf(withoutBrowser)('console: real members', { timeout: 240_000 }, (
     await page.getByLabel('Kind').selectOption('member-deactivated');
     await page.getByText('1 event shown').waitFor();
     expect(await seriousFaults(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('a member that is killed and comes back by a comparison is seen with its bar, rate and time left; a limit that is lifted lets it go on', async () => {
+    const { page, context, complaints } = await open(address);
+    await signIn(page, token);
+    const client = await connect(started.url);
+    const tables = Array.from({ length: 40 }, (_, at) => `parts_${at}`);
+    const each = (sql: (table: string) => string) => client.query(tables.map(sql).join(';'));
+    await each((table) => `CREATE TABLE ${table} (id int PRIMARY KEY, name text)`);
+    await each(
+      (table) => `INSERT INTO ${table} SELECT id, repeat('old ', 100) FROM generate_series(1, 1000) id`,
+    );
+    // Sixteen megabytes will differ: minutes, until the limit is lifted below.
+    await limitReading(page, String(256 * 1024));
+    await goTo(page, 'Overview');
+    await fixture.server(2).kill9();
+    await page.getByText('2 of 3 members are active.').waitFor({ timeout: LONG_MS });
+    await each((table) => `UPDATE ${table} SET name = repeat('new ', 100)`);
+    for (const place of [0, 1]) await fixture.server(place).query(dropLog);
+    await fixture.server(2).start();
+    const bar = page.getByRole('progressbar', { name: /^Synchronising db3: diff from db[12]$/ });
+    const seen = await risingValue(bar, 0);
+    await page.getByText(/^about .+ left$/).waitFor();
+    await page.getByText(/^public\.parts_\d+ .* table \d+ of \d+ .* rows .*B\/s$/).waitFor();
+    expect(await seriousFaults(page)).toEqual([]);
+    await page.reload();
+    const later = await risingValue(bar, seen);
+    expect(later).toBeLessThan(100);
+    await goTo(page, 'Members');
+    const panel = page.getByRole('listitem', { name: 'Member db3' });
+    await panel.getByRole('progressbar', { name: 'Synchronising db3' }).waitFor();
+    await limitReading(page, '0');
+    await goTo(page, 'Overview');
+    await page.getByText('All 3 members are active and equal').waitFor({ timeout: LONG_MS });
+    await bar.waitFor({ state: 'detached' });
+    for (const table of tables) {
+      const old = await fixture.server(2).query(`SELECT count(*) FROM ${table} WHERE name NOT LIKE 'new %'`);
+      expect(old).toEqual([['0']]);
+    }
     expect(complaints).toEqual([]);
     await context.close();
   });
@@ -165,11 +211,30 @@ describe.skipIf(withoutBrowser)('console: real members', { timeout: 240_000 }, (
     await context.close();
   });
 
+  async function limitReading(page: Page, bytesPerSecond: string): Promise<void> {
+    await goTo(page, 'Database');
+    const group = page.locator('details').filter({ hasText: 'How a database is brought level' });
+    await group.locator('summary').click();
+    await group.getByLabel(/^Read at most/).fill(bytesPerSecond);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Saved, and in force.').first().waitFor();
+  }
+
   /** As somebody does who knows how to lift the guard. */
   async function behindTheNode(sql: string): Promise<void> {
     await fixture.server(2).query(`SET session_replication_role = replica; ${sql}`);
   }
 });
+
+/** What the bar shows as soon as it is more than `least`. */
+async function risingValue(bar: Locator, least: number): Promise<number> {
+  const value = async () => Number(await bar.getAttribute('value'));
+  await waitFor(async () => (await value()) > least, {
+    what: `a bar beyond ${least} %`,
+    timeoutMs: LONG_MS,
+  });
+  return await value();
+}
 
 async function signInAgain(page: Page, token: string): Promise<void> {
   await page.getByLabel('Access token').fill(token);

@@ -51,9 +51,9 @@ test('sync: progress: catching up is done when the load is caught up with, if it
 test('sync: progress: a limit is kept in every second, in pieces that are a part of it', async () => {
   const clock = clockOf();
   const bytesPerSecond = 1_000_000;
-  const pace = new Pace(clock, bytesPerSecond);
+  const pace = new Pace(clock, () => bytesPerSecond);
   expect(pace.pieceBytesMax).toBeLessThanOrEqual(bytesPerSecond / 4);
-  expect(new Pace(clock, 0).pieceBytesMax).toBe(Number.POSITIVE_INFINITY);
+  expect(new Pace(clock, () => 0).pieceBytesMax).toBe(Number.POSITIVE_INFINITY);
   const read: { at: number; bytes: number }[] = [];
   while (clock.passed < 5000) {
     const bytes = pace.pieceBytesMax;
@@ -64,4 +64,19 @@ test('sync: progress: a limit is kept in every second, in pieces that are a part
     const inIt = read.filter(({ at }) => at >= second * 1000 && at < (second + 1) * 1000);
     expect(inIt.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(bytesPerSecond);
   }
+});
+
+test('sync: progress: a limit that an operator changes on the way counts from the next piece', async () => {
+  const clock = clockOf();
+  let limit = 1000;
+  const pace = new Pace(clock, () => limit);
+  const { signal } = new AbortController();
+  await pace.take(5000, signal);
+  expect(clock.passed).toBe(5000);
+  limit = 0;
+  await pace.take(1_000_000, signal);
+  expect(clock.passed).toBe(5000);
+  limit = 10_000;
+  await pace.take(5000, signal);
+  expect(clock.passed).toBe(5500);
 });

@@ -167,7 +167,8 @@ export class DataWork {
     const { clock } = world;
     const { intervalMs, timeoutMs, threshold } = settings.probe;
     const ended = new AbortController();
-    const pace = new Pace(clock, attempt.request.maxBytesPerSecond ?? settings.sync.maxBytesPerSecond);
+    const { maxBytesPerSecond } = attempt.request;
+    const pace = new Pace(clock, () => maxBytesPerSecond ?? settings.sync.maxBytesPerSecond);
     let reason: SyncFailure | undefined;
     let silent = 0;
     let cancel: (() => void) | undefined;

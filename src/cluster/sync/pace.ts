@@ -8,15 +8,15 @@ const pieceBytesMin = 32 * 1024;
 
 export class Pace {
   readonly #clock: Clock;
-  readonly #bytesPerSecond: number;
+  readonly #limit: () => number;
   #bytes = 0;
   /** When all that was read so far would have been read at this rate. */
   #dueMs: number;
 
-  /** 0: no limit. */
-  constructor(clock: Clock, bytesPerSecond: number) {
+  /** `limit`: bytes in a second, 0 for as many as there are. Asked for each piece, because an operator may change it on the way. */
+  constructor(clock: Clock, limit: () => number) {
     this.#clock = clock;
-    this.#bytesPerSecond = bytesPerSecond;
+    this.#limit = limit;
     this.#dueMs = clock.monotonicMs();
   }
 
@@ -26,17 +26,18 @@ export class Pace {
 
   /** Of one piece: a fraction of what may be read in a second. */
   get pieceBytesMax(): number {
-    const bytes = this.#bytesPerSecond * pieceSeconds;
+    const bytes = this.#limit() * pieceSeconds;
     return bytes === 0 ? Number.POSITIVE_INFINITY : Math.max(bytes, pieceBytesMin);
   }
 
   /** Resolves when the next piece may begin. */
   async take(bytes: number, signal: AbortSignal): Promise<void> {
     this.#bytes += bytes;
-    if (this.#bytesPerSecond === 0) return;
+    const bytesPerSecond = this.#limit();
+    if (bytesPerSecond === 0) return;
     const now = this.#clock.monotonicMs();
     // What was not used in time is not made up for: that would be a burst.
-    this.#dueMs = Math.max(this.#dueMs, now) + (bytes / this.#bytesPerSecond) * 1000;
+    this.#dueMs = Math.max(this.#dueMs, now) + (bytes / bytesPerSecond) * 1000;
     if (this.#dueMs > now) await pause(this.#clock, this.#dueMs - now, signal);
   }
 }

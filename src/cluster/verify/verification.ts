@@ -245,7 +245,6 @@ export class Verification {
     const { data } = this.#parts;
     const findings = new Findings();
     const meter = new ProgressMeter(clock);
-    const { maxBytesPerSecond = settings.verification.maxBytesPerSecond } = request;
     let csn: number | undefined;
     let heldMs = 0;
     let compared: readonly string[] = membership.active;
@@ -263,7 +262,8 @@ export class Verification {
       let failure: string;
       try {
         const looked = await this.#inTurn(signal, async () => {
-          const pace = new Pace(clock, maxBytesPerSecond * ids.length);
+          const limit = (): number => request.maxBytesPerSecond ?? settings.verification.maxBytesPerSecond;
+          const pace = new Pace(clock, () => limit() * ids.length);
           const sinceMs = clock.monotonicMs();
           const report = (change: Parameters<ProgressMeter['report']>[0]): void => {
             meter.report(change);

@@ -93,6 +93,7 @@ const TITLES: Readonly<Record<string, string>> = {
   postgres: 'Address for clients',
   admin: 'Address of this console',
   allowRemote: 'Let other machines in',
+  maxBytesPerSecond: 'Read at most',
 };
 const UNITS: readonly (readonly [ending: string, unit: string])[] = [
   ['Ms', 'ms'],

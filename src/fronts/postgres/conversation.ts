@@ -182,8 +182,8 @@ export class Conversation {
     return done;
   }
 
-  autocommit(): ReturnType<StatementRunner['autocommit']> {
-    return this.#runner.autocommit();
+  autocommit(): StatementRunner['autocommit'] {
+    return this.#runner.autocommit;
   }
 
   /** Something runs, or a transaction is open. */

@@ -8,7 +8,7 @@ import { quoteLiteral, routeReason } from '../../sql/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { Frontend, frontend, HEADER_BYTES } from '../../wire/postgres/index.ts';
 import { asClientError } from './front-errors.ts';
-import type { KnownBetter } from './statement-runner.ts';
+import type { KnownBetter } from './statement-work.ts';
 
 const WORDS = /^\s*explain\s*\(\s*route\s*\)\s*([^]*?)[\s;]*$/i;
 const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0x0c]);

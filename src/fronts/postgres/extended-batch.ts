@@ -20,8 +20,8 @@ import { refused, severalStatements, statementExists, tooManyStatements } from '
 import { extendedRequest } from './requests.ts';
 import { isLocal } from './statement-book.ts';
 import type { BookedStatement, StatementBook } from './statement-book.ts';
-import { endsTransaction } from './statement-runner.ts';
 import type { StatementRunner } from './statement-runner.ts';
+import { endsTransaction } from './statement-work.ts';
 
 export interface ExtendedBatchParts {
   readonly session: Session;

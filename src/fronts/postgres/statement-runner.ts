@@ -5,30 +5,21 @@
 
 import { invariant } from '../../base/index.ts';
 import { nobody } from '../../cluster/index.ts';
-import type { Session, Work } from '../../cluster/index.ts';
+import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
-import type { OwnStatement, PostgresRequest } from '../../dialects/postgres/index.ts';
+import type { OwnStatement } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { backend, frontend } from '../../wire/postgres/index.ts';
-import {
-  databaseNamed,
-  discardInTransaction,
-  needsTransaction,
-  ownSetting,
-  refused,
-  volatileView,
-} from './front-errors.ts';
+import { ClientTransaction } from './client-transaction.ts';
+import { databaseNamed, discardInTransaction, ownSetting, refused, volatileView } from './front-errors.ts';
+import { complete } from './own-answers.ts';
 import { failingRequest, simpleRequest } from './requests.ts';
-import {
-  afterSettingSequences,
-  afterUnseenCode,
-  aroundResetAll,
-  aroundSchemaStatement,
-} from './schema-work.ts';
+import { aroundResetAll, aroundSchemaStatement } from './schema-work.ts';
 import type { Around } from './schema-work.ts';
 import type { StatementBook } from './statement-book.ts';
-import { beginOptions } from './transaction-words.ts';
+import { endsTransaction, workOf } from './statement-work.ts';
+import type { KnownBetter } from './statement-work.ts';
 
 export interface RunnerHooks {
   /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
@@ -41,12 +32,6 @@ export interface RunnerHooks {
   readonly knownBetter: KnownBetter;
 }
 
-/** Statements that looked like reads and were not, by their text. */
-export interface KnownBetter {
-  get(text: Buffer): Work['effect'] | undefined;
-  note(text: Buffer, effect: Work['effect']): void;
-}
-
 /** Settings that are kept here and not on the members, whose own value serves Lockstep. */
 const readOnlyDefault = 'default_transaction_read_only';
 
@@ -55,14 +40,8 @@ export class StatementRunner {
   readonly #book: StatementBook;
   readonly #sink: AnswerSink;
   readonly #hooks: RunnerHooks;
-  /** The open transaction is one of ours: it ends with the client's Sync or simple query. */
-  #implicit = false;
-  #readOnly = false;
-  #serializable = false;
+  readonly #transaction: ClientTransaction;
   #listens = false;
-  /** Settings made inside the open transaction, in force for good only when it commits. */
-  #settingsInTransaction: OwnStatement[] = [];
-  #schemaChanged = false;
   #textBefore: Buffer | undefined;
 
   constructor(session: Session, book: StatementBook, sink: AnswerSink, hooks: RunnerHooks) {
@@ -70,35 +49,30 @@ export class StatementRunner {
     this.#book = book;
     this.#sink = sink;
     this.#hooks = hooks;
+    this.#transaction = new ClientTransaction({
+      session,
+      book,
+      sink,
+      schemaChanged: () => hooks.schemaChanged(),
+    });
   }
 
   get listens(): boolean {
     return this.#listens;
   }
 
-  get implicit(): boolean {
-    return this.#implicit;
+  get autocommit(): BeginOptions {
+    return this.#transaction.autocommit;
   }
-
-  autocommit = (): ReturnType<typeof beginOptions> =>
-    beginOptions({}, { readOnly: this.#readOnly, serializable: this.#serializable });
 
   /** Several statements that succeed or fail together, until `endImplicit`. */
   beginImplicit(): void {
-    if (this.#session.transaction !== 'none') return;
-    this.#session.begin(this.autocommit());
-    this.#implicit = true;
+    this.#transaction.beginImplicit();
   }
 
   /** False: it was refused, and the error is written. */
-  async endImplicit(succeeded: boolean): Promise<boolean> {
-    if (!this.#implicit) return true;
-    this.#implicit = false;
-    if (!succeeded) {
-      await this.#rolledBack();
-      return false;
-    }
-    return (await this.#commit()) === 'committed';
+  endImplicit(succeeded: boolean): Promise<boolean> {
+    return this.#transaction.endImplicit(succeeded);
   }
 
   /** One statement that came as text, behind others perhaps. Resolves to false when it failed and its error is written. Throws what no member said. */
@@ -113,29 +87,19 @@ export class StatementRunner {
       case 'unparsable':
       case 'too-large':
         invariant(statement.refusal, 'what is refused has a reason');
-        if (endsTransaction(statement)) {
-          this.#implicit = false;
-          await this.#rolledBack();
-        }
+        if (endsTransaction(statement)) await this.#transaction.abandon();
         throw refused(statement.refusal);
       case 'begin':
-        this.#begin(statement);
+        this.#transaction.begin(statement);
         return true;
       case 'commit':
-        return await this.#commitByClient(statement);
+        return await this.#transaction.commit(statement);
       case 'rollback':
-        await this.#rollbackByClient(statement);
+        await this.#transaction.rollBack(statement);
         return true;
       case 'set-transaction':
-        if (
-          session.transaction === 'open' &&
-          !session.begun &&
-          !this.#implicit &&
-          statement.transaction?.snapshot === undefined
-        ) {
-          this.#asked = { ...this.#asked, ...statement.transaction };
-          session.amendBegin(beginOptions(this.#asked, this.#defaults));
-          this.#complete(statement.tag === 'SET TRANSACTION' ? 'SET' : statement.tag);
+        if (this.#transaction.amend(statement.transaction)) {
+          complete(this.#sink, statement.tag === 'SET TRANSACTION' ? 'SET' : statement.tag);
           return true;
         }
         return await this.#onPrimary(text, { atPrimary: statement.transaction?.snapshot === true });
@@ -158,7 +122,7 @@ export class StatementRunner {
         return await this.#onPrimary(text);
       case 'control':
         if (session.transaction === 'failed') return await this.#onPrimary(text);
-        this.#complete(statement.tag);
+        complete(this.#sink, statement.tag);
         return true;
       case 'maintenance':
         return await this.#maintain(text);
@@ -191,51 +155,13 @@ export class StatementRunner {
       : { protocol: 'simple', messages: [{ kind: 'uses', frame, statement: named }] };
   }
 
-  /** What the session must know of statements that a member answers. Throws where one is not possible now. */
+  /** Throws where one of them is not possible now. */
   workOf(statements: readonly Statement[], text: Buffer, request: Work['request']): Work {
-    let effect: Work['effect'] = 'read';
-    let runsCode = false;
-    let setsSequences = false;
-    let takesInput = false;
-    let endsSessions = false;
-    let atPrimary = false;
-    for (const statement of statements) {
-      if (this.#session.transaction === 'none' && statements.length === 1)
-        refuseOutsideTransaction(statement);
-      effect = heavier(effect, statement.kind);
-      if (statement.runsCode) runsCode = true;
-      if (statement.setsConfig) refuseOwnSettings(text, request);
-      if (statement.restartIdentity || statement.setsSequences) setsSequences = true;
-      if (statement.copy === 'in') takesInput = true;
-      if (statement.endsSessions) endsSessions = true;
-      if (statement.exportsSnapshot) atPrimary = true;
-    }
-    if (effect === 'primary-read' && asksForReadOnly(text)) return this.#tellReadOnly(request, text);
-    const better = effect === 'write' ? undefined : this.#hooks.knownBetter.get(text);
-    // Something out of sight writes: a function in a view, say.
-    if (better === 'write') runsCode = true;
-    return {
-      request,
-      effect: better ?? effect,
-      takesInput,
-      endsSessions,
-      atPrimary,
-      unknownSize: runsCode,
-      bytes: text.length,
-      ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
-      onUnsuitable: (as) => this.#hooks.knownBetter.note(text, as),
-    };
-  }
-
-  /** Our connections are read-only by default: asked about it, they answer inside a transaction as the client would begin it. */
-  #tellReadOnly(request: Work['request'], text: Buffer): Work {
-    const set = `SET LOCAL ${readOnlyDefault} = ${this.#readOnly ? 'on' : 'off'}`;
-    return {
-      request,
-      effect: 'write',
-      before: [simpleRequest(frontend.query(set))],
-      bytes: text.length,
-    };
+    return workOf(statements, text, request, {
+      inTransaction: this.#session.transaction !== 'none',
+      readOnlyByDefault: this.#transaction.defaults.readOnly,
+      knownBetter: this.#hooks.knownBetter,
+    });
   }
 
   /** `repeatable`: the text alone does the same again. */
@@ -261,99 +187,6 @@ export class StatementRunner {
       .catch(() => undefined);
   }
 
-  // ——— transactions
-
-  #asked: NonNullable<Statement['transaction']> = {};
-
-  get #defaults(): { readOnly: boolean; serializable: boolean } {
-    return { readOnly: this.#readOnly, serializable: this.#serializable };
-  }
-
-  #begin(statement: Statement): void {
-    const session = this.#session;
-    if (session.transaction === 'none' || (this.#implicit && !session.begun)) {
-      this.#asked = statement.transaction ?? {};
-      const options = beginOptions(this.#asked, this.#defaults);
-      if (this.#implicit) session.amendBegin(options);
-      else session.begin(options);
-    } else if (!this.#implicit) {
-      this.#warn('25001', 'there is already a transaction in progress');
-    }
-    this.#implicit = false;
-    this.#complete(statement.tag);
-  }
-
-  async #commitByClient(statement: Statement): Promise<boolean> {
-    const session = this.#session;
-    const own = session.transaction === 'none' || this.#implicit;
-    if (own && statement.chain) throw needsTransaction('COMMIT AND CHAIN');
-    if (own) this.#warn('25P01', 'there is no transaction in progress');
-    if (session.transaction === 'none') {
-      this.#complete('COMMIT');
-      return true;
-    }
-    this.#implicit = false;
-    const outcome = await this.#commit();
-    if (outcome === 'refused') return false;
-    if (statement.chain) session.begin(beginOptions(this.#asked, this.#defaults));
-    this.#complete(outcome === 'committed' ? 'COMMIT' : 'ROLLBACK');
-    return true;
-  }
-
-  async #commit(): Promise<'committed' | 'rolled-back' | 'refused'> {
-    const session = this.#session;
-    let outcome: 'committed' | 'rolled-back' | 'refused' = 'refused';
-    try {
-      if (this.#schemaChanged && !(await this.#settleDeferred())) await session.rollback();
-      else outcome = await session.commit(this.#sink);
-    } finally {
-      if (outcome === 'committed') {
-        for (const setting of this.#settingsInTransaction)
-          session.settings.add(setting, session.runningLinks());
-      }
-      this.#settingsInTransaction = [];
-      this.#book.endTransaction();
-    }
-    if (this.#schemaChanged) {
-      this.#schemaChanged = false;
-      if (outcome === 'committed') await this.#hooks.schemaChanged();
-    }
-    return outcome;
-  }
-
-  /** What this transaction itself has made deferrable nobody knows of yet: it happens now, before the write set is taken. */
-  async #settleDeferred(): Promise<boolean> {
-    if (this.#session.transaction !== 'open' || !this.#session.begun) return true;
-    const answered: Buffer[] = [];
-    const sink: AnswerSink = {
-      passedOn: false,
-      write: (bytes) => answered.push(Buffer.from(bytes)) > 0,
-      drained: () => Promise.resolve(),
-      inputWanted: () => undefined,
-    };
-    const request = simpleRequest(frontend.query('SET CONSTRAINTS ALL IMMEDIATE'));
-    const { failed } = await this.#session.run({ request, effect: 'write', bytes: 0 }, sink);
-    if (failed) for (const bytes of answered) this.#sink.write(bytes);
-    return !failed;
-  }
-
-  async #rollbackByClient(statement: Statement): Promise<void> {
-    const own = this.#session.transaction === 'none' || this.#implicit;
-    if (own && statement.chain) throw needsTransaction('ROLLBACK AND CHAIN');
-    if (own) this.#warn('25P01', 'there is no transaction in progress');
-    this.#implicit = false;
-    await this.#rolledBack();
-    if (statement.chain) this.#session.begin(beginOptions(this.#asked, this.#defaults));
-    this.#complete('ROLLBACK');
-  }
-
-  async #rolledBack(): Promise<void> {
-    this.#settingsInTransaction = [];
-    this.#schemaChanged = false;
-    this.#book.endTransaction();
-    await this.#session.rollback();
-  }
-
   // ——— settings and other session state
 
   async #set(statement: Statement, text: Buffer): Promise<boolean> {
@@ -361,15 +194,16 @@ export class StatementRunner {
     if (name.startsWith('lockstep.')) throw ownSetting(name);
     if (name === readOnlyDefault && statement.local !== true) {
       this.#defaultReadOnly(statement.reset !== true && /^(on|true|yes|1|t|y)$/i.test(value ?? 'on'));
-      this.#complete(statement.tag);
+      complete(this.#sink, statement.tag);
       return true;
     }
     const around = statement.resetAll && this.#session.begun ? aroundResetAll : {};
     const done = statement.local ? await this.#onPrimary(text) : await this.#setting(text, around);
     if (!done) return false;
     if (transaction !== undefined) {
-      this.#defaultReadOnly(transaction.readOnly ?? this.#readOnly);
-      if (transaction.isolation !== undefined) this.#serializable = transaction.isolation === 'serializable';
+      if (transaction.readOnly !== undefined) this.#defaultReadOnly(transaction.readOnly);
+      if (transaction.isolation !== undefined)
+        this.#transaction.setDefaults({ serializable: transaction.isolation === 'serializable' });
       // The statement may have made the connection itself writable by default.
       if (transaction.readOnly !== undefined)
         await this.#session.run(
@@ -382,17 +216,19 @@ export class StatementRunner {
         );
     }
     if (name === 'default_transaction_isolation')
-      this.#serializable = statement.reset !== true && value?.toLowerCase() === 'serializable';
+      this.#transaction.setDefaults({
+        serializable: statement.reset !== true && value?.toLowerCase() === 'serializable',
+      });
     if (statement.resetAll) {
       this.#defaultReadOnly(false);
-      this.#serializable = false;
+      this.#transaction.setDefaults({ serializable: false });
     }
     return true;
   }
 
   #defaultReadOnly(readOnly: boolean): void {
-    if (readOnly === this.#readOnly) return;
-    this.#readOnly = readOnly;
+    if (readOnly === this.#transaction.defaults.readOnly) return;
+    this.#transaction.setDefaults({ readOnly });
     this.#sink.write(backend.parameterStatus(readOnlyDefault, readOnly ? 'on' : 'off'));
   }
 
@@ -405,7 +241,7 @@ export class StatementRunner {
 
   #noteSetting(setting: OwnStatement): void {
     const session = this.#session;
-    if (session.transaction !== 'none') this.#settingsInTransaction.push(setting);
+    if (session.transaction !== 'none') this.#transaction.noteSetting(setting);
     else if (session.settings.full) session.pin('more settings than can be repeated');
     else session.settings.add(setting, session.runningLinks());
   }
@@ -430,7 +266,7 @@ export class StatementRunner {
     if (statement.discards === 'plans' || statement.discards === 'sequences')
       return await this.#onPrimary(text);
     // Among the temporary tables may be the one in which the changes of the open transaction are collected.
-    if (statement.discards === 'temp' && this.#implicit && !(await this.endImplicit(true))) return false;
+    if (statement.discards === 'temp' && !(await this.endImplicit(true))) return false;
     if (session.transaction !== 'none') throw discardInTransaction();
     if (!(await this.#onPrimary(text))) return false;
     if (statement.discards === 'all') {
@@ -439,11 +275,9 @@ export class StatementRunner {
       session.unpin();
       this.#book.clear();
       this.#listens = false;
-      this.#readOnly = false;
-      this.#serializable = false;
-    }
-    if (statement.discards === 'all')
+      this.#transaction.setDefaults({ readOnly: false, serializable: false });
       for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
+    }
     return true;
   }
 
@@ -454,7 +288,7 @@ export class StatementRunner {
     if (this.#book.statement(name) !== undefined && session.transaction !== 'failed') {
       this.#book.removeStatement(name);
       for (const link of session.links()) link.forget(name);
-      this.#complete(statement.tag);
+      complete(this.#sink, statement.tag);
       return true;
     }
     if (!(await this.#setting(text))) return false;
@@ -472,7 +306,7 @@ export class StatementRunner {
     const { before, after } = aroundSchemaStatement(statement, text);
     const own = this.#session.transaction === 'none';
     if (own) this.beginImplicit();
-    this.#schemaChanged = true;
+    this.#transaction.noteSchemaChange();
     try {
       const answer = await this.#session.run(
         {
@@ -494,56 +328,18 @@ export class StatementRunner {
   }
 
   async #maintain(text: Buffer): Promise<boolean> {
-    const inside = this.#session.transaction !== 'none' && !(this.#implicit && !this.#session.begun);
+    const inside = this.#session.transaction !== 'none' && !this.#transaction.implicitAndUnbegun;
     const request = simpleRequest(frontend.query(text), this.#textBefore);
     if (inside) {
       const answer = await this.#session.run({ request, effect: 'write', bytes: text.length }, this.#sink);
       return !answer.failed;
     }
-    if (this.#implicit) await this.endImplicit(true);
+    await this.endImplicit(true);
     const answer = await this.#session.run(
       { request, effect: 'write', bare: true, bytes: text.length },
       this.#sink,
     );
     if (!answer.failed) this.#hooks.maintain(Buffer.from(text));
     return !answer.failed;
-  }
-
-  #complete(tag: string): void {
-    this.#sink.write(backend.commandComplete(tag));
-  }
-
-  #warn(code: string, message: string): void {
-    this.#sink.write(backend.noticeResponse({ severity: 'WARNING', severityCode: 'WARNING', code, message }));
-  }
-}
-
-/** On a server too, a PREPARE TRANSACTION that fails leaves no transaction behind; drivers rely on it. */
-export function endsTransaction(statement: Statement): boolean {
-  return statement.kind === 'refused' && statement.tag === 'PREPARE TRANSACTION';
-}
-
-/** What would be over as soon as it is done is refused, as the server does it: here it would run in a transaction of ours. */
-function refuseOutsideTransaction(statement: Statement): void {
-  if (statement.kind === 'declare-cursor' && statement.hold !== true)
-    throw needsTransaction('DECLARE CURSOR');
-  if (statement.tag === 'LOCK') throw needsTransaction('LOCK TABLE');
-}
-
-function asksForReadOnly(text: Buffer): boolean {
-  return text.length < 1024 && /transaction_read_only/i.test(text.toString('latin1'));
-}
-
-function heavier(effect: Work['effect'], kind: Statement['kind']): Work['effect'] {
-  if (kind === 'read' || kind === 'empty' || effect === 'write') return effect;
-  return kind === 'primary-read' ? 'primary-read' : 'write';
-}
-
-/** set_config() with a name of ours, in the text or among the parameters. */
-function refuseOwnSettings(text: Buffer, request: Work['request']): void {
-  const { messages } = request as PostgresRequest;
-  for (const bytes of [text, ...messages.map((message) => message.frame)]) {
-    const found = /lockstep\.\w+|session_replication_role/i.exec(bytes.toString('latin1'));
-    if (found !== null) throw ownSetting(found[0]);
   }
 }

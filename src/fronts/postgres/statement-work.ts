@@ -1,0 +1,104 @@
+/** What the session must know of statements that a member answers. */
+
+import type { Work } from '../../cluster/index.ts';
+import type { PostgresRequest } from '../../dialects/postgres/index.ts';
+import type { Statement } from '../../sql/index.ts';
+import { frontend } from '../../wire/postgres/index.ts';
+import { needsTransaction, ownSetting } from './front-errors.ts';
+import { simpleRequest } from './requests.ts';
+import { afterSettingSequences, afterUnseenCode } from './schema-work.ts';
+
+/** Statements that looked like reads and were not, by their text. */
+export interface KnownBetter {
+  get(text: Buffer): Work['effect'] | undefined;
+  note(text: Buffer, effect: Work['effect']): void;
+}
+
+export interface WorkContext {
+  readonly inTransaction: boolean;
+  /** Of the client: our connections are read-only by default, whatever it has set. */
+  readonly readOnlyByDefault: boolean;
+  readonly knownBetter: KnownBetter;
+}
+
+/** Throws where one of them is not possible now. */
+export function workOf(
+  statements: readonly Statement[],
+  text: Buffer,
+  request: Work['request'],
+  { inTransaction, readOnlyByDefault, knownBetter }: WorkContext,
+): Work {
+  let effect: Work['effect'] = 'read';
+  let runsCode = false;
+  let setsSequences = false;
+  let takesInput = false;
+  let endsSessions = false;
+  let atPrimary = false;
+  for (const statement of statements) {
+    if (!inTransaction && statements.length === 1) refuseOutsideTransaction(statement);
+    effect = heavier(effect, statement.kind);
+    if (statement.runsCode) runsCode = true;
+    if (statement.setsConfig) refuseOwnSettings(text, request);
+    if (statement.restartIdentity || statement.setsSequences) setsSequences = true;
+    if (statement.copy === 'in') takesInput = true;
+    if (statement.endsSessions) endsSessions = true;
+    if (statement.exportsSnapshot) atPrimary = true;
+  }
+  if (effect === 'primary-read' && asksForReadOnly(text))
+    return tellReadOnly(request, text, readOnlyByDefault);
+  const better = effect === 'write' ? undefined : knownBetter.get(text);
+  // Something out of sight writes: a function in a view, say.
+  if (better === 'write') runsCode = true;
+  return {
+    request,
+    effect: better ?? effect,
+    takesInput,
+    endsSessions,
+    atPrimary,
+    unknownSize: runsCode,
+    bytes: text.length,
+    ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
+    onUnsuitable: (as) => knownBetter.note(text, as),
+  };
+}
+
+/** On a server too, a PREPARE TRANSACTION that fails leaves no transaction behind; drivers rely on it. */
+export function endsTransaction(statement: Statement): boolean {
+  return statement.kind === 'refused' && statement.tag === 'PREPARE TRANSACTION';
+}
+
+/** Asked about it, our read-only connections answer inside a transaction as the client would begin it. */
+function tellReadOnly(request: Work['request'], text: Buffer, readOnly: boolean): Work {
+  const set = `SET LOCAL default_transaction_read_only = ${readOnly ? 'on' : 'off'}`;
+  return {
+    request,
+    effect: 'write',
+    before: [simpleRequest(frontend.query(set))],
+    bytes: text.length,
+  };
+}
+
+/** What would be over as soon as it is done is refused, as the server does it: here it would run in a transaction of ours. */
+function refuseOutsideTransaction(statement: Statement): void {
+  if (statement.kind === 'declare-cursor' && statement.hold !== true)
+    throw needsTransaction('DECLARE CURSOR');
+  if (statement.tag === 'LOCK') throw needsTransaction('LOCK TABLE');
+}
+
+function asksForReadOnly(text: Buffer): boolean {
+  return text.length < 1024 && /transaction_read_only/i.test(text.toString('latin1'));
+}
+
+function heavier(effect: Work['effect'], kind: Statement['kind']): Work['effect'] {
+  if (kind === 'read' || kind === 'empty' || effect === 'write') return effect;
+  return kind === 'primary-read' ? 'primary-read' : 'write';
+}
+
+/** set_config() with a name of ours, in the text or among the parameters. */
+function refuseOwnSettings(text: Buffer, request: Work['request']): void {
+  const { messages } = request as PostgresRequest;
+  for (const bytes of [text, ...messages.map((message) => message.frame)]) {
+    const found = /lockstep\.\w+|session_replication_role/i.exec(bytes.toString('latin1'));
+    if (found !== null) throw ownSetting(found[0]);
+  }
+}

@@ -40,6 +40,7 @@ test('apply: a try that was given up while it connected does not go on when the 
   const opened = stream.open();
   connecting[0]?.resolve({ ...link('first'), lastCsn: () => Promise.reject(new Error('it broke')) });
   await expect(opened).rejects.toThrow('it broke');
+  timers.length = 0;
   stream.push({ csn: 6, term: 1, slot: 0, writeSet });
   await Promise.resolve();
   // The deadline comes while the stream connects: it stands still, and the engine is told.

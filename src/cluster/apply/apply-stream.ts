@@ -33,6 +33,8 @@ interface Due {
 
 /** Connections that break one after the other, without the replica having done anything in between. */
 const brokenMax = 2;
+/** A connection that nobody waits for yet has its time; but a member may have died without a word. */
+const openMs = 15_000;
 /** Between two tries of what the replica could not do just then. */
 const retryPauseMs = 20;
 
@@ -101,7 +103,11 @@ export class ApplyStream {
   /** What was pushed before, or is meanwhile, has all its time from here on. Where it fails, the first record tries again. */
   async open(): Promise<void> {
     try {
-      await this.#connect();
+      // One that comes later is taken all the same, if none is there by then.
+      await withDeadline(this.#options.clock, openMs, this.#connect(), () => {
+        const why = `member ${this.member.id} has not said within ${openMs} ms how far it is`;
+        return new MemberError(this.member.id, 'gone', why);
+      });
     } finally {
       this.#renewTime();
       void this.#run();

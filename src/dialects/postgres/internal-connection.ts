@@ -77,6 +77,9 @@ export class InternalConnection {
   /** Promises of takers that the server has to wait for. */
   #waits = 0;
   #drained: Deferred | undefined;
+  #heardBytes = 0;
+  /** All that a COPY … FROM STDIN is given has been sent. */
+  #inputOver = true;
 
   private constructor(address: Address, connection: Connection) {
     this.#address = address;
@@ -95,6 +98,7 @@ export class InternalConnection {
       largeEnd: () => this.#largeEnd(),
     };
     socket.on('data', (chunk: Buffer) => {
+      this.#heardBytes += chunk.length;
       try {
         this.#framer.push(chunk, sink);
       } catch {
@@ -113,6 +117,17 @@ export class InternalConnection {
 
   get lost(): MemberError | undefined {
     return this.#lost;
+  }
+
+  /** In all. It does not grow while the server has nothing to say, or cannot be heard. */
+  get heardBytes(): number {
+    return this.#heardBytes;
+  }
+
+  /** Whether it is the server's turn, and with what: `more` to come from here, or nothing. */
+  get serversTurn(): 'to-answer' | 'to-take-more' | undefined {
+    if (this.#call === undefined || this.#waits > 0) return undefined;
+    return this.#inputOver ? 'to-answer' : 'to-take-more';
   }
 
   /** One statement or several, as text. */
@@ -142,6 +157,7 @@ export class InternalConnection {
     // It may fail while nobody waits for it: whoever writes or ends the data is told.
     call.promise.catch(() => undefined);
     await Promise.race([wanted.promise, call.promise]);
+    this.#inputOver = false;
     const { socket } = this.#connection;
     return {
       write: (frames) => {
@@ -151,10 +167,12 @@ export class InternalConnection {
         return this.#drained.promise.finally(() => (this.#drained = undefined));
       },
       end: () => {
+        this.#inputOver = true;
         if (this.#call === call) socket.write(frontend.copyDone);
         return call.promise;
       },
       giveUp: async (reason) => {
+        this.#inputOver = true;
         if (this.#call === call) socket.write(frontend.copyFail(reason));
         await call.promise.catch(() => undefined);
       },
@@ -167,8 +185,8 @@ export class InternalConnection {
   }
 
   /** The caller gave up waiting: whatever runs is lost with the connection. */
-  close(): void {
-    this.#lose('closed by Lockstep');
+  close(why = 'closed by Lockstep'): void {
+    this.#lose(why);
   }
 
   #start(bytes: Buffer, takers: Takers): Call {

@@ -28,6 +28,8 @@ import { pinnedSettings } from './pinned-settings.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
 import { InternalConnection } from './internal-connection.ts';
 import { PostgresLogReader } from './log-reader.ts';
+import { watchSilence } from './silence-watch.ts';
+import type { BackendQuestion } from './silence-watch.ts';
 import { PostgresSessionLink } from './session-link.ts';
 
 export interface PostgresMemberOptions {
@@ -109,9 +111,11 @@ export class PostgresMember implements Member {
   }
 
   /** A connection for the engine's own use, with further settings if need be. The caller closes it. */
-  openInternal(settings: Readonly<Record<string, string>> = {}): Promise<InternalConnection> {
+  async openInternal(settings: Readonly<Record<string, string>> = {}): Promise<InternalConnection> {
     const all = new Map([...ownSettings, ...Object.entries(settings)]);
-    return InternalConnection.open(this.options.address, this.#login(all));
+    const connection = await InternalConnection.open(this.options.address, this.#login(all));
+    watchSilence(connection, (pid) => this.#backend(pid));
+    return connection;
   }
 
   async use<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
@@ -176,6 +180,15 @@ export class PostgresMember implements Member {
       const why = `member ${this.id} has answered what cannot be understood: ${messageOf(error)}`;
       throw new MemberError(this.id, 'unfit', why);
     }
+  }
+
+  #backend(pid: number): ReturnType<BackendQuestion> {
+    return this.#ask(async (connection) => {
+      const [row] = await connection.rows(
+        `SELECT state, wait_event FROM pg_catalog.pg_stat_activity WHERE pid = ${pid}`,
+      );
+      return row === undefined ? undefined : { state: row[0] ?? null, waitsFor: row[1] ?? null };
+    });
   }
 
   inspect(): Promise<MemberReport> {

@@ -24,6 +24,7 @@ import type { MemberLoad } from './reads/member-load.ts';
 import { ReadRouter } from './reads/read-router.ts';
 import { AnswerWatch } from './sessions/answer-watch.ts';
 import { Roster } from './roster.ts';
+import { level } from './sync/level-positions.ts';
 import { Reactivation } from './sync/reactivation.ts';
 import type { SyncTools } from './sync/sync-parts.ts';
 import { Sampling } from './verify/sampling.ts';
@@ -205,7 +206,10 @@ export class Cluster {
   async open(): Promise<void> {
     for (const id of this.membership.active) {
       if (id === this.#primary.id) continue;
-      await this.#follow(id).catch((error: unknown) => this.trouble(id, asMemberError(id, error)));
+      await this.#follow(id).catch((failure: unknown) => {
+        const error = asMemberError(id, failure);
+        return this.trouble(error.memberId, error);
+      });
     }
     await this.#markMembers();
     this.#prober.start();
@@ -219,7 +223,9 @@ export class Cluster {
   async #follow(id: string): Promise<void> {
     const member = this.#roster.member(id);
     await this.#streams.open(member);
-    await this.#tools?.data.levelPositions(member, this.primary, this.term);
+    if (this.#tools === undefined) return;
+    const { commitMs: ms } = this.settings;
+    await level(this.#tools, this.world.clock, { member, source: this.primary, term: this.term, ms });
   }
 
   async stop(): Promise<void> {

@@ -92,9 +92,10 @@ export class PrimaryMoves {
       if (stream.ended || stream.appliedCsn < order.dispatched) throw busy();
       await membership.movePrimary(id);
       this.#reign(from, id, reason);
-      await this.#options
-        .follow(from)
-        .catch((error: unknown) => this.#options.report(from, asMemberError(from, error)));
+      await this.#options.follow(from).catch((failure: unknown) => {
+        const error = asMemberError(from, failure);
+        this.#options.report(error.memberId, error);
+      });
     });
   }
 

@@ -108,9 +108,14 @@ export interface DataSync {
   conclude(target: Member, source: Member, at: { csn: number; term: number; version: number }): Promise<void>;
   /**
    * Sets the target's sequences to where the source's are, also where they are further on: a server that crashed, or handed out
-   * numbers that nobody acknowledged, stands ahead of the others. The target is not the primary. Rejects with MemberError of either.
+   * numbers that nobody acknowledged, stands ahead of the others. The target is not the primary. Rejects with MemberError of either,
+   * soon after `signal` has ended; whatever a member is asked by then does not undo what it hands out later.
    */
-  levelPositions(target: Member, source: Member, term: number): Promise<void>;
+  levelPositions(
+    target: Member,
+    source: Member,
+    at: { readonly term: number; readonly signal: AbortSignal },
+  ): Promise<void>;
   /** Holds members against each other. Rejects when it could not go on; what it has told of by then stays true. */
   compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison>;
   openSampler(random: () => number): RowSampler;

@@ -10,6 +10,7 @@ import { Pace } from './pace.ts';
 import { isActive, SyncFailure } from './sync-parts.ts';
 import type { KeptRows, SyncParts, SyncTools } from './sync-parts.ts';
 import type { Attempt, SyncOutcome } from './synchroniser.ts';
+import { questionMs, stepMsMax, unlessEnded, watch } from './watched.ts';
 
 export interface DataDone {
   readonly outcome: SyncOutcome;
@@ -64,12 +65,26 @@ export class DataWork {
     const { member, request } = attempt;
     const { data } = tools;
     attempt.progress({ phase: 'snapshot' });
-    const { source, snapshot } = await this.#openSnapshot(tools);
-    const watched = this.#watch(attempt, source);
+    const { source, snapshot } = await this.#openSnapshot(tools, attempt.signal);
+    const watched = watch(this.#parts, { source, target: member, signal: attempt.signal });
+    const { signal } = watched;
+    const { settings, world } = this.#parts;
+    const { maxBytesPerSecond } = request;
+    const pace = new Pace(world.clock, () => maxBytesPerSecond ?? settings.sync.maxBytesPerSecond);
+    const control = {
+      signal,
+      get pieceBytesMax() {
+        return pace.pieceBytesMax;
+      },
+      pace: (bytes: number) => pace.take(bytes, signal),
+      progress: (report: WorkProgress) => attempt.progress(report),
+    };
+    const step = <T>(work: Promise<T>): Promise<T> =>
+      unlessEnded(world.clock, { signal, ms: stepMsMax }, work);
     const keeper = tools.keepRows(member.id);
     try {
-      const unlike = await data.compareDatabases(snapshot, member);
-      const schema = await data.compareSchema(snapshot, member);
+      const unlike = await step(data.compareDatabases(snapshot, member));
+      const schema = await step(data.compareSchema(snapshot, member));
       const decided = chooseBySchema({
         unlike,
         schema,
@@ -83,17 +98,22 @@ export class DataWork {
       const { term, version } = this.#parts.membership;
       const { dryRun = false } = request;
       const { clusterId } = this.#parts.settings;
-      if (!dryRun) await data.markIncomplete(member, `${kind}: ${reason}`, { clusterId, term });
-      const job = { source, snapshot, target: member, term, keeper, control: watched.control, dryRun };
+      if (!dryRun) {
+        const mark = `${kind}: ${reason}`;
+        await step(data.markIncomplete(member, mark, { clusterId, term }));
+      }
+      const job = { source, snapshot, target: member, term, keeper, control, dryRun };
       const tables = kind === 'diff' ? await data.diff(job) : await data.full(job);
-      watched.control.signal.throwIfAborted();
+      signal.throwIfAborted();
       await keeper.flush();
-      if (!dryRun) attempt.progress({ phase: 'conclude', table: undefined, ofTable: undefined });
-      if (!dryRun) await data.conclude(member, source, { csn: snapshot.csn, term, version });
-      const outcome = outcomeOf({ kind, reason, source, dryRun, tables, keeper, bytes: watched.bytes() });
+      if (!dryRun) {
+        attempt.progress({ phase: 'conclude', table: undefined, ofTable: undefined });
+        await step(data.conclude(member, source, { csn: snapshot.csn, term, version }));
+      }
+      const outcome = outcomeOf({ kind, reason, source, dryRun, tables, keeper, bytes: pace.bytes });
       return { outcome, baseCsn: dryRun ? undefined : snapshot.csn };
     } catch (error) {
-      throw watched.reason() ?? failureOf(error);
+      throw signal.aborted ? signal.reason : failureOf(error);
     } finally {
       watched.end();
       snapshot.close();
@@ -128,22 +148,28 @@ export class DataWork {
   }
 
   /** Of a replica if there is one: it shows one place in the order at any time. Of the primary between two commits. */
-  async #openSnapshot({ data }: SyncTools): Promise<{ source: Member; snapshot: MemberSnapshot }> {
-    const { gate, membership, roster, streams } = this.#parts;
+  async #openSnapshot(
+    { data }: SyncTools,
+    signal: AbortSignal,
+  ): Promise<{ source: Member; snapshot: MemberSnapshot }> {
+    const { gate, membership, roster, streams, world } = this.#parts;
     await gate.passed();
     const primaryId = this.#parts.primaryId();
     const replica = membership.active.find(
       (id) => id !== primaryId && !roster.load(id).suspect && streams.get(id)?.ended === false,
     );
     const source = roster.member(replica ?? primaryId);
+    const watched = watch(this.#parts, { source, signal });
+    const opening = replica === undefined ? this.#openBetween(data, source) : data.openSnapshot(source);
     try {
-      const snapshot =
-        replica === undefined ? await this.#openBetween(data, source) : await data.openSnapshot(source);
+      const snapshot = await unlessEnded(world.clock, { signal: watched.signal, ms: questionMs }, opening);
       if (isActive(membership, source)) return { source, snapshot };
-      snapshot.close();
       throw new SyncFailure('source', `member ${source.id} was taken out while a snapshot of it was opened`);
     } catch (error) {
+      opening.then((late) => late.close()).catch(() => undefined);
       throw error instanceof MemberError ? new SyncFailure('source', error.message) : error;
+    } finally {
+      watched.end();
     }
   }
 
@@ -159,59 +185,6 @@ export class DataWork {
     } finally {
       prepared.close();
     }
-  }
-
-  /** Ends the work when the source is taken out or the target has gone silent: a copy may wait for either without an end. */
-  #watch(attempt: Attempt, source: Member) {
-    const { membership, settings, world } = this.#parts;
-    const { clock } = world;
-    const { intervalMs, timeoutMs, threshold } = settings.probe;
-    const ended = new AbortController();
-    const { maxBytesPerSecond } = attempt.request;
-    const pace = new Pace(clock, () => maxBytesPerSecond ?? settings.sync.maxBytesPerSecond);
-    let reason: SyncFailure | undefined;
-    let silent = 0;
-    let cancel: (() => void) | undefined;
-    const abort = (why: SyncFailure): void => {
-      reason ??= why;
-      ended.abort(why);
-    };
-    const forward = (): void => ended.abort(attempt.signal.reason);
-    attempt.signal.addEventListener('abort', forward, { once: true });
-    const look = (): void => {
-      cancel = clock.after(Math.max(intervalMs, timeoutMs), () => {
-        if (!isActive(membership, source))
-          return abort(new SyncFailure('source', `member ${source.id}, which was read, was taken out`));
-        let answered = false;
-        attempt.member.inspect().then(
-          () => (answered = true),
-          () => undefined,
-        );
-        cancel = clock.after(timeoutMs, () => {
-          silent = answered ? 0 : silent + 1;
-          if (silent > threshold)
-            return abort(
-              new SyncFailure('unreachable', `member ${attempt.member.id} does not answer any more`),
-            );
-          look();
-        });
-      });
-    };
-    look();
-    return {
-      control: {
-        signal: ended.signal,
-        pieceBytesMax: pace.pieceBytesMax,
-        pace: (bytes: number) => pace.take(bytes, ended.signal),
-        progress: (report: WorkProgress) => attempt.progress(report),
-      },
-      bytes: () => pace.bytes,
-      reason: () => reason,
-      end: () => {
-        cancel?.();
-        attempt.signal.removeEventListener('abort', forward);
-      },
-    };
   }
 }
 

@@ -58,7 +58,10 @@ export async function join(parts: SyncParts, options: JoinOptions): Promise<void
       await joiner.stream.open();
       await keepUp(parts, joiner, signal);
       if (options.proveSchema && tries === 1)
-        await demandSameSchema(parts, options.member, () => reach(parts, joiner, signal));
+        await demandSameSchema(parts, options.member, {
+          reach: () => reach(parts, joiner, signal),
+          signal,
+        });
       await parts.tools?.prepare(options.member);
       joined = await countAndReach(parts, joiner, signal);
     } catch (error) {

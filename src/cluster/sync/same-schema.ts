@@ -10,6 +10,7 @@ import type { DataSync } from '../../dialects/sync-contract.ts';
 import { refuseUnlike } from './choose-strategy.ts';
 import { SyncFailure } from './sync-parts.ts';
 import type { SyncParts } from './sync-parts.ts';
+import { questionMs, stepMsMax, unlessEnded, watch } from './watched.ts';
 
 const looksMax = 3;
 const shownMax = 3;
@@ -18,14 +19,14 @@ const shownMax = 3;
 export async function demandSameSchema(
   parts: SyncParts,
   member: Member,
-  reach: () => Promise<void>,
+  { reach, signal }: { readonly reach: () => Promise<void>; readonly signal: AbortSignal },
 ): Promise<void> {
   const data = parts.tools?.data;
   if (data === undefined) return;
   let lasting: readonly string[] | undefined;
   for (let look = 0; look < looksMax; look++) {
     await reach();
-    const found = await differences(parts, data, member);
+    const found = await differences(parts, data, { member, signal });
     const before = lasting;
     lasting = before === undefined ? found : found.filter((one) => before.includes(one));
     if (lasting.length === 0) return;
@@ -35,19 +36,26 @@ export async function demandSameSchema(
   throw new SyncFailure('differs', `its schema differs: ${shown}${more > 0 ? `; and ${more} more` : ''}`);
 }
 
-async function differences(parts: SyncParts, data: DataSync, member: Member): Promise<readonly string[]> {
+async function differences(
+  parts: SyncParts,
+  data: DataSync,
+  { member, signal }: { readonly member: Member; readonly signal: AbortSignal },
+): Promise<readonly string[]> {
   const primaryId = parts.primaryId();
   const sourceId = parts.membership.active.find((id) => id !== primaryId) ?? primaryId;
-  const snapshot = await data.openSnapshot(parts.roster.member(sourceId)).catch((error: unknown) => {
-    throw error instanceof MemberError ? new SyncFailure('source', error.message) : error;
-  });
+  const source = parts.roster.member(sourceId);
+  const watched = watch(parts, { source, target: member, signal });
+  const unless = <T>(ms: number, work: Promise<T>): Promise<T> =>
+    unlessEnded(parts.world.clock, { signal: watched.signal, ms }, work);
+  const opening = data.openSnapshot(source);
   try {
-    const unlike = await data.compareDatabases(snapshot, member);
+    const snapshot = await unless(questionMs, opening);
+    const unlike = await unless(stepMsMax, data.compareDatabases(snapshot, member));
     if (unlike !== undefined) {
       const { reason, hint } = refuseUnlike(unlike);
       throw new SyncFailure('refused', reason, hint);
     }
-    const verdict = await data.compareSchema(snapshot, member);
+    const verdict = await unless(stepMsMax, data.compareSchema(snapshot, member));
     if (verdict.kind === 'equal') return [];
     return verdict.kind === 'empty' ? ['it is empty'] : verdict.differences;
   } catch (error) {
@@ -55,6 +63,7 @@ async function differences(parts: SyncParts, data: DataSync, member: Member): Pr
       throw new SyncFailure('source', error.message);
     throw error;
   } finally {
-    snapshot.close();
+    watched.end();
+    opening.then((snapshot) => snapshot.close()).catch(() => undefined);
   }
 }

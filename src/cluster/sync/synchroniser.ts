@@ -139,8 +139,8 @@ export class Synchroniser {
       },
     });
     try {
-      if (asItWas) await levelPositions(this.#parts, member);
       await catchUp.fill(gaps);
+      if (asItWas) await levelPositions(this.#parts, member, { afterCsn, signal });
       const onJoining = (joining: boolean): void =>
         attempt.progress({ phase: joining ? 'join' : 'catch-up' });
       const { byOperator } = attempt;

@@ -188,9 +188,10 @@ export class SimDataSync implements DataSync {
     );
   }
 
-  /** There are no sequences here. */
-  levelPositions(): Promise<void> {
-    return Promise.resolve();
+  /** There are no sequences here; both are asked all the same. */
+  async levelPositions(target: Member, source: Member, { term }: { term: number }): Promise<void> {
+    await (source as SimMember).inspect();
+    await this.#on(target, (server, backend) => this.#change(server, backend, term, () => undefined));
   }
 
   async compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison> {

@@ -58,9 +58,9 @@ export async function conclude(
 ): Promise<void> {
   const positions = await withConnection(source, sequencePositions);
   await withConnection(target, async (connection) => {
-    await connection.query(raiseTerm(at.term));
-    await connection.query(`SELECT lockstep.fence(${at.term})`);
-    await setPositions(connection, positions, await sequencePositions(connection));
+    const { term } = at;
+    await connection.query(raiseTerm(term));
+    await setPositions(connection, { wanted: positions, found: await sequencePositions(connection), term });
     await connection.query(
       `BEGIN; SET LOCAL lockstep.guard = off; SET LOCAL client_min_messages = error;
        TRUNCATE lockstep.log, lockstep.sequence_shipped, lockstep.sequence_reset;
@@ -73,29 +73,43 @@ export async function conclude(
   });
 }
 
+/** Whoever waited for a lock on a sequence would set it when nobody expects that any more. */
+const levelSettings = { ...syncSettings, lock_timeout: '1000' };
+
 /** PostgreSQL logs a sequence 32 numbers ahead: after a crash it stands there. Only a primary hands numbers out. */
 export async function levelPositions(
   target: PostgresMember,
   source: PostgresMember,
-  term: number,
+  { term, signal }: { readonly term: number; readonly signal: AbortSignal },
 ): Promise<void> {
-  const positions = await withConnection(source, sequencePositions);
-  await withConnection(target, async (connection) => {
+  const options = { settings: levelSettings, signal };
+  const positions = await withConnection(source, sequencePositions, options);
+  const level = async (connection: InternalConnection): Promise<void> => {
     await connection.query(raiseTerm(term));
-    await connection.query(`SELECT lockstep.fence(${term})`);
-    await setPositions(connection, positions, await sequencePositions(connection));
-  });
+    await setPositions(connection, { wanted: positions, found: await sequencePositions(connection), term });
+  };
+  await withConnection(target, level, options);
 }
 
 async function withConnection<T>(
   member: PostgresMember,
   work: (connection: InternalConnection) => Promise<T>,
+  {
+    settings,
+    signal,
+  }: { readonly settings: Readonly<Record<string, string>>; readonly signal?: AbortSignal } = {
+    settings: syncSettings,
+  },
 ): Promise<T> {
-  const connection = await member.openInternal(syncSettings);
+  const connection = await member.openInternal(settings);
+  const close = (): void => connection.close();
+  signal?.addEventListener('abort', close, { once: true });
   try {
+    signal?.throwIfAborted();
     return await work(connection);
   } finally {
-    connection.close();
+    signal?.removeEventListener('abort', close);
+    close();
   }
 }
 
@@ -123,23 +137,36 @@ async function endOthers(connection: InternalConnection): Promise<void> {
   }
 }
 
+/**
+ * Each only while it stands where it was found, and only in this term: a server that was silent may carry this out when the member
+ * has long been handing out numbers.
+ */
 async function setPositions(
   connection: InternalConnection,
-  wanted: ReadonlyMap<string, SequencePosition>,
-  found: ReadonlyMap<string, SequencePosition>,
+  {
+    wanted,
+    found,
+    term,
+  }: {
+    readonly wanted: ReadonlyMap<string, SequencePosition>;
+    readonly found: ReadonlyMap<string, SequencePosition>;
+    readonly term: number;
+  },
 ): Promise<void> {
-  const differing = [...wanted].filter(([name, { last, called }]) => {
+  const differing = [...wanted].flatMap(([name, { last, called }]) => {
     const there = found.get(name);
-    return there !== undefined && (there.last !== last || there.called !== called);
+    if (there === undefined || (there.last === last && there.called === called)) return [];
+    const handedOut = there.called ? there.last : 'NULL';
+    return [`(${quoteLiteral(name)}::regclass, ${last}::bigint, ${called}, ${handedOut}::bigint)`];
   });
   for (let at = 0; at < differing.length; at += batchSequences) {
-    const values = differing
-      .slice(at, at + batchSequences)
-      .map(([name, { last, called }]) => `(${quoteLiteral(name)}::regclass, ${last}::bigint, ${called})`);
+    const values = differing.slice(at, at + batchSequences).join(', ');
     // Bounds that a statement since then has changed come with the log, and so does the position.
     await connection.query(
-      `SELECT setval(v.seq, v.last, v.called) FROM (VALUES ${values.join(', ')}) AS v (seq, last, called)
-         JOIN pg_sequence s ON s.seqrelid = v.seq AND v.last BETWEEN s.seqmin AND s.seqmax`,
+      `SELECT lockstep.fence(${term});
+       SELECT setval(v.seq, v.last, v.called) FROM (VALUES ${values}) AS v (seq, last, called, found)
+         JOIN pg_sequence s ON s.seqrelid = v.seq AND v.last BETWEEN s.seqmin AND s.seqmax
+        WHERE pg_sequence_last_value(v.seq) IS NOT DISTINCT FROM v.found`,
     );
   }
 }

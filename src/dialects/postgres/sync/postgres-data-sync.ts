@@ -109,8 +109,8 @@ export class PostgresDataSync implements DataSync {
     return conclude(target as PostgresMember, source as PostgresMember, at);
   }
 
-  levelPositions(target: Member, source: Member, term: number): Promise<void> {
-    return levelPositions(target as PostgresMember, source as PostgresMember, term);
+  levelPositions(target: Member, source: Member, at: { term: number; signal: AbortSignal }): Promise<void> {
+    return levelPositions(target as PostgresMember, source as PostgresMember, at);
   }
 
   compare(snapshots: readonly MemberSnapshot[], request: CompareRequest): Promise<Comparison> {

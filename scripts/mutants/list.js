@@ -180,8 +180,8 @@ export const mutants = {
   'connection-reused-before-ready-for-query': {
     breaks: 'a request counts as over before its ReadyForQuery, so that the next gets the rest of its answer',
     guarantee: 'G4',
-    anchor: `    if (phase?.kind === 'answer') phase.reader.message(type, frame);`,
-    replacement: `    if (phase?.kind === 'answer') {
+    anchor: `    if (phase.kind === 'answer') phase.reader.message(type, frame);`,
+    replacement: `    if (phase.kind === 'answer') {
       phase.reader.message(type, frame);
       if (type === Backend.CommandComplete) {
         phase.reader.flush();

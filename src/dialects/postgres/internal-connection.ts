@@ -4,6 +4,7 @@ import { deferred } from '../../base/index.ts';
 import type { Deferred } from '../../base/index.ts';
 import {
   Backend,
+  Frontend,
   frontend,
   MessageFramer,
   readCommandTag,
@@ -46,6 +47,8 @@ interface Call extends Deferred<PipelineResult> {
   readonly onRow: RowTaker | undefined;
   readonly onCopy: CopyTaker | undefined;
   readonly inputWanted: (() => void) | undefined;
+  /** Statements that are to come to their end, unless one fails. */
+  statements: number;
   error: MemberError | undefined;
 }
 
@@ -58,6 +61,8 @@ const ownStates = new Set<string>(Object.values(sqlStates));
 const wholeUpToBytes = 1 << 20;
 
 const nothing = Buffer.alloc(0);
+
+const outOfTurn = 'it said what nobody had asked for';
 
 export class InternalConnection {
   readonly pid: number;
@@ -132,7 +137,7 @@ export class InternalConnection {
 
   /** One statement or several, as text. */
   query(sql: string | Buffer, onRow?: RowTaker): Promise<PipelineResult> {
-    return this.#start(frontend.query(sql), { onRow }).promise;
+    return this.#start([frontend.query(sql)], { onRow }).promise;
   }
 
   /** Rows as text. */
@@ -143,17 +148,17 @@ export class InternalConnection {
 
   /** Messages of the extended protocol, up to and including Sync. */
   pipeline(messages: readonly Buffer[], onRow?: RowTaker): Promise<PipelineResult> {
-    return this.#start(Buffer.concat(messages), { onRow }).promise;
+    return this.#start(messages, { onRow }).promise;
   }
 
   copyOut(sql: string, onCopy: CopyTaker): Promise<PipelineResult> {
-    return this.#start(frontend.query(sql), { onCopy }).promise;
+    return this.#start([frontend.query(sql)], { onCopy }).promise;
   }
 
   /** Resolves when the server wants the data. */
   async copyIn(sql: string): Promise<CopyInput> {
     const wanted = deferred();
-    const call = this.#start(frontend.query(sql), { inputWanted: () => wanted.resolve() });
+    const call = this.#start([frontend.query(sql)], { inputWanted: () => wanted.resolve() });
     // It may fail while nobody waits for it: whoever writes or ends the data is told.
     call.promise.catch(() => undefined);
     await Promise.race([wanted.promise, call.promise]);
@@ -189,7 +194,7 @@ export class InternalConnection {
     this.#lose(why);
   }
 
-  #start(bytes: Buffer, takers: Takers): Call {
+  #start(messages: readonly Buffer[], takers: Takers): Call {
     const call: Call = {
       ...deferred<PipelineResult>(),
       tags: [],
@@ -197,13 +202,16 @@ export class InternalConnection {
       onRow: takers.onRow,
       onCopy: takers.onCopy,
       inputWanted: takers.inputWanted,
+      statements: messages.filter(
+        (message) => message[0] === Frontend.Query || message[0] === Frontend.Execute,
+      ).length,
       error: undefined,
     };
     if (this.#lost !== undefined) call.reject(this.#lost);
     else if (this.#call !== undefined) call.reject(this.#gone('two calls at a time'));
     else {
       this.#call = call;
-      this.#connection.socket.write(bytes);
+      this.#connection.socket.write(Buffer.concat(messages));
     }
     return call;
   }
@@ -212,11 +220,21 @@ export class InternalConnection {
     const call = this.#call;
     switch (type) {
       case Backend.DataRow:
-        if (call?.onRow) call.onRow(readDataRow(frame));
-        else call?.rows.push(readDataRow(frame));
+        if (call === undefined) this.#lose(outOfTurn);
+        else if (call.onRow) call.onRow(readDataRow(frame));
+        else call.rows.push(readDataRow(frame));
         return;
       case Backend.CommandComplete:
-        call?.tags.push(readCommandTag(frame));
+        if (call === undefined) {
+          this.#lose(outOfTurn);
+          return;
+        }
+        call.tags.push(readCommandTag(frame));
+        call.statements -= 1;
+        return;
+      case Backend.EmptyQueryResponse:
+      case Backend.PortalSuspended:
+        if (call !== undefined) call.statements -= 1;
         return;
       case Backend.CopyInResponse:
         call?.inputWanted?.();
@@ -239,8 +257,12 @@ export class InternalConnection {
         return;
       }
       case Backend.ReadyForQuery:
+        // A server that is out of step would answer the next call for this one.
+        if (call === undefined || (call.error === undefined && call.statements > 0)) {
+          this.#lose(outOfTurn);
+          return;
+        }
         this.#call = undefined;
-        if (call === undefined) return;
         if (call.error) call.reject(call.error);
         else call.resolve({ tags: call.tags, rows: call.rows });
         return;

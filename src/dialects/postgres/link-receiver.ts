@@ -30,7 +30,13 @@ import type { WriteSetCollector } from './write-set-collector.ts';
 export type Phase =
   /** Its answer nobody sees; it must not fail. */
   | { readonly kind: 'prelude'; error: ErrorFields | undefined }
-  | { readonly kind: 'answer'; readonly reader: AnswerReader; readonly done: Deferred<Answer> }
+  | {
+      readonly kind: 'answer';
+      readonly reader: AnswerReader;
+      readonly done: Deferred<Answer>;
+      /** So many statements at least are carried out, unless one fails. */
+      readonly statements: number;
+    }
   /** A statement prepared again, to see whether it still is what the client was told. */
   | {
       readonly kind: 'check';
@@ -41,7 +47,12 @@ export type Phase =
       error: ErrorFields | undefined;
     }
   /** A statement of our own: its first value. */
-  | { readonly kind: 'own'; readonly done: Deferred<string | undefined>; value: string | undefined }
+  | {
+      readonly kind: 'own';
+      readonly done: Deferred<string | undefined>;
+      readonly statements: number;
+      value: string | undefined;
+    }
   | CommitPhase;
 
 export interface LinkReceiverParts {
@@ -58,6 +69,15 @@ export interface LinkReceiverParts {
 /** Messages above this are passed on in pieces. */
 const wholeUpToBytes = 256 * 1024;
 
+/** A statement has come to its end, or to a pause. */
+const completions: ReadonlySet<number> = new Set([
+  Backend.CommandComplete,
+  Backend.EmptyQueryResponse,
+  Backend.PortalSuspended,
+]);
+
+const outOfTurn = 'it said what nobody had asked for';
+
 export class LinkReceiver {
   readonly #parts: LinkReceiverParts;
   readonly #framer: MessageFramer;
@@ -67,6 +87,8 @@ export class LinkReceiver {
   /** Of the request under way. */
   #failed = false;
   #sqlState: string | undefined;
+  /** Of the phase that comes now: how many statements were carried out. */
+  #completed = 0;
   /** The message that comes in pieces is the client's. */
   #largePass = false;
   /** A write set too large to be held, on its way into the spool. */
@@ -155,7 +177,7 @@ export class LinkReceiver {
 
   #rowsArrived(type: number, frames: Buffer): void {
     const phase = this.#phases[0];
-    if (phase === undefined) return;
+    if (phase === undefined) return this.#parts.lose(outOfTurn);
     if (phase.kind === 'answer') phase.reader.rows(frames);
     else if (phase.kind === 'commit' && type === Backend.DataRow) takeWriteSet(phase, frames);
     else if (phase.kind === 'own') phase.value ??= readDataRow(frames)[0]?.toString();
@@ -163,10 +185,11 @@ export class LinkReceiver {
 
   #largeStart(type: number, head: Buffer): void {
     const phase = this.#phases[0];
-    this.#largePass = phase?.kind === 'answer' && !phase.reader.givenUp;
+    if (phase === undefined) return this.#parts.lose(outOfTurn);
+    this.#largePass = phase.kind === 'answer' && !phase.reader.givenUp;
     if (type === Backend.ErrorResponse) this.#failed = true;
     if (this.#largePass) this.#reader?.forward(head);
-    if (phase?.kind !== 'commit' || type !== Backend.DataRow) return;
+    if (phase.kind !== 'commit' || type !== Backend.DataRow) return;
     this.#collector = phase.collector ?? this.#parts.newCollector();
     // One column, and it is not NULL: the head of the row, then the count and the length.
     this.#collector.add(head.subarray(HEADER_BYTES + 6));
@@ -210,13 +233,15 @@ export class LinkReceiver {
       this.#error(frame, phase);
       return;
     }
+    if (phase === undefined) return this.#parts.lose(outOfTurn);
+    if (completions.has(type)) this.#completed += 1;
     if (type === Backend.ParseComplete && this.#parts.statements.parsed()) return;
     if (type === Backend.CloseComplete && this.#parts.statements.closed()) return;
-    if (phase?.kind === 'answer') phase.reader.message(type, frame);
-    else if (phase?.kind === 'check') {
+    if (phase.kind === 'answer') phase.reader.message(type, frame);
+    else if (phase.kind === 'check') {
       if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
       if (type === Backend.RowDescription) phase.columns = Buffer.from(frame);
-    } else if (phase?.kind === 'commit' && type === Backend.CommandComplete)
+    } else if (phase.kind === 'commit' && type === Backend.CommandComplete)
       phase.lastTag = readCommandTag(frame);
   }
 
@@ -238,12 +263,29 @@ export class LinkReceiver {
     }
   }
 
+  /** What a phase is for has been said, or that it failed. A member that is out of step would answer the next for this one. */
+  #isDue(phase: Phase): boolean {
+    if (this.#failed) return true;
+    switch (phase.kind) {
+      case 'prelude':
+        return this.#completed > 0;
+      case 'check':
+        return phase.parameters !== undefined;
+      case 'commit':
+        return phase.final ? phase.lastTag === 'COMMIT' || phase.lastTag === 'ROLLBACK' : this.#completed > 0;
+      default:
+        return this.#completed >= phase.statements;
+    }
+  }
+
   #ready(status: number): void {
+    const phase = this.#phases[0];
+    if (phase === undefined || !this.#isDue(phase)) return this.#parts.lose(outOfTurn);
     this.#reader?.flush();
     this.#transaction =
       status === TransactionStatus.Idle ? 'none' : status === TransactionStatus.Open ? 'open' : 'failed';
-    const phase = this.#phases.shift();
-    if (phase === undefined) return;
+    this.#phases.shift();
+    this.#completed = 0;
     if (this.#failed && phase.kind !== 'prelude') this.#parts.statements.forgetUnconfirmed();
     if (phase.kind === 'prelude') {
       // A setting that this member refuses: what follows would run under the wrong settings.

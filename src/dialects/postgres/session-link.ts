@@ -109,6 +109,7 @@ export class PostgresSessionLink implements SessionLink {
     const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
     this.#receiver.clear();
     const out: Buffer[] = [];
+    let statements = protocol === 'simple' ? 1 : 0;
     this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
     const unchecked = this.#statements.unchecked(messages);
@@ -118,6 +119,7 @@ export class PostgresSessionLink implements SessionLink {
       if (protocol === 'simple') this.#statements.unnamedGone();
       if (message.kind === 'plain') {
         if (message.frame[0] === Frontend.Describe) reader.descriptions.asked(undefined);
+        else if (message.frame[0] === Frontend.Execute) statements += 1;
         out.push(message.frame);
       } else if (message.kind === 'uses') {
         const { statement, frame } = message;
@@ -134,7 +136,7 @@ export class PostgresSessionLink implements SessionLink {
     if (protocol === 'extended' && rest === undefined) out.push(frontend.sync);
     this.#extended = protocol === 'extended';
     const done = deferred<Answer>();
-    this.#begin({ kind: 'answer', reader, done });
+    this.#begin({ kind: 'answer', reader, done, statements });
     this.#write(out);
     if (rest !== undefined) {
       // Lost while the client still sends, it has nobody yet who waits for it.
@@ -169,7 +171,7 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
     const done = deferred<string | undefined>();
-    this.#begin({ kind: 'own', done, value: undefined });
+    this.#begin({ kind: 'own', done, statements: 1, value: undefined });
     this.#statements.unnamedGone();
     this.#write([frontend.query(sql)]);
     return done.promise;
@@ -301,7 +303,7 @@ export class PostgresSessionLink implements SessionLink {
     out.push(...messages, frontend.sync);
     const done = deferred<string | undefined>();
     done.promise.catch(() => undefined);
-    this.#receiver.expect({ kind: 'own', done, value: undefined });
+    this.#receiver.expect({ kind: 'own', done, statements: 0, value: undefined });
   }
 
   #newCollector(): WriteSetCollector {

@@ -1,15 +1,12 @@
 /** `events`, `top`, `sessions`: what they show of a node that only pretends; completion and examples. */
 
-import { execFileSync } from 'node:child_process';
 import { rm, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { adminAddress, openAdminServer } from '../../src/admin/index.ts';
 import type { AdminServer, EventEntry, TrafficSample } from '../../src/admin/index.ts';
 import type { CliIo } from '../../src/cli/index.ts';
 import { buildCommands } from '../../src/cli/command-line.ts';
 import { parseSince } from '../../src/cli/commands/events.ts';
-import { SCRIPTS } from '../../src/cli/commands/completion.ts';
 import { suggest } from '../../src/cli/complete.ts';
 import { EXAMPLES } from '../../src/cli/examples.ts';
 import { leaves } from '../../src/cli/leaves.ts';
@@ -304,23 +301,6 @@ describe('cli: completion', () => {
     const bad = new FakeCli({}, { LOCKSTEP_CONFIG: file });
     expect(await bad.run('complete', '--', 'switch-primary', '')).toBe(0);
     expect([bad.stdout, bad.stderr]).toEqual(['', '']);
-  });
-
-  test('cli: completion: bash completes with it', () => {
-    const program = fileURLToPath(new URL('../../bin/lockstep.js', import.meta.url));
-    const ask = (typed: string): string =>
-      execFileSync(
-        'bash',
-        [
-          '-c',
-          `${SCRIPTS['bash']}
-lockstep() { ${JSON.stringify(process.execPath)} ${JSON.stringify(program)} "$@"; }
-COMP_WORDS=(${typed}); COMP_CWORD=$((\${#COMP_WORDS[@]}-1)); _lockstep; echo "\${COMPREPLY[*]}"`,
-        ],
-        { encoding: 'utf8', env: { ...process.env, LOCKSTEP_CONFIG: file } },
-      ).trim();
-    expect(ask(`lockstep switch-primary ''`)).toBe('db1 db2');
-    expect(ask('lockstep mem')).toBe('member');
   });
 
   test('cli: completion: each shell has its script, and another one is an error', async () => {

@@ -15,8 +15,14 @@ const LONG_MS = 90_000;
 const binaries = dumpableServers();
 
 // A schema is copied by pg_dump, which has to be as new as the servers.
-describe.skipIf(withoutBrowser !== undefined || binaries === undefined)(
-  'console: first set-up',
+const without =
+  withoutBrowser ??
+  (binaries === undefined
+    ? 'there is no pg_dump with a server of its version on this machine (apt-get install postgresql)'
+    : undefined);
+
+describe.skipIf(without)(
+  without === undefined ? 'console: first set-up' : `console: first set-up (skipped: ${without})`,
   { timeout: 240_000 },
   () => {
     const open = useBrowser();

@@ -1,6 +1,7 @@
 export { Classifier } from './classifier.ts';
 export type { ClassifierLimits, SessionReading } from './classifier.ts';
 export { classifyHead } from './oversized.ts';
+export { parameterCount } from './parameters.ts';
 export { quoteIdent, quoteLiteral } from './quote.ts';
 export { routeReason } from './route-reason.ts';
 export { trailBytesOf } from './server-reading.ts';

@@ -1,10 +1,11 @@
 /**
  * `EXPLAIN (ROUTE) …` tells where a statement would go, and why, and does not run it. It becomes a query that answers these
- * sentences, so that every driver gets them as it gets rows, in the simple and in the extended protocol.
+ * sentences, so that every driver gets them as it gets rows, in the simple and in the extended protocol. The query has the
+ * parameters that the statement has, and makes nothing of them: a driver may send values, and none is needed in the simple protocol.
  */
 
 import type { Session } from '../../cluster/index.ts';
-import { quoteLiteral, routeReason } from '../../sql/index.ts';
+import { parameterCount, quoteLiteral, routeReason } from '../../sql/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { Frontend, frontend, HEADER_BYTES } from '../../wire/postgres/index.ts';
 import { asClientError } from './front-errors.ts';
@@ -31,9 +32,23 @@ export function explainRoute(
   if (statement === '') return frame;
   const sentences = tell(Buffer.from(statement, 'latin1'));
   const rows = sentences.map((sentence) => `(${quoteLiteral(sentence)})`).join(', ');
-  const sql = Buffer.from(`SELECT * FROM (VALUES ${rows}) AS route ("QUERY PLAN")`, 'latin1');
-  if (type === Frontend.Query) return frontend.query(sql);
-  return frontend.parse({ name: frame.toString('latin1', HEADER_BYTES, nameEnd), query: sql });
+  const sql = `SELECT * FROM (VALUES ${rows}) AS route ("QUERY PLAN")`;
+  if (type === Frontend.Query) return frontend.query(Buffer.from(sql, 'latin1'));
+  const parameterTypes = declaredTypes(frame, end + 1);
+  const parameters = Math.max(parameterCount(Buffer.from(statement, 'latin1')), parameterTypes.length);
+  const unused = Array.from({ length: parameters }, (_, at) => ` OR $${at + 1}::text IS NULL`).join('');
+  return frontend.parse({
+    name: frame.toString('latin1', HEADER_BYTES, nameEnd),
+    query: Buffer.from(parameters === 0 ? sql : `${sql} WHERE true${unused}`, 'latin1'),
+    parameterTypes,
+  });
+}
+
+/** Behind the text of a Parse; none where the frame ends too soon, which is said when it is read. */
+function declaredTypes(frame: Buffer, start: number): readonly number[] {
+  const count = start + 2 > frame.length ? 0 : frame.readUInt16BE(start);
+  if (start + 2 + 4 * count > frame.length) return [];
+  return Array.from({ length: count }, (_, at) => frame.readUInt32BE(start + 2 + 4 * at));
 }
 
 export interface RouteCircumstances {

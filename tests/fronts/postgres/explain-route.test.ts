@@ -1,4 +1,5 @@
 /** Where a statement would go: asked through a driver, in both protocols, and never run. */
+import postgres from 'postgres';
 import { expect, test } from 'vitest';
 import { connect, withNode, withServers } from '../../support/index.ts';
 
@@ -39,6 +40,34 @@ test("route: words, blanks and protocol do not matter, and an ordinary EXPLAIN i
   });
   await expect(client.query('EXPLAIN (ROUTE)')).rejects.toMatchObject({ code: '42601' });
   await expect(client.query('EXPLAIN (ROUTES) SELECT 1')).rejects.toMatchObject({ code: expect.any(String) });
+});
+
+test('route: a statement with parameters is told of with values, with types, and without either', async () => {
+  const client = await connect(node.url);
+  await client.query('CREATE TABLE given (id int PRIMARY KEY, name text)');
+  const told = async (text: string, values: readonly unknown[]) => {
+    const { rows } = await client.query<Record<string, string>>({
+      text: `EXPLAIN (ROUTE) ${text}`,
+      values: [...values],
+    });
+    return rows[0]?.['QUERY PLAN'];
+  };
+  const read = "SELECT $1 || '$7' /* $8 */ FROM given WHERE id = $2 AND name <> $tag$ $9 $tag$";
+  expect(await told(read, ['a', 1])).toBe('Any active member: it only reads.');
+  expect(await told('INSERT INTO given VALUES ($1, $2)', [1, null])).toMatch(/^Primary, then its rows/);
+  await expect(told('SELECT $1, $2', ['a'])).rejects.toMatchObject({ code: '08P01' });
+  const simple = await client.query('EXPLAIN (ROUTE) SELECT * FROM given WHERE id = $1');
+  expect(simple.rows[0]).toEqual({ 'QUERY PLAN': 'Any active member: it only reads.' });
+  const other = postgres(node.url, { max: 1 });
+  try {
+    const [row] = await other`EXPLAIN (ROUTE) SELECT * FROM given WHERE id = ${7} AND name = ${'x'}`;
+    expect(row).toEqual({ 'QUERY PLAN': 'Any active member: it only reads.' });
+    const typed = await other`EXPLAIN (ROUTE) SELECT ${other.typed(true as never, 16)}::bool`;
+    expect(typed[0]).toEqual({ 'QUERY PLAN': 'Any active member: it only reads.' });
+  } finally {
+    await other.end();
+  }
+  expect((await client.query('SELECT * FROM given')).rowCount).toBe(0);
 });
 
 test('route: what the session has done counts', async () => {

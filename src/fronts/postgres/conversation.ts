@@ -17,6 +17,7 @@ import {
   errorToFields,
   Frontend,
   frontend,
+  HEADER_BYTES,
   MessageFramer,
   readParameterStatus,
   readQuery,
@@ -381,7 +382,7 @@ export class Conversation {
 
   #largeStart(type: number, totalBytes: number, head: Buffer): void {
     if (type === Frontend.CopyData) {
-      this.#copyData(head);
+      this.#copyData(frontend.copyData(head.subarray(HEADER_BYTES)));
       return;
     }
     if (this.#skipping) return;
@@ -415,8 +416,9 @@ export class Conversation {
       );
   }
 
+  /** Each piece of a copy's data is a message of its own: the copy may fail before the rest of the client's has come. */
   #largeChunk(chunk: Buffer): void {
-    if (this.#copying) this.#copyData(chunk);
+    if (this.#copying) this.#copyData(frontend.copyData(chunk));
     else if (this.#stream?.push(Buffer.from(chunk)) === false) this.#framer.halt();
   }
 

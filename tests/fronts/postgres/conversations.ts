@@ -12,6 +12,8 @@ function run(sql: string, ...values: string[]): Buffer[] {
   return [parse({ query: sql }), bind({ values }), describe('portal'), execute()];
 }
 
+const largeData = copyData(Buffer.alloc(400_000, '1\ta\n'));
+
 const three = "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
 
 export const conversations: Readonly<Record<string, Readonly<Record<string, readonly Step[]>>>> = {
@@ -558,6 +560,14 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
         query('SELECT 1'),
       ],
       [query('COPY nowhere FROM STDIN'), copyData(Buffer.alloc(400_000, '1\ta\n')), query('SELECT 1')],
+    ],
+    'in, failed while the client is in the middle of a large message': [
+      {
+        send: [query('COPY t FROM STDIN'), copyData(Buffer.from('x\ta\n')), largeData.subarray(0, 300_000)],
+        until: 'Z',
+      },
+      [largeData.subarray(300_000), copyDone, query('SELECT 1')],
+      'SELECT count(*) FROM t',
     ],
     'in, refused at once': [
       [query('COPY nowhere FROM STDIN'), copyData(Buffer.from('1\ta\n')), copyDone, query('SELECT 1')],

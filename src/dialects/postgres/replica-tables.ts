@@ -1,10 +1,11 @@
 /** The tables of a replica, as far as rows were applied to them: their statements, and the names those are prepared under. */
 
+import { messageOf } from '../../base/index.ts';
 import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { sqlStates } from './sql-states.ts';
 import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
-import type { TableStatements } from './table-shape.ts';
+import type { TableShape, TableStatements } from './table-shape.ts';
 
 /** Names hold one character for each byte, whatever the encoding of the database. */
 export interface TableName {
@@ -63,7 +64,7 @@ export class ReplicaTables {
         sqlStates.diverged,
       );
     }
-    const shape = readShape(row);
+    const shape = this.#understood(shown, row);
     const usual = tableStatements(schema, table, shape);
     return {
       number: this.#count++,
@@ -71,5 +72,14 @@ export class ReplicaTables {
       keyed: shape.key !== undefined,
       statements: (images) => (images === undefined ? usual : tableStatements(schema, table, shape, images)),
     };
+  }
+
+  #understood(shown: string, row: readonly (string | null)[]): TableShape {
+    try {
+      return readShape(row);
+    } catch (error) {
+      const why = `member ${this.#memberId} describes its table ${shown} as no server does: ${messageOf(error)}`;
+      throw new MemberError(this.#memberId, 'unfit', why);
+    }
   }
 }

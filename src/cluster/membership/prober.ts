@@ -33,9 +33,14 @@ export interface ProberOptions {
   raise(event: EngineEventBody): void;
 }
 
+/** For the first probe of a member that has become active. */
+const firstMs = 5000;
+
 export class Prober {
   readonly #options: ProberOptions;
   readonly #asking = new Map<string, Promise<MemberError | undefined>>();
+  /** The first probe of each member since it is active; undefined when it is over. */
+  readonly #first = new Map<string, Promise<MemberError | undefined> | undefined>();
   readonly #failing = new Set<string>();
   readonly #foreignWrites = new Map<string, number | null>();
   readonly #dangers = new Map<string, readonly Danger[]>();
@@ -48,7 +53,10 @@ export class Prober {
   start(): void {
     const { clock, settings } = this.#options;
     this.#cancel = clock.after(settings().intervalMs, () => {
-      for (const member of this.#options.members()) void this.#watch(member);
+      const members = this.#options.members();
+      for (const id of this.#first.keys())
+        if (!members.some((member) => member.id === id)) this.#first.delete(id);
+      for (const member of members) void this.#watch(member);
       this.start();
     });
   }
@@ -70,13 +78,19 @@ export class Prober {
       return Promise.resolve(new MemberError(id, 'unfit', `member ${id} is not active`));
     const running = this.#asking.get(id);
     if (running !== undefined) return running;
-    const asking = this.#probe(member).finally(() => this.#asking.delete(id));
+    const { timeoutMs } = this.#options.settings();
+    // What the first one has done by then is not given up: nobody would ever get further.
+    const first = this.#first.get(id);
+    const asked = first === undefined ? this.#probe(member, timeoutMs) : this.#inTime(id, timeoutMs, first);
+    const asking = asked.finally(() => this.#asking.delete(id));
     this.#asking.set(id, asking);
     return asking;
   }
 
   async #watch(member: Member): Promise<void> {
-    const error = await this.ask(member.id);
+    // The first one has more time than there is between two.
+    if (this.#first.get(member.id) !== undefined) return;
+    const error = this.#first.has(member.id) ? await this.ask(member.id) : await this.#askFirst(member);
     if (error === undefined) {
       if (this.#failing.delete(member.id))
         this.#options.raise({ type: 'member-recovered', member: member.id });
@@ -89,18 +103,40 @@ export class Prober {
     this.#options.onUnfit(member.id, error);
   }
 
-  async #probe(member: Member): Promise<MemberError | undefined> {
-    const { clock, settings } = this.#options;
-    const { timeoutMs } = settings();
+  /**
+   * A connection has to be made and the question to be planned, while a busy machine may have everything else to do for the same
+   * reason. Only the regular probe has that time: an inquiry is over as soon as ever.
+   */
+  async #askFirst(member: Member): Promise<MemberError | undefined> {
+    const first = this.#probe(member, Math.max(this.#options.settings().timeoutMs, firstMs));
+    this.#first.set(member.id, first);
+    try {
+      return await first;
+    } finally {
+      if (this.#first.get(member.id) === first) this.#first.set(member.id, undefined);
+    }
+  }
+
+  /** Never rejects. */
+  async #inTime(
+    id: string,
+    ms: number,
+    probe: Promise<MemberError | undefined>,
+  ): Promise<MemberError | undefined> {
+    try {
+      return await withDeadline(this.#options.clock, ms, probe, () => notAnswered(id, ms));
+    } catch (error) {
+      return error instanceof MemberError ? error : new MemberError(id, 'gone', messageOf(error));
+    }
+  }
+
+  async #probe(member: Member, timeoutMs: number): Promise<MemberError | undefined> {
+    const { clock } = this.#options;
     const atLeastCsn = this.#options.confirmedCsn(member.id);
     try {
-      const vitals = await withDeadline(clock, timeoutMs, member.probe(), () => {
-        return new MemberError(
-          member.id,
-          'gone',
-          `member ${member.id} has not answered a probe within ${timeoutMs} ms`,
-        );
-      });
+      const vitals = await withDeadline(clock, timeoutMs, member.probe(), () =>
+        notAnswered(member.id, timeoutMs),
+      );
       this.#noteDangers(member.id, vitals.dangers);
       this.#noteForeignWrites(member.id, vitals.foreignWrites);
       return judgeVitals(member.id, vitals, {
@@ -129,4 +165,8 @@ export class Prober {
     for (const { what, text } of dangers)
       if (!known.has(what)) this.#options.raise({ type: 'member-at-risk', member: id, risk: text });
   }
+}
+
+function notAnswered(id: string, ms: number): MemberError {
+  return new MemberError(id, 'gone', `member ${id} has not answered a probe within ${ms} ms`);
 }

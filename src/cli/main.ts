@@ -24,3 +24,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
 /** Output is written by then; a handle that something forgot must not keep the program. */
 const LINGER_MS = 1000;
 setTimeout(() => process.exit(), LINGER_MS).unref();
+/** Nor one that is closed and does not end: Node's own clearing up waits for it, and for ever. */
+process.on('beforeExit', () => process.exit());

@@ -8,7 +8,7 @@ const given = process.env['FUZZ_SEED'];
 const seed = given === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(given);
 
 /** Of all fuzzing together. */
-const secondsInAll = Number(process.env['FUZZ_SECONDS'] ?? 48);
+const secondsInAll = Number(process.env['FUZZ_SECONDS'] ?? 60);
 
 const runsMax = 1_000_000_000;
 

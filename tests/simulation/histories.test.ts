@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { mustHold } from './run-histories.ts';
 
-const seconds = Number(process.env['SIMULATION_SECONDS'] ?? 20);
+const seconds = Number(process.env['SIMULATION_SECONDS'] ?? 120);
 const only = process.env['SEED'];
 const first = only === undefined ? Math.floor(Math.random() * 0x4000_0000) : Number(only);
 

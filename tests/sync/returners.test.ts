@@ -127,6 +127,18 @@ needsDump(
   180_000,
 );
 
+test('sync: returners: one with a table that nobody watches any more is compared: what was written to it left no trace', async () => {
+  const member = await whileAway(({ ask }) =>
+    ask(
+      'set session_replication_role = replica; alter table quiet disable trigger all; update quiet set a = 2',
+    ),
+  );
+  await expectHealed('diff', /table public\.quiet is not watched/);
+  expect(await member.ask('select a from quiet')).toEqual([['1']]);
+  expect(await keptText()).toContain('2');
+  expect((await lockstep(cluster, 'verify')).status).toBe(0);
+});
+
 test('sync: returners: one whose database has another collation is refused, with the statement that makes one alike', async () => {
   const member = await whileAway(async ({ server }) => {
     const [[own] = []] = await server.query(

@@ -1,7 +1,8 @@
 /**
  * What a member missed is in the log; what somebody did to its schema while it was away is not. So before a member that replayed
  * counts, its schema is held against the others'. Statements that are under way show as differences too: what is the same
- * difference again and again, while the member keeps up, is a real one.
+ * difference again and again, while the member keeps up, is a real one. A table without its triggers is one: nobody knows what was
+ * written to it.
  */
 
 import { MemberError } from '../../dialects/contract.ts';
@@ -56,8 +57,9 @@ async function differences(
       throw new SyncFailure('refused', reason, hint);
     }
     const verdict = await unless(stepMsMax, data.compareSchema(snapshot, member));
-    if (verdict.kind === 'equal') return [];
-    return verdict.kind === 'empty' ? ['it is empty'] : verdict.differences;
+    if (verdict.kind !== 'equal') return verdict.kind === 'empty' ? ['it is empty'] : verdict.differences;
+    const unwatched = await unless(stepMsMax, data.unwatchedTables(member));
+    return unwatched.map(({ text }) => text);
   } catch (error) {
     if (error instanceof MemberError && error.memberId === sourceId)
       throw new SyncFailure('source', error.message);

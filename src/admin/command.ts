@@ -17,6 +17,7 @@ export interface Command<Input, Output> {
   /** It begins long work, and answers as soon as that has begun. */
   readonly job?: true;
   readonly input: z.ZodType<Input>;
+  readonly output: z.ZodType<Output>;
   run(operations: Operations, input: Input): Promise<Output>;
 }
 
@@ -28,6 +29,7 @@ export interface DoorCommand {
   readonly role: Role;
   readonly job: boolean;
   readonly input: z.ZodType;
+  readonly output: z.ZodType;
   execute(operations: Operations, input: unknown): Promise<unknown>;
 }
 
@@ -59,6 +61,7 @@ export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCom
     role,
     job,
     input: command.input,
+    output: command.output,
     execute: (operations, input) => {
       const parsed = command.input.safeParse(input);
       if (parsed.success) return command.run(operations, parsed.data);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { adminAddress, AdminClient, reload } from '../../src/admin/index.ts';
+import { COMMANDS } from '../../src/admin/commands/index.ts';
 import type { EventPage, SessionInfo, TrafficSample, VerificationReport } from '../../src/admin/index.ts';
 import { connect, startNode, waitFor, withServers } from '../support/index.ts';
 import type { StartedNode } from '../support/index.ts';
@@ -138,6 +139,47 @@ test('http: the last verification is told table by table', async () => {
     tables: [{ outcome: 'equal', rows: 2, members: { db1: 'equal', db2: 'equal' } }],
   });
 }, 120_000);
+
+test('http: every answer is as its schema says, with nothing beside it', async () => {
+  const client = await connect(started.url);
+  await client.query('SELECT 1');
+  const inputs: Readonly<Record<string, object>> = {
+    'sync-member': { member: 'db2', strategy: 'diff', dryRun: true },
+    'deactivate-member': { member: 'db2' },
+    'activate-member': { member: 'db2' },
+    'switch-primary': { member: 'db1' },
+    'edit-member': { member: 'db1', weight: 2 },
+    'change-config': { changes: [{ path: 'balancer', value: 'random' }] },
+  };
+  const asked =
+    `deactivate-member sync-member status activate-member status repair verify switch-primary edit-member change-config
+     reload pause resume preflight config sessions traffic events verification jobs`.split(/\s+/);
+  for (const name of asked) {
+    const known = COMMANDS.find((one) => one.name === name);
+    const answered = await (await command(name, inputs[name] ?? {})).json();
+    const result = known?.job === true ? unnamed((answered as { job: object }).job) : (answered as object);
+    expect(known?.output.parse(result), `${name}: ${JSON.stringify(result)}`).toEqual(result);
+    if (known?.job !== true) continue;
+    const ended = async () => {
+      const all = await get<{ jobs: { state: string }[] }>('/api/jobs');
+      return all.jobs.every(({ state }) => state !== 'running');
+    };
+    await waitFor(ended, { what: `the end of ${name}`, timeoutMs: 60_000 });
+  }
+  expect(COMMANDS.map(({ name }) => name).filter((name) => !asked.includes(name))).toEqual([
+    'add-member',
+    'remove-member',
+    'cancel-sync',
+    'cancel-job',
+    'cancel-session',
+  ]);
+}, 120_000);
+
+/** Over HTTP the command that began it stands beside it. */
+function unnamed(named: object): object {
+  const { command: _, ...job } = named as { readonly command?: string };
+  return job;
+}
 
 test('http: metrics are what Prometheus reads: every one documented, each with its labels, histograms that add up', async () => {
   const text = await (await fetch(`${started.node.adminUrl}/metrics`)).text();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jobAnswer } from '../answers/index.ts';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { JobStatus } from '../jobs.ts';
@@ -10,5 +11,6 @@ export const activateMember: Command<{ readonly member: string }, JobStatus> = {
   effect: 'changes',
   job: true,
   input: z.strictObject({ member: memberId }),
+  output: jobAnswer,
   run: (operations, { member }) => operations.syncMember(member),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultAnswer } from '../answers/index.ts';
 import { memberId, secretPlace } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult, NewMember } from '../operations.ts';
@@ -15,5 +16,6 @@ export const addMember: Command<NewMember, CommandResult> = {
     username: z.string().min(1).max(63).exactOptional(),
     password: secretPlace.exactOptional(),
   }),
+  output: resultAnswer,
   run: (operations, member) => operations.addMember(member),
 };

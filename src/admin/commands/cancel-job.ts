@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult } from '../operations.ts';
 
@@ -7,5 +8,6 @@ export const cancelJob: Command<{ readonly job: number }, CommandResult> = {
   summary: 'Asks a piece of long work to end.',
   effect: 'changes',
   input: z.strictObject({ job: z.int().min(1) }),
+  output: resultAnswer,
   run: (operations, { job }) => operations.cancelJob(job),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultAnswer } from '../answers/index.ts';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult } from '../operations.ts';
@@ -8,5 +9,6 @@ export const cancelSync: Command<{ readonly member: string }, CommandResult> = {
   summary: 'Stops what brings a member level, and holds the member inactive.',
   effect: 'changes',
   input: z.strictObject({ member: memberId }),
+  output: resultAnswer,
   run: (operations, { member }) => operations.cancelSync(member),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { configChangedAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { ConfigChanged, OptionChange } from '../settings.ts';
 
@@ -15,5 +16,6 @@ export const changeConfig: Command<{ readonly changes: readonly OptionChange[] }
       .min(1)
       .max(CHANGES_MAX),
   }),
+  output: configChangedAnswer,
   run: (operations, { changes }) => operations.changeConfig(changes),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { configAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { ConfigView } from '../settings.ts';
 
@@ -7,5 +8,6 @@ export const config: Command<Record<string, never>, ConfigView> = {
   summary: 'Shows the configuration file, without its secrets, and every option that there is.',
   effect: 'reads',
   input: z.strictObject({}),
+  output: configAnswer,
   run: (operations) => operations.config(),
 };

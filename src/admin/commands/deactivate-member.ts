@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultAnswer } from '../answers/index.ts';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult } from '../operations.ts';
@@ -13,5 +14,6 @@ export const deactivateMember: Command<DeactivateMemberInput, CommandResult> = {
   summary: 'Takes a member out until an operator brings it back.',
   effect: 'changes',
   input: z.strictObject({ member: memberId, reason: z.string().min(1).max(200).exactOptional() }),
+  output: resultAnswer,
   run: (operations, { member, reason }) => operations.deactivateMember(member, reason),
 };

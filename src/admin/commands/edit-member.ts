@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { configChangedAnswer } from '../answers/index.ts';
 import { memberId, secretPlace } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { ConfigChanged, MemberChange } from '../settings.ts';
@@ -18,5 +19,6 @@ export const editMember: Command<EditMemberInput, ConfigChanged> = {
     username: z.string().min(1).max(63).nullable().exactOptional(),
     password: secretPlace.nullable().exactOptional(),
   }),
+  output: configChangedAnswer,
   run: (operations, { member, ...changes }) => operations.editMember(member, changes),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { eventsAnswer } from '../answers/index.ts';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import { EVENT_LEVELS } from '../insight.ts';
@@ -18,5 +19,6 @@ export const events: Command<EventFilter, EventPage> = {
     before: z.int().min(0).exactOptional(),
     after: z.int().min(0).exactOptional(),
   }),
+  output: eventsAnswer,
   run: (operations, filter) => operations.events(filter),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult } from '../operations.ts';
 
@@ -7,5 +8,6 @@ export const pause: Command<Record<string, never>, CommandResult> = {
   summary: 'Lets open transactions end and new ones wait, until `resume`. Clients stay connected.',
   effect: 'changes',
   input: z.strictObject({}),
+  output: resultAnswer,
   run: (operations) => operations.pause(),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { preflightAnswer } from '../answers/index.ts';
 import { secretPlace } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { Candidate, PreflightView } from '../settings.ts';
@@ -14,5 +15,6 @@ export const preflight: Command<Candidate, PreflightView> = {
     username: z.string().min(1).max(63).exactOptional(),
     password: z.union([z.string().min(1).max(1000), secretPlace]).exactOptional(),
   }),
+  output: preflightAnswer,
   run: (operations, candidate) => operations.preflight(candidate),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { reloadAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { ReloadResult } from '../operations.ts';
 
@@ -7,5 +8,6 @@ export const reload: Command<Record<string, never>, ReloadResult> = {
   summary: 'Takes over what has changed in the configuration file.',
   effect: 'changes',
   input: z.strictObject({}),
+  output: reloadAnswer,
   run: (operations) => operations.reload(),
 };

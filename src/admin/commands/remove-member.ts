@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { resultAnswer } from '../answers/index.ts';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult } from '../operations.ts';
@@ -8,5 +9,6 @@ export const removeMember: Command<{ readonly member: string }, CommandResult> =
   summary: 'Takes a member out of the cluster and out of the configuration file.',
   effect: 'changes',
   input: z.strictObject({ member: memberId }),
+  output: resultAnswer,
   run: (operations, { member }) => operations.removeMember(member),
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jobAnswer } from '../answers/index.ts';
 import { memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { JobStatus } from '../jobs.ts';
@@ -11,5 +12,6 @@ export const repair: Command<RepairRequest, JobStatus> = {
   effect: 'changes',
   job: true,
   input: z.strictObject({ member: memberId.exactOptional(), dryRun: z.boolean().exactOptional() }),
+  output: jobAnswer,
   run: (operations, request) => operations.repair(request),
 };

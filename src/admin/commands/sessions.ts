@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sessionsAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { SessionInfo } from '../insight.ts';
 
@@ -7,5 +8,6 @@ export const sessions: Command<Record<string, never>, readonly SessionInfo[]> = 
   summary: 'Shows the clients that are logged in, and what they run.',
   effect: 'reads',
   input: z.strictObject({}),
+  output: sessionsAnswer,
   run: (operations) => operations.sessions(),
 };

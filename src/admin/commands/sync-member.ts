@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jobAnswer } from '../answers/index.ts';
 import { byteRate, memberId } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { JobStatus } from '../jobs.ts';
@@ -20,5 +21,6 @@ export const syncMember: Command<SyncMemberInput, JobStatus> = {
     dryRun: z.boolean().exactOptional(),
     maxRate: byteRate.exactOptional(),
   }),
+  output: jobAnswer,
   run: (operations, { member, ...request }) => operations.syncMember(member, request),
 };

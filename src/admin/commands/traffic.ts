@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { trafficAnswer } from '../answers/index.ts';
 import type { Command } from '../command.ts';
 import type { TrafficSample } from '../insight.ts';
 
@@ -7,5 +8,6 @@ export const traffic: Command<Record<string, never>, readonly TrafficSample[]> =
   summary: 'Shows how much was read and written, and how fast, each second of the last quarter of an hour.',
   effect: 'reads',
   input: z.strictObject({}),
+  output: trafficAnswer,
   run: (operations) => operations.traffic(),
 };

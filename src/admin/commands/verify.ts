@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jobAnswer } from '../answers/index.ts';
 import { byteRate } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { JobStatus } from '../jobs.ts';
@@ -15,5 +16,6 @@ export const verify: Command<VerifyRequest, JobStatus> = {
     tables: z.array(z.string().min(1).max(200)).min(1).max(TABLES_MAX).exactOptional(),
     rate: byteRate.exactOptional(),
   }),
+  output: jobAnswer,
   run: (operations, request) => operations.verify(request),
 };

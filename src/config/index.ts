@@ -16,7 +16,7 @@ export { checkConfig, checkConfigText, configPath, loadConfig } from './load-con
 export type { ConfigCheck, Environment } from './load-config.ts';
 export { parseKey } from './edit-values.ts';
 export { ConfigError, showProblem } from './problem.ts';
-export type { ConfigProblem } from './problem.ts';
+export type { ConfigProblem, KeyPath } from './problem.ts';
 export { renderConfigReference } from './reference.ts';
 export type { Surroundings } from './resolve.ts';
 export { isSecretOption, showConfig } from './show-config.ts';

@@ -1,6 +1,6 @@
 /** The configuration as operators are shown it: the text, what is set, and every option there is. Secrets are hidden in all of it. */
 import { z } from 'zod';
-import { isPair, isScalar, parseDocument, visit } from 'yaml';
+import { isPair, isScalar, isSeq, parseDocument, visit } from 'yaml';
 import { isLive } from './live-options.ts';
 import { checkConfigText, readFile } from './load-config.ts';
 import type { Environment } from './load-config.ts';
@@ -48,7 +48,7 @@ export async function showConfig(file: string, env: Environment = process.env): 
       if (option === undefined) return [];
       const { text: help, allowed, default: fallback, secret } = option;
       const name = path.join('.');
-      const isSecret = secret === true && !name.endsWith('.url');
+      const isSecret = secret === true && path.at(-1) !== 'url';
       return [
         {
           path: name,
@@ -64,12 +64,20 @@ export async function showConfig(file: string, env: Environment = process.env): 
   };
 }
 
-/** Whether the value must never be shown. */
+/** Whether the value must never be shown. Of the address of a member only what is secret in it is hidden. */
 export function isSecretOption(path: KeyPath): boolean {
-  return schemaAt(path)?.option?.secret === true;
+  return schemaAt(path)?.option?.secret === true && path.at(-1) !== 'url';
 }
 
-/** Secrets that are written out in place, and passwords in URLs. */
+/** Of a value in the file; which item of a list it is in makes no difference. */
+function pathOf(ancestors: readonly unknown[]): KeyPath {
+  return ancestors.flatMap((ancestor): KeyPath => {
+    if (isSeq(ancestor)) return [0];
+    return isPair(ancestor) && isScalar(ancestor.key) ? [String(ancestor.key.value)] : [];
+  });
+}
+
+/** Without secrets that are written out in place, wherever they stand, and passwords in URLs. */
 function withoutSecrets(text: string): string {
   const document = parseDocument(text, { prettyErrors: false });
   const cuts: { readonly start: number; readonly end: number }[] = [];
@@ -77,7 +85,8 @@ function withoutSecrets(text: string): string {
     Scalar: (_key, node, ancestors) => {
       const pair = ancestors.at(-1);
       if (!isPair(pair) || pair.value !== node || node.range == null) return;
-      if (!isScalar(pair.key) || pair.key.value !== 'password') return;
+      if (!isScalar(pair.key)) return;
+      if (pair.key.value !== 'password' && !isSecretOption(pathOf(ancestors))) return;
       cuts.push({ start: node.range[0], end: node.range[1] });
     },
   });

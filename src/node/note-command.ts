@@ -1,5 +1,6 @@
 import type { AuditRecord } from '../admin/index.ts';
 import { isSecretOption, parseKey } from '../config/index.ts';
+import type { KeyPath } from '../config/index.ts';
 import { scrub } from '../telemetry/index.ts';
 import type { EngineEventBody } from '../telemetry/index.ts';
 
@@ -23,10 +24,19 @@ function withoutSecretOptions(input: unknown): unknown {
   return {
     ...input,
     changes: changes.map((change: unknown) => {
-      const path =
-        typeof change === 'object' && change !== null && 'path' in change ? change.path : undefined;
-      const secret = typeof path === 'string' && isSecretOption(parseKey(path));
-      return secret ? { path, value: '[hidden]' } : change;
+      if (typeof change !== 'object' || change === null || !('path' in change)) return change;
+      const { path, value } = change as { readonly path: unknown; readonly value?: unknown };
+      return typeof path === 'string' ? { path, value: hidden(parseKey(path), value) } : change;
     }),
   };
+}
+
+/** Of a list or a section, what is secret in it. */
+function hidden(path: KeyPath, value: unknown): unknown {
+  if (isSecretOption(path)) return '[hidden]';
+  if (Array.isArray(value)) return value.map((item: unknown, at) => hidden([...path, at], item));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, hidden([...path, key], inner)]),
+  );
 }

@@ -19,6 +19,14 @@ beforeAll(async () => {
   const config = {
     listen: { postgres: '127.0.0.1:0', admin: '127.0.0.1:0' },
     probe: { intervalMs: 500 },
+    hooks: [
+      {
+        name: 'chat',
+        post: 'http://127.0.0.1:1/HOOK-SECRET',
+        authorization: 'Bearer HOOK-SECRET',
+        attempts: 1,
+      },
+    ],
     members: fixture.servers.slice(0, 2).map(({ port, database }, index) => ({
       id: `db${index + 1}`,
       url: `postgres://127.0.0.1:${port}/${database}`,
@@ -51,10 +59,11 @@ async function command(name: string, input: object): Promise<{ status: number; b
 test('http: the configuration is shown with every option, and without its secrets', async () => {
   const shown = await get<ConfigView>('/api/config');
   expect(shown.file).toBe(file);
-  expect(JSON.stringify(shown)).not.toContain('OLD-SECRET');
+  expect(JSON.stringify(shown)).not.toMatch(/OLD-SECRET|HOOK-SECRET/);
   expect(shown.values).toMatchObject({
     cluster: 'test',
-    members: [{ password: '[hidden]' }, {}],
+    members: [{ password: '[hidden]', url: expect.stringMatching(/^postgres:/) }, {}],
+    hooks: [{ name: 'chat', post: '[hidden]', authorization: '[hidden]', attempts: 1 }],
     probe: { intervalMs: 500 },
   });
   const option = (path: string) => shown.options.find((one) => one.path === path);
@@ -87,6 +96,17 @@ test('http: changed options are in the file with its comments, and in force as f
   expect(events[0]?.text).toContain('probe.intervalMs');
   expect(events[0]?.text).toContain('[hidden]');
   expect(events[0]?.text).not.toContain('NEW-SECRET');
+});
+
+test('http: a secret within a list is on record no more than any other', async () => {
+  const hook = { name: 'pager', post: 'http://127.0.0.1:1/NEXT-SECRET', authorization: 'NEXT-SECRET' };
+  const changed = await command('change-config', { changes: [{ path: 'hooks', value: [hook] }] });
+  expect(changed).toEqual({ status: 200, body: { applied: ['hooks'], needsRestart: [] } });
+  const { events } = await get<EventPage>('/api/events?type=command-ran&limit=1');
+  expect(events[0]?.text).toContain('pager');
+  expect(JSON.stringify(events)).not.toContain('NEXT-SECRET');
+  expect(JSON.stringify(await get<ConfigView>('/api/config'))).not.toContain('NEXT-SECRET');
+  expect((await command('change-config', { changes: [{ path: 'hooks', value: null }] })).status).toBe(200);
 });
 
 test('http: a value that is not allowed is refused beside its field, and nothing changes', async () => {

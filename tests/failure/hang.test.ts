@@ -93,6 +93,28 @@ test('hang: answers are lost on the way, while the connections seem to live', as
   });
 });
 
+test.each([
+  ['begin', 'do $$ begin update counters set value = 7 where client = 1; end $$', 'commit', '7'],
+  ['begin', 'update counters set value = 7 where client = 1', 'rollback', '0'],
+  ['begin read only', 'select count(*) from counters', 'commit', '0'],
+])(
+  'hang: the answer to the end of a transaction is lost on the way: %s, %s, %s',
+  async (begin, statement, end, value) => {
+    const cluster = await FreshCluster.start(fixture.servers, { proxied: [0, 1, 2] });
+    try {
+      const client = await connect(cluster.url);
+      await client.query(begin);
+      await client.query(statement);
+      for (const { proxy } of cluster.members) proxy?.loseAnswers();
+      await client.query(end);
+      const { rows } = await client.query<{ value: number }>('select value from counters where client = 1');
+      expect(String(rows[0]?.value)).toBe(value);
+    } finally {
+      await cluster.stop();
+    }
+  },
+);
+
 test('hang: a read on a frozen replica is answered by another', async () => {
   const cluster = await FreshCluster.start(fixture.servers, { weights: [0, 1, 1] });
   try {

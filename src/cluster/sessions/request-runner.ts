@@ -92,6 +92,22 @@ export class RequestRunner {
     }
   }
 
+  /** What the link is asked besides requests: the answer can be lost as theirs can, so it is looked after as theirs is. */
+  async ask<T>(link: SessionLink, question: (link: SessionLink) => Promise<T>): Promise<T> {
+    const unanswered = { link, sinceMs: this.#cluster.world.clock.monotonicMs() };
+    this.unanswered = unanswered;
+    try {
+      return await question(link);
+    } finally {
+      if (this.unanswered === unanswered) this.unanswered = undefined;
+    }
+  }
+
+  /** Whatever is open there is over: a link that is lost has rolled back by itself. */
+  async rollBack(link: SessionLink | undefined): Promise<void> {
+    if (link !== undefined) await this.ask(link, (one) => one.rollback()).catch(() => undefined);
+  }
+
   /** A request of our own: only its error is the client's to see. */
   async runOwn(link: SessionLink, request: unknown, sink: AnswerSink, begin: unknown): Promise<Answer> {
     const answerOnly = new HeldAnswer(sink, Infinity);

@@ -185,12 +185,12 @@ export class Session implements MemberUser {
     sink: AnswerSink,
   ): Promise<'committed' | 'rolled-back' | 'refused' | 'dead'> {
     if (this.transaction === 'failed') {
-      await transaction.link?.rollback().catch(() => undefined);
+      await this.#runner.rollBack(transaction.link);
       return 'rolled-back';
     }
     if (transaction.link === undefined) return 'committed';
     if (transaction.options.readOnly) {
-      await transaction.link.endReadOnly().catch(() => undefined);
+      await this.#runner.ask(transaction.link, (link) => link.endReadOnly()).catch(() => undefined);
       return 'committed';
     }
     return await this.#commit.run(transaction, transaction.link, sink);
@@ -199,8 +199,7 @@ export class Session implements MemberUser {
   async rollback(): Promise<void> {
     const transaction = this.#transaction;
     this.#transaction = undefined;
-    // A lost link has rolled back by itself.
-    await transaction?.link?.rollback().catch(() => undefined);
+    await this.#runner.rollBack(transaction?.link);
   }
 
   /** Stops what runs now. Never a commit: once that has begun it is carried through. */

@@ -102,7 +102,7 @@ export class TransactionRunner {
       const answer = await this.#step(transaction, work, nobody);
       if (answer.digest === digest) continue;
       told('different');
-      await transaction.link?.rollback().catch(() => undefined);
+      await this.#parts.runner.rollBack(transaction.link);
       giveUp(transaction, 'its statements give other answers now');
     }
     if (statements > 0) told('equal');

@@ -42,7 +42,8 @@ export class WriteCommit {
     try {
       if (!commitGate.open) await commitGate.passed();
       if (link.lost !== undefined) throw link.lost;
-      if (transaction.unknownSize) bytes = Math.max(bytes, await link.pendingBytes());
+      if (transaction.unknownSize)
+        bytes = Math.max(bytes, await this.#runner.ask(link, (one) => one.pendingBytes()));
     } catch (error) {
       if (!(error instanceof MemberError)) throw error;
       await noteTrouble(this.#cluster, error, true);
@@ -78,7 +79,7 @@ export class WriteCommit {
       this.#runner.unanswered = undefined;
       if (outcome === 'refused') {
         order.dead(ticket, { tombstone: false });
-        await link.rollback().catch(() => undefined);
+        await this.#runner.rollBack(link);
         return 'refused';
       }
       order.committed(ticket);

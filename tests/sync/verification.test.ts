@@ -77,6 +77,7 @@ let stopped: AbortController;
 let saved: unknown;
 let primaryId: string;
 let wanted: boolean;
+let inTurn: <T>(work: () => Promise<T>) => Promise<T>;
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -91,6 +92,7 @@ beforeEach(() => {
   saved = undefined;
   primaryId = 'db1';
   wanted = false;
+  inTurn = (work) => work();
   stopped = new AbortController();
   worlds = [{ t: { db1: 'x', db2: 'x', db3: 'x' } }];
   verification = make();
@@ -157,7 +159,7 @@ function make(everyMs = 0): Verification {
       },
     },
     primaryId: () => primaryId,
-    inTurn: <T>(work: () => Promise<T>) => work(),
+    inTurn: <T>(work: () => Promise<T>) => inTurn(work),
     turnWanted: () => wanted,
     takeOut: (wrong: ReadonlyMap<string, string>) => {
       accused.push([...wrong.keys()]);
@@ -501,6 +503,24 @@ describe('verification: when', () => {
     await expect(running).rejects.toMatchObject({ code: 'cluster.cancelled' });
     worlds = [{ t: equal }];
     expect(await run()).toMatchObject({ outcome: 'equal' });
+  });
+
+  test('verification: who asks for one waits for one that nobody has asked for', async () => {
+    let done: () => void = () => undefined;
+    const compared = new Promise<void>((resolve) => (done = resolve));
+    inTurn = async (work) => {
+      await compared;
+      return await work();
+    };
+    const suspected = verification.run({ tables: ['t'], suspicion: true });
+    const asked = run();
+    const end = new AbortController();
+    const given = verification.run({}, { signal: end.signal });
+    await expect(verification.run({ suspicion: true })).rejects.toMatchObject({ code: 'cluster.busy' });
+    end.abort();
+    await expect(given).rejects.toMatchObject({ code: 'cluster.cancelled' });
+    done();
+    expect([await suspected, await asked]).toMatchObject([{ outcome: 'equal' }, { outcome: 'equal' }]);
   });
 
   test('verification: the last one is known after a restart', async () => {

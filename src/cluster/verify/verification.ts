@@ -95,6 +95,8 @@ export class Verification {
   readonly #tables = new Map<string, TableVerdict>();
   #last: LastVerification | undefined;
   #running = false;
+  /** Because something looked suspicious: nobody has asked for it, and nobody is told that it is in his way. */
+  #suspecting = false;
   readonly #schedule: Schedule;
   /** When everything was verified last, by the clock on the wall; or when the node began. */
   #fullMs: number;
@@ -152,8 +154,13 @@ export class Verification {
   /** Resolves with what was found, also when nothing could be. Rejects only when what is asked for makes no sense. */
   async run(request: VerificationRequest = {}, watch: VerificationWatch = {}): Promise<Verified> {
     const { clock, raise } = this.#parts.world;
+    while (this.#suspecting && request.suspicion !== true) {
+      if (watch.signal?.aborted === true) throw cancelled();
+      await pause(clock, retryPauseMs, watch.signal);
+    }
     if (this.#running) throw underWay();
     this.#running = true;
+    this.#suspecting = request.suspicion === true;
     const since = clock.monotonicMs();
     try {
       const verified = await this.#verify(request, watch);
@@ -180,6 +187,7 @@ export class Verification {
       return verified;
     } finally {
       this.#running = false;
+      this.#suspecting = false;
     }
   }
 

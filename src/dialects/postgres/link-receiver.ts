@@ -91,6 +91,8 @@ export class LinkReceiver {
   #completed = 0;
   /** The message that comes in pieces is the client's. */
   #largePass = false;
+  /** The pieces so far of an error that is not part of an answer: of a COMMIT, say. */
+  #largeError: Buffer[] | undefined;
   /** A write set too large to be held, on its way into the spool. */
   #collector: WriteSetCollector | undefined;
 
@@ -107,6 +109,7 @@ export class LinkReceiver {
       largeStart: (type, _total, head) => this.#largeStart(type, head),
       largeChunk: (chunk) => {
         if (this.#largePass) this.#reader?.forward(chunk);
+        this.#largeError?.push(Buffer.from(chunk));
         this.#collector?.add(chunk);
       },
       largeEnd: () => this.#largeEnds(),
@@ -188,6 +191,7 @@ export class LinkReceiver {
     if (phase === undefined) return this.#parts.lose(outOfTurn);
     this.#largePass = phase.kind === 'answer' && !phase.reader.givenUp;
     if (type === Backend.ErrorResponse) this.#failed = true;
+    if (type === Backend.ErrorResponse && phase.kind !== 'answer') this.#largeError = [Buffer.from(head)];
     if (this.#largePass) this.#reader?.forward(head);
     if (phase.kind !== 'commit' || type !== Backend.DataRow) return;
     this.#collector = phase.collector ?? this.#parts.newCollector();
@@ -197,8 +201,11 @@ export class LinkReceiver {
 
   #largeEnds(): void {
     const collector = this.#collector;
+    const error = this.#largeError;
     const phase = this.#phases[0];
     this.#collector = undefined;
+    this.#largeError = undefined;
+    if (error !== undefined) this.#error(Buffer.concat(error), phase);
     if (collector === undefined || phase?.kind !== 'commit' || phase.collector !== undefined) return;
     // The commit is on its way behind it, and is not looked at before the write set is safely in hand.
     this.#framer.halt();

@@ -881,6 +881,15 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       'SELECT pg_advisory_unlock(77)',
       'SELECT pg_advisory_unlock(77)',
     ],
+    'a deferred error of any size': [
+      `CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '%', repeat('x', 400000); END $$`,
+      'CREATE CONSTRAINT TRIGGER loud AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION loud()',
+      "INSERT INTO t VALUES (1, 'a')",
+      'BEGIN',
+      "INSERT INTO t VALUES (2, 'b')",
+      'COMMIT',
+      'SELECT count(*) FROM t',
+    ],
     'SET CONSTRAINTS and deferred errors': [
       'CREATE TABLE d (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)',
       'BEGIN',

@@ -73,7 +73,7 @@ export class Faults {
     this.#world.onStep = (step) => {
       const strike = strikes.get(step);
       // Not in the middle of whatever sends the message: right after it.
-      if (strike !== undefined && !this.#over) this.#world.clock.after(0, () => strike(this));
+      if (strike !== undefined) this.#later(0, () => strike(this));
     };
   }
 

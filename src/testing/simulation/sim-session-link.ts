@@ -120,7 +120,8 @@ export class SimSessionLink implements SessionLink {
     record: LoggedCommit | null,
   ): Promise<'committed' | 'refused'> {
     const server = this.#server;
-    await server.work(backend, 0.5);
+    // Long enough for somebody to ask meanwhile.
+    await server.work(backend, this.#world.flawed('settles-by-guess') ? 20 : 0.5);
     const { random, profile } = this.#world;
     if (backend.transaction?.serializable && random.happens(profile.commitRefusedRate)) {
       server.rollback(backend);

@@ -201,11 +201,11 @@ export class LinkReceiver {
 
   #largeEnds(): void {
     const collector = this.#collector;
-    const error = this.#largeError;
+    const pieces = this.#largeError;
     const phase = this.#phases[0];
     this.#collector = undefined;
     this.#largeError = undefined;
-    if (error !== undefined) this.#error(Buffer.concat(error), phase);
+    if (pieces !== undefined) this.#error(Buffer.concat(pieces), phase);
     if (collector === undefined || phase?.kind !== 'commit' || phase.collector !== undefined) return;
     // The commit is on its way behind it, and is not looked at before the write set is safely in hand.
     this.#framer.halt();

@@ -38,10 +38,13 @@ export const memberId = z
   .regex(/^[a-z0-9_-]{1,63}$/, 'a member id is 1 to 63 of a–z, 0–9, "_" and "-"');
 
 /** Where the node finds a password. */
-export const secretPlace = z.union([
+const secretPlace = z.union([
   z.strictObject({ env: z.string().min(1).max(200) }),
   z.strictObject({ file: z.string().min(1).max(4000) }),
 ]);
+
+/** Or the password itself, which then stands in the configuration file. */
+export const secretValue = z.union([z.string().min(1).max(1000), secretPlace]);
 
 /** Bytes per second. */
 export const byteRate = z.int().min(1024);

@@ -85,8 +85,8 @@ export interface NewMember {
   readonly url: string;
   readonly weight?: number;
   readonly username?: string;
-  /** Where the node finds its password: never the password itself, because it goes into the file. */
-  readonly password?: { readonly env: string } | { readonly file: string };
+  /** Where the node finds its password; or the password itself, which goes into the file. */
+  readonly password?: string | { readonly env: string } | { readonly file: string };
 }
 
 export interface ClusterStatus {

@@ -61,7 +61,7 @@ export interface MemberChange {
   readonly url?: string;
   readonly weight?: number | null;
   readonly username?: string | null;
-  readonly password?: SecretPlace | null;
+  readonly password?: string | SecretPlace | null;
 }
 
 /** What is left out is as for the members. */

@@ -12,7 +12,7 @@ export interface MemberEntry {
   readonly url: string;
   readonly weight?: number;
   readonly username?: string;
-  readonly password?: { readonly env: string } | { readonly file: string };
+  readonly password?: string | { readonly env: string } | { readonly file: string };
 }
 
 /** Why the text cannot be changed here, in words for its author. */
@@ -40,9 +40,10 @@ export function withoutMember(text: string, id: string): string | EditFault {
   return proven(text, edited, (members) => members.filter((_, place) => place !== index));
 }
 
-/** The lines that an operator puts into the list by hand. */
+/** The lines that an operator puts into the list by hand, who knows the password. */
 export function showMember(entry: MemberEntry): string {
-  return `  - ${flowText(entry, false)}`;
+  const shown = typeof entry.password === 'string' ? { ...entry, password: '…' } : entry;
+  return `  - ${flowText(shown, false)}`;
 }
 
 interface Item {

@@ -26,6 +26,7 @@ export type {
   NewMember,
   OptionChange,
   PreflightView,
+  ReloadResult,
   SyncReport,
   SyncStatus,
   SyncStrategy,

@@ -144,7 +144,13 @@ test('http: the weight of a member is changed while it runs, its address with th
   expect(await command('edit-member', { member: 'db2', username: 'other' })).toMatchObject({
     body: { needsRestart: ['members[1].username'] },
   });
-  expect((await command('edit-member', { member: 'db2', username: null, weight: null })).status).toBe(200);
+  const changes = { username: null, weight: null, password: 'TYPED: SECRET' };
+  expect((await command('edit-member', { member: 'db2', ...changes })).status).toBe(200);
+  expect(await readFile(file, 'utf8')).toContain('"TYPED: SECRET"');
+  const { events } = await get<EventPage>('/api/events?type=command-ran&limit=1');
+  expect(events[0]?.text).toContain('edit-member');
+  expect(JSON.stringify(events)).not.toContain('TYPED');
+  expect(JSON.stringify(await get<ConfigView>('/api/config'))).not.toContain('TYPED');
 });
 
 test('http: a database is looked at before it is taken in, and nothing in it changes', async () => {

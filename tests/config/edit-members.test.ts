@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { withMember, withoutMember } from '../../src/config/edit-members.ts';
+import { showMember, withMember, withoutMember } from '../../src/config/edit-members.ts';
 import type { MemberEntry } from '../../src/config/edit-members.ts';
 
 const COMMENTED = `# Orders, since 2026
@@ -104,6 +104,13 @@ test('config: edit: what a program would have to guess at is left to its author'
   expect(withoutMember('members:\n- { id: a }\n', 'b')).toEqual({
     fault: 'there is no member b in the list',
   });
+});
+
+test('config: edit: what an operator is told to write has no password in it', () => {
+  const member = { id: 'db3', url: 'postgres://db3:5432/x', password: 'hunter2' };
+  expect(showMember(member)).toBe('  - { id: db3, url: "postgres://db3:5432/x", password: "…" }');
+  const edited = withMember('members: [{ id: a, url: b }]', member);
+  expect(edited).toContain('password: hunter2');
 });
 
 test('config: edit: the last line may lack its end, and lines may end as on Windows', () => {

@@ -145,6 +145,62 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     await context.close();
   });
 
+  test('a password is typed unseen, names are entered with commas, and lists are shown with where to change them', async () => {
+    node.reactions.set('change-config', () => ({ applied: [], needsRestart: ['password', 'admin.hosts'] }));
+    const { page, context } = await openDatabase();
+    await page.getByLabel(/^Password/).selectOption('entered here, kept in the configuration file');
+    const password = page.getByLabel('The password');
+    expect(await password.getAttribute('type')).toBe('password');
+    await password.fill(' with: blanks ');
+    await page.getByText('Further options', { exact: true }).click();
+    await page.getByLabel(/^Hosts/).fill('db-host.example, other.example');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Saved, but not yet in force').waitFor();
+    expect(node.asked).toEqual([
+      {
+        command: 'change-config',
+        input: {
+          changes: [
+            { path: 'password', value: ' with: blanks ' },
+            { path: 'admin.hosts', value: ['db-host.example', 'other.example'] },
+          ],
+        },
+      },
+    ]);
+    expect(await page.getByText(/^(users\.name|hooks\.post)$/).count()).toBe(0);
+    await page.getByText('Users and hooks', { exact: true }).click();
+    await page.getByText('report: password in the file ./report.password').waitFor();
+    await page.getByText('app: password none, the login that all databases share').waitFor();
+    await page.getByText('mail: runs /etc/lockstep/mail.sh, of warnings and errors').waitFor();
+    node.reactions.set('reload', () => ({
+      changed: true,
+      message: '',
+      applied: ['users'],
+      needsRestart: [],
+    }));
+    await page.getByText('The configuration file', { exact: true }).click();
+    await page.getByRole('button', { name: 'Read the file again' }).click();
+    await page.getByText('In force: users.').first().waitFor();
+    expect(node.asked.at(-1)).toEqual({ command: 'reload', input: {} });
+    expect(await seriousFaults(page)).toEqual([]);
+    await context.close();
+  });
+
+  test("a database's own password is typed unseen, too", async () => {
+    const { page, context } = await openDatabase();
+    await page.getByRole('button', { name: 'Edit: db2' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Entered here, kept in the configuration file').check();
+    await dialog.getByLabel('The password').fill('typed');
+    expect(await dialog.getByLabel('The password').getAttribute('type')).toBe('password');
+    expect(await seriousFaults(page)).toEqual([]);
+    node.reactions.set('edit-member', () => ({ applied: [], needsRestart: ['members[1].password'] }));
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(node.asked).toEqual([{ command: 'edit-member', input: { member: 'db2', password: 'typed' } }]);
+    await context.close();
+  });
+
   test('a database is removed only by who means it', async () => {
     const { page, context } = await openDatabase();
     await page.getByRole('button', { name: 'Remove: db2' }).click();

@@ -225,6 +225,8 @@ export function fakeConfig(): ConfigView {
       log: { retentionBytes: 1_073_741_824, retentionMinutes: 1440 },
       sync: { automatic: true, maxBytesPerSecond: 0 },
       verification: { everyMinutes: 1440 },
+      users: [{ name: 'report', password: { file: './report.password' } }],
+      hooks: [{ name: 'mail', run: ['/etc/lockstep/mail.sh'] }],
     },
     options: [
       option(
@@ -336,6 +338,11 @@ export function fakeConfig(): ConfigView {
         'Time between two verifications of everything.',
         false,
       ),
+      option('admin.hosts', 'list', 'none', 'list of host names', 'Names under which browsers reach it.'),
+      option('users', 'list', 'none', 'list of users', 'Clients that may log in besides `username`.', false),
+      option('users.name', 'text', 'required', 'text, 1 to 63 characters', 'Role name.', false),
+      option('hooks', 'list', 'none', 'list of hooks', 'Who is told.', false),
+      option('hooks.post', 'secret', 'none', 'http:// or https:// address', 'Address.', false),
     ],
     problems: [],
   };

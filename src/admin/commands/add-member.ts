@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { resultAnswer } from '../answers/index.ts';
-import { memberId, secretPlace } from '../command.ts';
+import { memberId, secretValue } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { CommandResult, NewMember } from '../operations.ts';
 
@@ -14,7 +14,7 @@ export const addMember: Command<NewMember, CommandResult> = {
     url: z.string().min(1).max(2000),
     weight: z.int().exactOptional(),
     username: z.string().min(1).max(63).exactOptional(),
-    password: secretPlace.exactOptional(),
+    password: secretValue.exactOptional(),
   }),
   output: resultAnswer,
   run: (operations, member) => operations.addMember(member),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { configChangedAnswer } from '../answers/index.ts';
-import { memberId, secretPlace } from '../command.ts';
+import { memberId, secretValue } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { ConfigChanged, MemberChange } from '../settings.ts';
 
@@ -17,7 +17,7 @@ export const editMember: Command<EditMemberInput, ConfigChanged> = {
     url: z.string().min(1).max(2000).exactOptional(),
     weight: z.int().nullable().exactOptional(),
     username: z.string().min(1).max(63).nullable().exactOptional(),
-    password: secretPlace.nullable().exactOptional(),
+    password: secretValue.nullable().exactOptional(),
   }),
   output: configChangedAnswer,
   run: (operations, { member, ...changes }) => operations.editMember(member, changes),

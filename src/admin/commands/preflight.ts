@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { preflightAnswer } from '../answers/index.ts';
-import { secretPlace } from '../command.ts';
+import { secretValue } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { Candidate, PreflightView } from '../settings.ts';
 
@@ -13,7 +13,7 @@ export const preflight: Command<Candidate, PreflightView> = {
   input: z.strictObject({
     url: z.string().min(1).max(2000).exactOptional(),
     username: z.string().min(1).max(63).exactOptional(),
-    password: z.union([z.string().min(1).max(1000), secretPlace]).exactOptional(),
+    password: secretValue.exactOptional(),
   }),
   output: preflightAnswer,
   run: (operations, candidate) => operations.preflight(candidate),

@@ -35,6 +35,13 @@ export function Field({ label, help, error, children }: FieldProps): JSX.Element
   );
 }
 
+/** Of an input; what is typed into a hidden one is shown to nobody. */
+export function typed(hidden: boolean) {
+  return hidden
+    ? ({ type: 'password', autocomplete: 'new-password' } as const)
+    : ({ type: 'text', autocomplete: 'off' } as const);
+}
+
 interface TextFieldProps {
   readonly label: ComponentChildren;
   readonly value: string;
@@ -44,21 +51,23 @@ interface TextFieldProps {
   readonly placeholder?: string;
   readonly disabled?: boolean;
   readonly mono?: boolean;
+  /** What is typed is shown to nobody. */
+  readonly hidden?: boolean;
 }
 
 export function TextField(props: TextFieldProps): JSX.Element {
-  const { label, value, onInput, help, error, placeholder, disabled = false, mono = false } = props;
+  const { label, value, onInput, help, error, placeholder } = props;
+  const { disabled = false, mono = false, hidden = false } = props;
   return (
     <Field label={label} help={help} error={error}>
       {(links) => (
         <input
           {...links}
           class={mono ? 'input mono' : 'input'}
-          type="text"
+          {...typed(hidden)}
           value={value}
           placeholder={placeholder}
           disabled={disabled}
-          autocomplete="off"
           autocapitalize="off"
           spellcheck={false}
           onInput={(event) => onInput(event.currentTarget.value)}

@@ -3,14 +3,15 @@ import type { JSX } from 'preact';
 import type { ApiError } from '../../api/request.ts';
 import type { NewMember } from '../../contract.ts';
 import { Choices, TextField } from '../../ui/field.tsx';
+import { mayTypeSecrets, secretWords } from './typed-secrets.ts';
 
 export interface DatabaseEntry {
   readonly id: string;
   readonly url: string;
   readonly weight: string;
   readonly username: string;
-  readonly secret: 'same' | 'file' | 'env';
-  /** The path, or the name of the variable. */
+  readonly secret: 'same' | 'file' | 'env' | 'here';
+  /** The path, the name of the variable, or the password itself. */
   readonly where: string;
 }
 
@@ -30,6 +31,7 @@ export function accessOf({ url, username, secret, where }: DatabaseEntry) {
     ...(username.trim() !== '' && { username: username.trim() }),
     ...(secret === 'file' && { password: { file: where.trim() } }),
     ...(secret === 'env' && { password: { env: where.trim() } }),
+    ...(secret === 'here' && { password: where }),
   };
 }
 
@@ -42,6 +44,8 @@ export function inputOf(entry: DatabaseEntry): NewMember {
 export function weightOf({ weight }: DatabaseEntry): number | undefined {
   return weight.trim() === '' ? undefined : Number(weight);
 }
+
+const WHERE = { file: 'Path of the file', env: 'Name of the variable', here: 'The password' } as const;
 
 interface FormProps {
   readonly entry: DatabaseEntry;
@@ -98,15 +102,19 @@ export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.
               { value: 'same', title: 'The one that all databases share' },
               { value: 'file', title: 'In a file on the machine of the node' },
               { value: 'env', title: 'In an environment variable of the node' },
+              ...(mayTypeSecrets
+                ? [{ value: 'here' as const, title: 'Entered here, kept in the configuration file' }]
+                : []),
             ]}
-            onChange={(secret) => set({ secret })}
+            onChange={(secret) => set({ secret, where: '' })}
           />
           {entry.secret !== 'same' && (
             <TextField
-              label={entry.secret === 'file' ? 'Path of the file' : 'Name of the variable'}
+              label={WHERE[entry.secret]}
               value={entry.where}
               error={errorAt(error, 'password')}
-              help="The password itself is never written into the configuration."
+              help={entry.secret === 'here' || !mayTypeSecrets ? secretWords : undefined}
+              hidden={entry.secret === 'here'}
               mono
               onInput={(where) => set({ where })}
             />

@@ -40,7 +40,7 @@ export function DatabasePage(): JSX.Element {
       {config.error !== undefined && <ErrorNotice error={config.error} retry={() => void config.reload()} />}
       {config.value === undefined && config.error === undefined && <Waiting />}
       {config.value !== undefined && <Settings config={config.value} onSaved={() => void config.reload()} />}
-      {config.value !== undefined && <ConfigFile config={config.value} />}
+      {config.value !== undefined && <ConfigFile config={config.value} onRead={() => void config.reload()} />}
       {ask?.what === 'add' && (
         <AddDatabase first={now.members.length === 1} members={now.members} onClose={close} />
       )}

@@ -2,9 +2,10 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { ConfigOption } from '../../contract.ts';
 import { mayChange } from '../../state/session.ts';
 import { Tag } from '../../ui/badge.tsx';
-import { Field } from '../../ui/field.tsx';
+import { Field, typed } from '../../ui/field.tsx';
 import type { FieldLinks } from '../../ui/field.tsx';
 import { allowedText, choicesOf, inWords, kindOf, titleOf } from './option-kind.ts';
+import { mayTypeSecrets, secretWords } from './typed-secrets.ts';
 
 interface OptionFieldProps {
   readonly option: ConfigOption;
@@ -94,9 +95,9 @@ function Input({ option, text, links, fixed, onInput }: InputProps): ComponentCh
   );
 }
 
-/** Where the node finds it; a password itself does not pass through a browser. */
+/** Where the node finds it, or the password itself. */
 function SecretInput({ text, links, fixed, onInput }: Omit<InputProps, 'option'>): JSX.Element {
-  const [, kind = '', where = ''] = /^(file|env):(.*)$/.exec(text) ?? [];
+  const [, kind = '', where = ''] = /^(file|env|here):(.*)$/s.exec(text) ?? [];
   return (
     <div class="secret">
       <select
@@ -106,21 +107,24 @@ function SecretInput({ text, links, fixed, onInput }: Omit<InputProps, 'option'>
         disabled={fixed}
         onChange={(event) => {
           const next = event.currentTarget.value;
-          onInput(next === '' ? '' : `${next}:${where}`);
+          // What was typed as a password is not shown as a path.
+          onInput(next === '' ? '' : `${next}:${kind === 'here' || next === 'here' ? '' : where}`);
         }}
       >
         <option value="">as it is</option>
         <option value="file">in a file on the node</option>
         <option value="env">in an environment variable</option>
+        {mayTypeSecrets && <option value="here">entered here, kept in the configuration file</option>}
       </select>
       {kind !== '' && (
         <input
           class="input mono"
-          type="text"
-          aria-label={kind === 'file' ? 'Path of the file' : 'Name of the variable'}
+          {...typed(kind === 'here')}
+          aria-label={
+            kind === 'file' ? 'Path of the file' : kind === 'env' ? 'Name of the variable' : 'The password'
+          }
           value={where}
           disabled={fixed}
-          autocomplete="off"
           spellcheck={false}
           onInput={(event) => onInput(`${kind}:${event.currentTarget.value}`)}
         />
@@ -138,8 +142,7 @@ function plain(text: string): string {
 }
 
 function Allowed({ option }: { readonly option: ConfigOption }): JSX.Element | null {
-  if (kindOf(option) === 'secret')
-    return <>The password itself is not shown, and does not pass through a browser.</>;
+  if (kindOf(option) === 'secret') return <>It is never shown. {secretWords}</>;
   const { default: standard } = option;
   const byDefault =
     standard.startsWith('required') || standard === '' ? '' : ` By default: ${plain(standard)}.`;

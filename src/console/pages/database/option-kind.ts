@@ -2,7 +2,7 @@
 import type { ConfigOption, ConfigView } from '../../contract.ts';
 import { duration } from '../../text/format.ts';
 
-export type OptionKind = 'flag' | 'choice' | 'number' | 'size' | 'secret' | 'list' | 'text';
+export type OptionKind = 'flag' | 'choice' | 'number' | 'size' | 'secret' | 'words' | 'list' | 'text';
 
 /** The values that may stand there, where they are named one by one. */
 export function choicesOf({ allowed }: ConfigOption): readonly string[] | undefined {
@@ -15,13 +15,20 @@ export function choicesOf({ allowed }: ConfigOption): readonly string[] | undefi
 export function kindOf(option: ConfigOption): OptionKind {
   const choices = choicesOf(option);
   if (choices !== undefined) return choices.join() === 'true,false' ? 'flag' : 'choice';
+  if (/^list of \w+ names$/.test(option.allowed)) return 'words';
   if (option.type === 'secret' || option.type === 'list') return option.type;
   if (option.allowed.startsWith('whole number')) return 'number';
   return option.allowed.startsWith('size') ? 'size' : 'text';
 }
 
-export function allowedText({ allowed }: ConfigOption): string {
-  return allowed.replaceAll('`', '');
+/** `users.name`: there are as many of it as there are users. */
+export function isWithinList({ options }: ConfigView, { path }: ConfigOption): boolean {
+  return options.some((other) => other.type === 'list' && path.startsWith(`${other.path}.`));
+}
+
+export function allowedText(option: ConfigOption): string {
+  const allowed = option.allowed.replaceAll('`', '');
+  return kindOf(option) === 'words' ? `${allowed}, with commas between them` : allowed;
 }
 
 /** As it is entered in the field; empty: as by default. */
@@ -29,17 +36,19 @@ export function textOf(config: ConfigView, option: ConfigOption): string {
   const value = valueAt(config.values, option.path);
   if (value === undefined || value === null) return '';
   if (option.type === 'secret') return placeText(value);
+  if (kindOf(option) === 'words' && Array.isArray(value)) return value.join(', ');
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Where a secret is: `file:/etc/key`, `env:NAME`; empty when it stands in the configuration itself, which is not shown. */
+/** Where a secret is: `file:/etc/key`, `env:NAME`, and `here:…` when it is entered; empty when it stands in the configuration itself, which is not shown. */
 function placeText(value: unknown): string {
   if (typeof value !== 'object' || value === null) return '';
   const [[kind, where] = []] = Object.entries(value);
   return typeof where === 'string' ? `${kind}:${where}` : '';
 }
 
-function placeOf(text: string): { readonly file: string } | { readonly env: string } {
+function placeOf(text: string): string | { readonly file: string } | { readonly env: string } {
+  if (text.startsWith('here:')) return text.slice('here:'.length);
   const where = text.slice(text.indexOf(':') + 1).trim();
   return text.startsWith('env:') ? { env: where } : { file: where };
 }
@@ -58,7 +67,8 @@ function valueAt(values: unknown, path: string): unknown {
 export function valueOf(kind: OptionKind, text: string): unknown {
   const plain = text.trim();
   if (plain === '') return null;
-  if (kind === 'secret') return placeOf(plain);
+  if (kind === 'secret') return placeOf(text);
+  if (kind === 'words') return plain.split(',').map((word) => word.trim());
   if (kind === 'flag') return plain === 'true';
   if ((kind === 'number' || kind === 'size') && /^\d+$/.test(plain)) return Number(plain);
   return plain;

@@ -9,7 +9,8 @@ import { amount } from '../../text/format.ts';
 import { ErrorNotice, Notice } from '../../ui/notice.tsx';
 import { useAction } from '../../ui/use-action.ts';
 import { GROUPS, groupOf } from './option-groups.ts';
-import { kindOf, textOf, valueOf } from './option-kind.ts';
+import { Lists } from './lists.tsx';
+import { isWithinList, kindOf, textOf, valueOf } from './option-kind.ts';
 import { OptionField } from './option-field.tsx';
 
 interface SettingsProps {
@@ -21,9 +22,7 @@ export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
   const [edits, setEdits] = useState<Readonly<Record<string, string>>>({});
   const [waiting, setWaiting] = useState<readonly string[]>([]);
   const action = useAction();
-  const shown = config.options.filter(
-    (option) => kindOf(option) !== 'list' && !option.path.startsWith('members.'),
-  );
+  const shown = config.options.filter((option) => kindOf(option) !== 'list' && !isWithinList(config, option));
   const changed = shown.filter((option) => {
     const text = edits[option.path];
     // A secret that was not touched after all stays where it is.
@@ -109,6 +108,7 @@ export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
             )}
           </Group>
         ))}
+        <Lists config={config} />
         {action.error !== undefined && !shown.some(({ path }) => path === wrong) && (
           <ErrorNotice error={action.error} />
         )}

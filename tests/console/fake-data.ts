@@ -23,7 +23,7 @@ export function fakeStatus(members: number): ClusterStatus {
     version: 12,
     csn: 1_284_502,
     primary: 'db1',
-    listen: ['127.0.0.1:6432'],
+    listen: ['postgres://127.0.0.1:6432'],
     uptimeMs: 3 * 24 * HOUR_MS + 5 * HOUR_MS,
     paused: false,
     clients: 42,

@@ -61,6 +61,13 @@ describe.skipIf(withoutBrowser)('console: pages', { timeout: 240_000 }, () => {
     const { page, context } = await open(address);
     await signIn(page, TOKEN);
     await page.getByText('All 3 members are active and equal; any 2 of them may fail.').waitFor();
+    const served = await page.getByText('127.0.0.1:6432', { exact: true }).boundingBox();
+    const clients = await page
+      .getByText('Active members')
+      .locator('..')
+      .getByRole('definition')
+      .boundingBox();
+    expect(served?.height, 'the address is in one line').toBe(clients?.height);
     node.changeMember('db3', synchronising);
     await page.getByText('2 of 3 members are active. db3 is being brought level.').waitFor();
     const bar = page.getByRole('progressbar', { name: 'Synchronising db3: diff from db2' });

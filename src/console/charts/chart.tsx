@@ -122,7 +122,8 @@ function chartOptions(target: HTMLElement, wishes: Wishes): uPlot.Options {
   return {
     width: target.clientWidth,
     height: HEIGHT,
-    padding: [8, 4, 0, 0],
+    // To the right there is room for half of the last time.
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'traffic' }, points: { size: 6 } },
     scales: {

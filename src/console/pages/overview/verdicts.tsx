@@ -23,8 +23,10 @@ export function Verdicts({ status }: { readonly status: ClusterStatus }): JSX.El
         <Fact name="Reads">{rate(sample?.readsPerSecond)}/s</Fact>
         <Fact name="Commits so far">{count(status.csn)}</Fact>
         <Fact name="Verified">{verifiedText(status.verification, now.value)}</Fact>
-        <Fact name="Serves">{status.listen.join(', ')}</Fact>
         <Fact name="Up">{duration(status.uptimeMs)}</Fact>
+        <Fact name="Serves" wide>
+          {status.listen.map((address) => address.replace(/^\w+:\/\//, '')).join(', ')}
+        </Fact>
       </dl>
     </section>
   );
@@ -49,15 +51,15 @@ function Answer({
   );
 }
 
-function Fact({
-  name,
-  children,
-}: {
+interface FactProps {
   readonly name: string;
+  readonly wide?: boolean;
   readonly children: ComponentChildren;
-}): JSX.Element {
+}
+
+function Fact({ name, wide = false, children }: FactProps): JSX.Element {
   return (
-    <div>
+    <div class={wide ? 'wide' : undefined}>
       <dt>{name}</dt>
       <dd>{children}</dd>
     </div>

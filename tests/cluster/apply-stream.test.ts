@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { deferred } from '../../src/base/index.ts';
 import { ApplyStream } from '../../src/cluster/apply/apply-stream.ts';
+import { MemberError } from '../../src/dialects/contract.ts';
 import type { ApplyLink, Member, WriteSet } from '../../src/dialects/contract.ts';
 
 const writeSet: WriteSet = { bytes: 1, parts: () => [Buffer.from('x')], release: () => undefined };
@@ -51,4 +52,44 @@ test('apply: a try that was given up while it connected does not go on when the 
   for (let i = 0; i < 50; i++) await Promise.resolve();
   expect(applied).toEqual([]);
   expect(stream.appliedCsn).toBe(5);
+});
+
+test('apply: a replica that answers when asked, and on which every connection breaks, is found unfit in time', async () => {
+  let now = 0;
+  const broken = new MemberError('b', 'gone', 'member b: the connection was reset');
+  const failures: MemberError[] = [];
+  let failed = deferred();
+  const link = {
+    apply: () => Promise.reject(broken),
+    lastCsn: () => Promise.resolve(5),
+    close: () => undefined,
+  };
+  const member = { id: 'b', openApply: () => Promise.resolve(link) } as unknown as Member;
+  const stream = new ApplyStream(member, {
+    clock: { monotonicMs: () => now, wallTime: () => new Date(0), after: () => () => undefined },
+    term: 1,
+    startCsn: 5,
+    batchMax: 10,
+    batchBytesMax: 1000,
+    deadlineMs: () => 100,
+    onApplied: () => undefined,
+    onFailed: (error) => {
+      failures.push(error);
+      failed.resolve();
+    },
+  });
+  await stream.open();
+  stream.push({ csn: 6, term: 1, slot: 0, writeSet });
+  for (let times = 0; times < 4; times++) {
+    await failed.promise;
+    failed = deferred();
+    now += 40;
+    // The inquiry has found it alive.
+    stream.goOn();
+  }
+  await failed.promise;
+  expect(failures.map(({ blame }) => blame)).toEqual(['gone', 'gone', 'gone', 'unfit', 'unfit']);
+  expect(failures.at(-1)?.message).toMatch(
+    /reset; nothing behind CSN 5 was applied for 160 ms, although it answers/,
+  );
 });

@@ -33,6 +33,8 @@ interface Due {
 
 /** Connections that break one after the other, without the replica having done anything in between. */
 const brokenMax = 2;
+/** So often a replica may stand still because its connections break, and be found alive, without having done anything in between. */
+const barrenMax = 3;
 /** A connection that nobody waits for yet has its time; but a member may have died without a word. */
 const openMs = 15_000;
 /** Between two tries of what the replica could not do just then. */
@@ -57,6 +59,8 @@ export class ApplyStream {
   #visibleCsn: number;
   #confirmedCsn = 0;
   #waitingBytes = 0;
+  /** Stood still there so often, with connections that break, and since when. */
+  #barren = { csn: -1, times: 0, sinceMs: 0 };
   #idle: (() => void)[] = [];
 
   constructor(member: Member, options: ApplyStreamOptions) {
@@ -281,7 +285,19 @@ export class ApplyStream {
     for (const due of batch) this.#waitingBytes += bytesOf(due);
     const failure =
       error instanceof MemberError ? error : new MemberError(this.member.id, 'unfit', messageOf(error));
-    this.#options.onFailed(failure);
+    this.#options.onFailed(failure.blame === 'gone' ? this.#lasting(failure) : failure);
+  }
+
+  /** Who answers every probe and breaks every connection that is to apply would be waited for without an end. */
+  #lasting(failure: MemberError): MemberError {
+    const now = this.#options.clock.monotonicMs();
+    const csn = this.#confirmedCsn;
+    if (this.#barren.csn !== csn) this.#barren = { csn, times: 0, sinceMs: now };
+    this.#barren.times += 1;
+    const ms = now - this.#barren.sinceMs;
+    if (this.#barren.times <= barrenMax || ms < this.#options.deadlineMs()) return failure;
+    const why = `${failure.message}; nothing behind CSN ${csn} was applied for ${Math.round(ms)} ms, although it answers`;
+    return new MemberError(this.member.id, 'unfit', why);
   }
 
   #release(): void {

@@ -102,22 +102,24 @@ export const mutants = {
       (id) => id !== primaryId && !roster.load(id).suspect && streams.get(id)?.ended === false,
     );
     const source = roster.member(replica ?? primaryId);
+    const watched = watch(this.#parts, { source, signal });
+    const opening = replica === undefined ? this.#openBetween(data, source) : data.openSnapshot(source);
     try {
-      const snapshot =
-        replica === undefined ? await this.#openBetween(data, source) : await data.openSnapshot(source);
+      const snapshot = await unlessEnded(world.clock, { signal: watched.signal, ms: questionMs }, opening);
       if (isActive(membership, source)) return { source, snapshot };`,
     replacement: `    const replica = membership.members.find(({ state }) => state !== 'active')?.id;
     const source = roster.member(replica ?? primaryId);
+    const watched = watch(this.#parts, { source, signal });
+    const opening = data.openSnapshot(source);
     try {
-      const snapshot = await data.openSnapshot(source);
+      const snapshot = await unlessEnded(world.clock, { signal: watched.signal, ms: questionMs }, opening);
       if (source !== undefined) return { source, snapshot };`,
     check: histories,
   },
   'forget-the-incomplete-mark': {
     breaks: 'a member is repaired without saying so in itself',
     guarantee: 'G8',
-    anchor:
-      '      if (!dryRun) await data.markIncomplete(member, `${kind}: ${reason}`, { clusterId, term });\n',
+    anchor: '        await step(data.markIncomplete(member, mark, { clusterId, term }));\n',
     replacement: '',
     check: histories,
   },

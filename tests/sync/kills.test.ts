@@ -10,7 +10,7 @@ import type { ClusterStatus, VerifyReport } from '../../src/admin/index.ts';
 import { pause, systemClock } from '../../src/base/index.ts';
 import { dumpableServers } from '../support/dumpable.ts';
 import { waitFor, withServers } from '../support/index.ts';
-import { FreshCluster } from '../failure/fresh-cluster.ts';
+import { FreshCluster, patientProbe } from '../failure/fresh-cluster.ts';
 import { accountCount, Load, schemaOf, startBalance } from '../failure/load.ts';
 import { judge } from '../failure/scenario.ts';
 import { dieAt, mortalNode } from './mortal-node.ts';
@@ -38,7 +38,10 @@ const harms = {
 const schema = `${schemaOf({ accounts: accountCount, startBalance })}
   create table big (id int primary key, t text); insert into big select i, repeat(md5(i::text), 6) from generate_series(1, 5000) i;
   create index on big (t)`;
-const options = { schema, config: { sync: { quarantineFailures: 1000, retryMaxMs: 1000 } } };
+const options = {
+  schema,
+  config: { sync: { quarantineFailures: 1000, retryMaxMs: 1000 }, probe: patientProbe },
+};
 
 const every = process.env['SYNC_KILLS'] === 'all';
 

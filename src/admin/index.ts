@@ -6,6 +6,7 @@ export type { Command, DoorCommand } from './command.ts';
 export { CommandRunner } from './command-runner.ts';
 export type { AuditRecord, Caller } from './command-runner.ts';
 export {
+  COMMANDS,
   activateMember,
   addMember,
   cancelJob,

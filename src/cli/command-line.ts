@@ -243,6 +243,17 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       ),
     );
 
+  withCommon(root.command('run').argument('[command]', 'its name').argument('[input]', 'its input, as JSON'))
+    .summary('Has the node run any command by its name; without one, says what there is.')
+    .description(
+      'Has the node run any command by its name, as HTTP and SQL do: also those that have no word of their own here. Without a name it says what there is. The answer is JSON.',
+    )
+    .action(
+      run(async (name: string | undefined, input: string | undefined, options: CommonOptions) =>
+        (await import('./commands/run-named.ts')).runNamed(io, name, input, options),
+      ),
+    );
+
   withCommon(
     root
       .command('reload')

@@ -43,6 +43,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   pause: ['lockstep pause'],
   resume: ['lockstep resume'],
   reload: ['lockstep reload'],
+  run: [
+    'lockstep run',
+    'lockstep run change-config \'{"changes":[{"path":"probe.intervalMs","value":500}]}\'',
+    'lockstep run edit-member \'{"member":"db2","weight":3}\'',
+  ],
   detach: ['lockstep detach --config orders.yaml'],
   torture: [
     'lockstep torture --seconds 120',

@@ -254,6 +254,20 @@ describe('cli: top and sessions', () => {
     expect(await new FakeCli().run('sessions', 'cancel', 'two', '--config', file)).toBe(2);
   });
 
+  test('cli: run: any command of the list by its name, refused as through every other door', async () => {
+    const cli = new FakeCli();
+    expect(await cli.run('run')).toBe(0);
+    expect(cli.stdout).toMatch(/^change-config +Changes options/m);
+    const asked = new FakeCli();
+    expect(await asked.run('run', 'cancel-session', '{"session":2}', '--config', file)).toBe(0);
+    expect(asked.json()).toMatchObject({ message: 'session 2 is stopped' });
+    const refused = new FakeCli();
+    expect(await refused.run('run', 'cancel-session', '{"session":"x"}', '--config', file)).toBe(2);
+    expect(refused.stderr).toContain('the input of cancel-session is wrong');
+    for (const wrong of [['nonsense'], ['cancel-session', '{session: 2}']])
+      expect(await new FakeCli().run('run', ...wrong, '--config', file)).toBe(2);
+  });
+
   test('cli: top: a graph has its highest value at the top, and nothing where there is nothing', () => {
     expect(graph([0, 1, 4, 8])).toBe('▁▂▅█');
     expect(graph([0, 0])).toBe('▁▁');

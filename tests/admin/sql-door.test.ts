@@ -72,6 +72,29 @@ test('sql: a prepared statement of a driver gets the same, several in one text e
   await client.query('BEGIN');
 });
 
+test("sql: pgbouncer's words are taken, or it is said what to do instead", async () => {
+  const { client } = await operator();
+  expect((await client.query('SHOW LISTS')).rows).toEqual([
+    { list: 'members', items: '2' },
+    { list: 'active_members', items: '2' },
+    { list: 'clients', items: expect.stringMatching(/^\d+$/) },
+  ]);
+  for (const word of [
+    'DISABLE test',
+    'ENABLE test',
+    'SUSPEND',
+    'KILL test',
+    'SHUTDOWN',
+    'RECONNECT',
+    'WAIT_CLOSE',
+  ])
+    await expect(client.query(word)).rejects.toMatchObject({
+      code: '42601',
+      message: `${word.split(' ')[0]} is no word of this database`,
+      hint: expect.stringMatching(/^(PAUSE|CANCEL|RESUME|Stop|Nothing)/),
+    });
+});
+
 test('sql: a member is taken out and brought back, and that is on record with who and from where', async () => {
   const { client, notices } = await operator();
   expect((await client.query("DEACTIVATE db2 'new disk'")).command).toBe('DEACTIVATE');

@@ -4,7 +4,7 @@ import type { Caller, CommandRunner } from '../command-runner.ts';
 import { COMMANDS } from '../commands/index.ts';
 import type { JobStatus } from '../jobs.ts';
 import type { CommandResult } from '../operations.ts';
-import { DO_WORDS, SHOW_WORDS } from './sql-words.ts';
+import { DO_WORDS, ELSEWHERE, SHOW_WORDS } from './sql-words.ts';
 import type { Cell, DoWord } from './sql-words.ts';
 
 /** A statement that has been understood, and not yet been carried out. */
@@ -58,6 +58,9 @@ export class SqlDoor {
       const given = givenTo(word, words);
       if (given !== undefined) return this.#do(word, given);
     }
+    const instead = ELSEWHERE.get(first ?? '');
+    if (instead !== undefined)
+      throw syntaxError(`${first?.toUpperCase()} is no word of this database`, instead);
     throw unknown(text);
   }
 

@@ -69,6 +69,17 @@ export const SHOW_WORDS: readonly ShowWord[] = [
       Object.entries({ cluster, role, term, csn, primary, clients, uptimeMs, listen: listen.join(', ') }),
   },
   {
+    names: ['LISTS'],
+    help: 'how much there is of what',
+    command: 'status',
+    columns: ['list', 'items'],
+    rows: ({ members, clients }: ClusterStatus) => [
+      ['members', members.length],
+      ['active_members', members.filter(({ active }) => active).length],
+      ['clients', clients],
+    ],
+  },
+  {
     names: ['SESSIONS', 'CLIENTS'],
     help: 'clients, and what they run',
     command: 'sessions',
@@ -262,6 +273,17 @@ export const DO_WORDS: readonly DoWord[] = [
     input: () => ({}),
   },
 ];
+
+/** Words of pgbouncer that are none here, and what to do instead. */
+export const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['disable', 'PAUSE has new transactions wait; DEACTIVATE takes a member out.'],
+  ['suspend', 'PAUSE has new transactions wait.'],
+  ['kill', 'CANCEL SESSION stops what a client runs; PAUSE has new transactions wait.'],
+  ['enable', 'RESUME lets clients go on; ACTIVATE brings a member back.'],
+  ['shutdown', 'Stop the process, by SIGTERM or as a service: open transactions may end first.'],
+  ['reconnect', 'Nothing has to be done: members that were away are connected to by themselves.'],
+  ['wait_close', 'Nothing has to be done: PAUSE itself waits until nothing is open.'],
+]);
 
 function statsOf(samples: readonly TrafficSample[], seconds: number): readonly Cell[] {
   const some = samples.slice(-seconds);

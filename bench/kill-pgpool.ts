@@ -3,7 +3,8 @@
  * same checkers. `--times 0` is the control: the work alone. Words: `kill-pgpool [--times 200] [--clients 6] [--seed 11]`.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -88,6 +89,16 @@ export async function killPgpool(words: readonly string[]): Promise<void> {
 function killFamily(pid: number): void {
   const family = familyOf(pid);
   for (const name of ['SIGSTOP', 'SIGKILL'] as const) for (const one of family) signal(one, name);
+  removeSharedMemory(family);
+}
+
+/** It keeps what it shares in segments of System V, which outlive it: a hundred kills would fill the machine's memory. */
+function removeSharedMemory(makers: readonly number[]): void {
+  const [, ...segments] = readFileSync('/proc/sysvipc/shm', 'utf8').trim().split('\n');
+  for (const segment of segments) {
+    const [, id, , , maker] = segment.trim().split(/\s+/);
+    if (id !== undefined && makers.includes(Number(maker))) spawnSync('ipcrm', ['-m', id]);
+  }
 }
 
 /** One of them may have ended by itself meanwhile. */

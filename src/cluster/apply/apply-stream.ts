@@ -307,9 +307,9 @@ export class ApplyStream {
   }
 }
 
-/** Large work takes its time: a second for each 4 MB on top. */
+/** Large work takes its time: a second for each MB on top, which a busy machine needs. */
 export function applyDeadlineMs(deadlineMs: number, bytes: number): number {
-  return deadlineMs + (bytes / (4 << 20)) * 1000;
+  return deadlineMs + (bytes / (1 << 20)) * 1000;
 }
 
 function bytesOf({ record }: Due): number {

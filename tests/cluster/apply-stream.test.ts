@@ -1,10 +1,28 @@
 import { expect, test } from 'vitest';
 import { deferred } from '../../src/base/index.ts';
+import type { Clock } from '../../src/base/index.ts';
 import { ApplyStream } from '../../src/cluster/apply/apply-stream.ts';
 import { MemberError } from '../../src/dialects/contract.ts';
 import type { ApplyLink, Member, WriteSet } from '../../src/dialects/contract.ts';
 
 const writeSet: WriteSet = { bytes: 1, parts: () => [Buffer.from('x')], release: () => undefined };
+
+/** To a replica that is at CSN 5, by a clock that stands still unless it says otherwise. */
+function streamTo(
+  openApply: () => Promise<ApplyLink> | undefined,
+  { clock = {}, onFailed }: { clock?: Partial<Clock>; onFailed: (error: MemberError) => void },
+): ApplyStream {
+  return new ApplyStream({ id: 'b', openApply } as unknown as Member, {
+    clock: { monotonicMs: () => 0, wallTime: () => new Date(0), after: () => () => undefined, ...clock },
+    term: 1,
+    startCsn: 5,
+    batchMax: 10,
+    batchBytesMax: 1000,
+    deadlineMs: () => 100,
+    onApplied: () => undefined,
+    onFailed,
+  });
+}
 
 test('apply: a try that was given up while it connected does not go on when the connection comes', async () => {
   const timers: (() => void)[] = [];
@@ -20,22 +38,13 @@ test('apply: a try that was given up while it connected does not go on when the 
   });
   let tries = 0;
   const failed = deferred();
-  const member = { id: 'b', openApply: () => connecting[tries++]?.promise } as unknown as Member;
-  const stream = new ApplyStream(member, {
+  const stream = streamTo(() => connecting[tries++]?.promise, {
     clock: {
-      monotonicMs: () => 0,
-      wallTime: () => new Date(0),
       after: (_, callback) => {
         timers.push(callback);
         return () => undefined;
       },
     },
-    term: 1,
-    startCsn: 5,
-    batchMax: 10,
-    batchBytesMax: 1000,
-    deadlineMs: () => 100,
-    onApplied: () => undefined,
     onFailed: () => failed.resolve(),
   });
   const opened = stream.open();
@@ -54,6 +63,41 @@ test('apply: a try that was given up while it connected does not go on when the 
   expect(stream.appliedCsn).toBe(5);
 });
 
+test('apply: a stream whose connection does not open in time goes on with another, and the late one is closed', async () => {
+  let late: () => void = () => undefined;
+  const connecting = [deferred<ApplyLink>(), deferred<ApplyLink>()];
+  const said: string[] = [];
+  const link = (name: string): ApplyLink => ({
+    apply: (records) => {
+      for (const { csn } of records) said.push(`${name} applies ${csn}`);
+      return Promise.resolve();
+    },
+    lastCsn: () => Promise.resolve(5),
+    close: () => said.push(`${name} is closed`),
+  });
+  let tries = 0;
+  const stream = streamTo(() => connecting[tries++]?.promise, {
+    clock: {
+      after: (_, callback) => {
+        late = callback;
+        return () => undefined;
+      },
+    },
+    onFailed: (error) => said.push(error.message),
+  });
+  const opened = stream.open();
+  late();
+  await expect(opened).rejects.toThrow('member b has not said within 15000 ms how far it is');
+  stream.push({ csn: 6, term: 1, slot: 0, writeSet });
+  connecting[1]?.resolve(link('the second'));
+  await stream.drained();
+  connecting[0]?.resolve(link('the late one'));
+  while (said.length < 2) await Promise.resolve();
+  stream.push({ csn: 7, term: 1, slot: 0, writeSet });
+  await stream.drained();
+  expect(said).toEqual(['the second applies 6', 'the late one is closed', 'the second applies 7']);
+});
+
 test('apply: a replica that answers when asked, and on which every connection breaks, is found unfit in time', async () => {
   let now = 0;
   const broken = new MemberError('b', 'gone', 'member b: the connection was reset');
@@ -64,15 +108,8 @@ test('apply: a replica that answers when asked, and on which every connection br
     lastCsn: () => Promise.resolve(5),
     close: () => undefined,
   };
-  const member = { id: 'b', openApply: () => Promise.resolve(link) } as unknown as Member;
-  const stream = new ApplyStream(member, {
-    clock: { monotonicMs: () => now, wallTime: () => new Date(0), after: () => () => undefined },
-    term: 1,
-    startCsn: 5,
-    batchMax: 10,
-    batchBytesMax: 1000,
-    deadlineMs: () => 100,
-    onApplied: () => undefined,
+  const stream = streamTo(() => Promise.resolve(link), {
+    clock: { monotonicMs: () => now },
     onFailed: (error) => {
       failures.push(error);
       failed.resolve();

@@ -205,7 +205,8 @@ export class Cluster {
   /** Opens the streams to the replicas and begins to watch. Clients may come when it has resolved. */
   async open(): Promise<void> {
     for (const id of this.membership.active) {
-      if (id === this.#primary.id) continue;
+      // Whoever was lost while the others were opened is no replica any more, and one of them may be the primary now.
+      if (id === this.#primary.id || this.membership.entry(id)?.state !== 'active') continue;
       await this.#follow(id).catch((failure: unknown) => {
         const error = asMemberError(id, failure);
         return this.trouble(error.memberId, error);

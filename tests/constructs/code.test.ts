@@ -201,7 +201,7 @@ testScenarios('code', [
       await client.run('UPDATE account SET n = n + 1 WHERE id = 9');
       await client.run('COMMIT');
       await client.run('BEGIN');
-      await client.run('DELETE FROM account');
+      await client.run('DELETE FROM account WHERE id = 9');
       await client.fails('22012', 'SELECT 1 / 0');
       expect((await client.run('COMMIT')).command).toBe('ROLLBACK');
     },

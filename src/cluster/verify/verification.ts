@@ -77,10 +77,11 @@ export interface Verified {
 }
 
 /** Looks in a row that found nothing out. */
-const fruitlessMax = 6;
+const fruitlessMax = 16;
 const retryPauseMs = 500;
-/** The first tries hold commits for no longer than this, doubling up to what is configured. */
+/** The first tries hold commits for no longer than this; after so many in vain for twice as long, up to what is configured. */
 const holdFirstMs = 25;
+const triesEach = 4;
 /** Snapshots older than this are left: they keep the servers from clearing up. */
 const lookMs = 600_000;
 /** A difference is looked at again soon. */
@@ -281,7 +282,7 @@ export class Verification {
           return await look({ ...this.#parts, data }, findings, {
             ids,
             tables: request.tables,
-            holdMs: Math.min(settings.sync.holdMs, holdFirstMs * 2 ** fruitless),
+            holdMs: Math.min(settings.sync.holdMs, holdFirstMs * 2 ** Math.floor(fruitless / triesEach)),
             control: {
               signal,
               progress: report,

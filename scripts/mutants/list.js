@@ -38,7 +38,7 @@ export const mutants = {
   'read-from-a-replica-that-is-behind': {
     breaks: 'a session is answered by a replica that lacks what the session has seen',
     guarantee: 'G4',
-    anchor: 'reader.appliedCsn >= seenCsn && !tried.has(reader.id)',
+    anchor: 'place.allows(reader) && !tried.has(reader.id)',
     replacement: '!tried.has(reader.id)',
     check: histories,
   },

@@ -21,6 +21,7 @@ import { Prober } from './membership/prober.ts';
 import { PrimaryMoves } from './primary-moves.ts';
 import type { WayOut } from './primary-moves.ts';
 import type { MemberLoad } from './reads/member-load.ts';
+import type { ReadPlace } from './reads/read-place.ts';
 import { ReadRouter } from './reads/read-router.ts';
 import { AnswerWatch } from './sessions/answer-watch.ts';
 import { Roster } from './roster.ts';
@@ -253,12 +254,8 @@ export class Cluster {
     return this.world.clock.monotonicMs() < this.#endingsUntilMs;
   }
 
-  /** The member to read from, for a session that may have seen `seenCsn`. */
-  chooseReader(
-    seenCsn: number,
-    tried: ReadonlySet<string>,
-    home: MemberLoad | undefined,
-  ): MemberLoad | undefined {
+  /** The member for a session's next read. Undefined: the primary. */
+  chooseReader(place: ReadPlace, tried: ReadonlySet<string>): MemberLoad | undefined {
     const readers: MemberLoad[] = [];
     for (const id of this.membership.active) {
       const load = this.load(id);
@@ -272,7 +269,7 @@ export class Cluster {
       }
       readers.push(load);
     }
-    return this.#router.choose(readers, seenCsn, tried, home);
+    return this.#router.choose(readers, place, tried);
   }
 
   /** What endangers a member's data, one sentence for each. */

@@ -1,6 +1,7 @@
 /** Which member answers a read. Only members that have applied what the session may have seen are asked at all. */
 
 import { assertNever } from '../../base/index.ts';
+import type { ReadPlace } from './read-place.ts';
 
 export type Balancer = 'least-loaded' | 'round-robin' | 'random' | 'simple';
 
@@ -10,7 +11,7 @@ export interface Reader {
   readonly appliedCsn: number;
   readonly inFlight: number;
   readonly latencyMs: number;
-  readonly homes: number;
+  homes: number;
 }
 
 export class ReadRouter {
@@ -23,23 +24,19 @@ export class ReadRouter {
     this.#random = options.random;
   }
 
-  /**
-   * Undefined: nobody qualifies, which leaves the primary. Weight 0 is asked only when nobody else is there. `home`: where the
-   * session has read before.
-   */
+  /** Undefined: nobody qualifies, which leaves the primary. Weight 0 is asked only when nobody else is there. */
   choose<R extends Reader>(
     readers: readonly R[],
-    seenCsn: number,
+    place: ReadPlace,
     tried: ReadonlySet<string>,
-    home: R | undefined,
   ): R | undefined {
-    const fit = readers.filter((reader) => reader.appliedCsn >= seenCsn && !tried.has(reader.id));
+    const fit = readers.filter((reader) => place.allows(reader) && !tried.has(reader.id));
     const weighted = fit.filter((reader) => reader.weight > 0);
     const candidates = weighted.length > 0 ? weighted : fit;
     const balancer = this.#balancer();
     switch (balancer) {
       case 'least-loaded':
-        return least(candidates, home);
+        return least(candidates, readers, place);
       case 'round-robin':
         return slotOf(candidates, this.#turn++);
       case 'random':
@@ -57,15 +54,25 @@ export class ReadRouter {
 
 /**
  * A session stays where it is at home, because there its connection is warm and its statements are prepared, unless that
- * member is more than twice as busy or as slow as the least loaded one. At first its home is where the fewest are.
+ * member is more than twice as busy or as slow as the least loaded one. At first its home is where the fewest are. While
+ * its home is only behind, another answers, and it does not move: the primary is never behind, and would draw all of them.
  */
-function least<R extends Reader>(candidates: readonly R[], home: R | undefined): R | undefined {
+function least<R extends Reader>(
+  candidates: readonly R[],
+  readers: readonly R[],
+  place: ReadPlace,
+): R | undefined {
+  const { home } = place;
+  const there = candidates.find((reader) => reader === home);
+  const isBehind = there === undefined && readers.some((reader) => reader === home);
   const best = lowest(candidates, loadOf);
-  const place = home !== undefined && candidates.includes(home) ? home : lowest(candidates, crowdOf);
-  if (best === undefined || place === undefined) return undefined;
-  const tooBusy = loadOf(place) > 2 * loadOf(best) + 1;
-  const tooSlow = place.latencyMs > 2 * best.latencyMs + slowByMs;
-  return tooBusy || tooSlow ? best : place;
+  const stay = there ?? lowest(candidates, crowdOf);
+  if (best === undefined || stay === undefined) return undefined;
+  const tooBusy = loadOf(stay) > 2 * loadOf(best) + 1;
+  const tooSlow = stay.latencyMs > 2 * best.latencyMs + slowByMs;
+  const chosen = tooBusy || tooSlow ? best : stay;
+  if (!isBehind) place.moveTo(chosen);
+  return chosen;
 }
 
 /** A difference that is worth a move. */

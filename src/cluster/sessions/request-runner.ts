@@ -5,6 +5,7 @@ import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, RunOptions, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import type { MemberLoad } from '../reads/member-load.ts';
+import { ReadPlace } from '../reads/read-place.ts';
 import type { Unanswered } from '../world.ts';
 import { HeldAnswer } from './held-answer.ts';
 import { answerUnsure } from './session-errors.ts';
@@ -15,10 +16,7 @@ export class RequestRunner {
   readonly #settings: SessionSettings;
   #running: SessionLink | undefined;
   #last: SessionLink | undefined;
-  #seenCsn = 0;
-  /** Where it reads as long as nothing speaks against it. */
-  #home: MemberLoad | undefined;
-  #closed = false;
+  readonly #place = new ReadPlace();
   /** What a member has been asked and has not answered. */
   unanswered: Unanswered | undefined;
 
@@ -36,30 +34,18 @@ export class RequestRunner {
     return this.#last;
   }
 
-  /** What was shown must not be taken back by the next read: it needs a member that has applied this. */
-  get seenCsn(): number {
-    return this.#seenCsn;
-  }
-
-  saw(csn: number): void {
-    if (csn > this.#seenCsn) this.#seenCsn = csn;
+  /** Its own commit is on every active member. */
+  committed(csn: number): void {
+    this.#place.committed(csn);
   }
 
   /** The member for a read. Undefined: the primary. */
   chooseReader(tried: ReadonlySet<string>): MemberLoad | undefined {
-    const reader = this.#cluster.chooseReader(this.#seenCsn, tried, this.#home);
-    if (reader !== undefined && reader !== this.#home && !this.#closed) {
-      if (this.#home !== undefined) this.#home.homes -= 1;
-      this.#home = reader;
-      reader.homes += 1;
-    }
-    return reader;
+    return this.#cluster.chooseReader(this.#place, tried);
   }
 
   close(): void {
-    this.#closed = true;
-    if (this.#home !== undefined) this.#home.homes -= 1;
-    this.#home = undefined;
+    this.#place.leave();
   }
 
   async run(
@@ -77,15 +63,14 @@ export class RequestRunner {
     this.unanswered = { link, sinceMs: since };
     this.#last = link;
     try {
-      const answer = await link.run(request, sink, {
+      return await link.run(request, sink, {
         settings: this.#settings.missingOn(link),
         begin,
         mayBeUnsuitable,
       });
-      // Also inside a transaction, and whether or not that commits.
-      this.saw(this.#cluster.visibleCsn(link.memberId));
-      return answer;
     } finally {
+      // Also inside a transaction, and whether or not that commits; and where only some of it came.
+      this.#place.shown(link.memberId, this.#cluster.visibleCsn(link.memberId));
       this.#running = undefined;
       this.unanswered = undefined;
       load.ended(clock.monotonicMs() - since);

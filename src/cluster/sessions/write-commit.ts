@@ -84,7 +84,7 @@ export class WriteCommit {
       }
       order.committed(ticket);
       const fate = await ticket.outcome;
-      if (fate === 'committed') this.#runner.saw(ticket.csn);
+      if (fate === 'committed') this.#runner.committed(ticket.csn);
       return fate;
     } catch (error) {
       if (!(error instanceof MemberError)) {
@@ -93,7 +93,7 @@ export class WriteCommit {
         throw error;
       }
       const fate = await this.#cluster.settleCommit(ticket, link, error);
-      if (fate === 'committed') this.#runner.saw(ticket.csn);
+      if (fate === 'committed') this.#runner.committed(ticket.csn);
       return fate;
     } finally {
       this.#underWay = false;

@@ -8,18 +8,17 @@ import { MemberError } from '../dialects/contract.ts';
 import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
 import type { ApplyStream } from './apply/apply-stream.ts';
 import { ReplicaStreams } from './apply/replica-streams.ts';
-import { asMemberError, nobodyIsLeft, nodeStops, notActive } from './cluster-errors.ts';
+import { asMemberError, nodeStops } from './cluster-errors.ts';
 import { CommitBoundary } from './commits/commit-boundary.ts';
 import { CommitOrder } from './commits/commit-order.ts';
 import type { Ticket } from './commits/commit-order.ts';
 import { LogRing } from './commits/log-ring.ts';
 import { Gate } from './gate.ts';
+import { MemberMoves } from './member-moves.ts';
 import { Inquiries } from './membership/inquiries.ts';
-import { unknownMember } from './membership/membership.ts';
 import type { Membership } from './membership/membership.ts';
 import { Prober } from './membership/prober.ts';
 import { PrimaryMoves } from './primary-moves.ts';
-import type { WayOut } from './primary-moves.ts';
 import type { MemberLoad } from './reads/member-load.ts';
 import type { ReadPlace } from './reads/read-place.ts';
 import { ReadRouter } from './reads/read-router.ts';
@@ -64,6 +63,8 @@ export class Cluster {
   readonly #primary: PrimaryMoves;
   readonly #users = new Set<MemberUser>();
   readonly #tools: SyncTools | undefined;
+  /** How members are taken out, come and go. */
+  readonly moves: MemberMoves;
   /** How members come back. */
   readonly sync: Reactivation;
   readonly #sampling: Sampling;
@@ -130,6 +131,12 @@ export class Cluster {
       }),
     });
     const common = { settings, world, membership, roster, order, streams, stopped };
+    this.moves = new MemberMoves({
+      ...common,
+      users: this.#users,
+      primary: () => this.#primary,
+      sync: () => this.sync,
+    });
     invariant(membership.primary !== null, 'a cluster is made with a primary');
     this.#primary = new PrimaryMoves(
       {
@@ -138,8 +145,8 @@ export class Cluster {
         users: this.#users,
         report,
         follow: (id) => this.#follow(id),
-        removeReplica: (id, reason, event) => this.#removeReplica(id, reason, event),
-        markMembers: () => void this.#markMembers(),
+        removeReplica: (id, reason, event) => this.moves.removeReplica(id, reason, event),
+        markMembers: () => void this.moves.markMembers(),
       },
       membership.primary,
     );
@@ -147,7 +154,7 @@ export class Cluster {
       ...common,
       prober: this.#prober,
       primaryId: () => this.#primary.id,
-      takeOut: (id, error) => this.#takeOut(id, error),
+      takeOut: (id, error) => this.moves.takeOut(id, error),
     });
     const boundary = new CommitBoundary({ clock: world.clock, gate: this.commitGate, order });
     const primaryId = (): string => this.#primary.id;
@@ -157,7 +164,7 @@ export class Cluster {
       boundary,
       tools: parts.tools,
       primaryId,
-      activated: (id, reason) => this.#activated(id, reason),
+      activated: (id, reason) => this.moves.activated(id, reason),
     });
     this.#sampling = new Sampling({
       ...common,
@@ -175,7 +182,7 @@ export class Cluster {
       primaryId,
       inTurn: (work) => this.sync.inTurn(work),
       turnWanted: () => this.sync.turnWanted,
-      takeOut: (wrong) => this.takeOutDiffering(wrong),
+      takeOut: (wrong) => this.moves.takeOutDiffering(wrong),
     });
   }
 
@@ -213,7 +220,7 @@ export class Cluster {
         return this.trouble(error.memberId, error);
       });
     }
-    await this.#markMembers();
+    await this.moves.markMembers();
     this.#prober.start();
     this.#answers.start();
     this.sync.start();
@@ -344,98 +351,6 @@ export class Cluster {
     });
   }
 
-  #takeOut(id: string, { message, blame }: MemberError): Promise<void> {
-    return id === this.#primary.id
-      ? this.#primary.takeOver(id, message, 'failed')
-      : this.#removeReplica(id, message, 'failed', blame === 'diverged');
-  }
-
-  /**
-   * They come back by comparing, not by what they missed; that is recorded of all of them before anything else. The primary hands
-   * over to a member that is right, as on an operator's word.
-   */
-  async takeOutDiffering(wrong: ReadonlyMap<string, string>): Promise<void> {
-    const heir = this.membership.active.find((id) => !wrong.has(id));
-    if (heir === undefined) throw nobodyIsLeft([...wrong.keys()]);
-    for (const id of wrong.keys()) await this.membership.accuse(id);
-    const reason = wrong.get(this.#primary.id);
-    if (reason !== undefined)
-      await this.#primary.switchTo(heir, reason).catch((error: unknown) => this.#noHandover(error));
-    for (const [id, why] of wrong) await this.#takeOut(id, new MemberError(id, 'diverged', why));
-  }
-
-  /** It is taken out all the same, and a successor is found as when it is lost. */
-  #noHandover(error: unknown): void {
-    this.world.raise({ type: 'internal-error', where: 'handover', error: messageOf(error) });
-  }
-
-  async #removeReplica(id: string, reason: string, event: WayOut, differs = false): Promise<void> {
-    const wholeUpToCsn = this.#streams.get(id)?.confirmedCsn ?? 0;
-    const change = await this.membership.change(id, event, reason, { wholeUpToCsn, differs });
-    if (change === undefined) return;
-    // It became the primary while this was recorded.
-    if (id === this.#primary.id) return await this.#primary.takeOver(id, reason, event);
-    this.#streams.end(id);
-    this.world.raise({ type: 'member-deactivated', member: id, reason });
-    this.order.acknowledge();
-    for (const user of this.#users) user.abandon(id);
-    this.#roster.member(id).close();
-    void this.#markMembers();
-  }
-
-  /** Another member, inactive until it has been brought level. It is recorded when this resolves. */
-  async addMember(added: ClusterMember): Promise<void> {
-    const { member, url } = added;
-    await this.membership.admit({ id: member.id, url }, () => this.#roster.add(added));
-    this.world.raise({ type: 'member-added', member: member.id, url });
-  }
-
-  /**
-   * Takes a member out for good: it is taken out, recorded as leaving, taken out of the configuration by `configure`, and
-   * forgotten. Whatever ends this in between leaves a member that is held, and the same call goes on from there.
-   */
-  async removeMember(id: string, configure: () => Promise<void>): Promise<void> {
-    this.#known(id);
-    const reason = 'an operator removes it';
-    await this.sync.cancel(id, reason);
-    if (this.membership.entry(id)?.state === 'active') await this.deactivate(id, reason);
-    await this.membership.leave(id);
-    await this.sync.cancel(id, reason);
-    await configure();
-    await this.membership.forget(id);
-    this.#roster.remove(id);
-    this.world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
-  }
-
-  async #activated(id: string, reason: string): Promise<void> {
-    if (this.membership.entry(id)?.state === 'active')
-      this.world.raise({ type: 'member-activated', member: id, reason });
-    await this.#markMembers();
-  }
-
-  async switchPrimary(id: string): Promise<void> {
-    this.#known(id);
-    if (id === this.#primary.id) return;
-    if (this.membership.entry(id)?.state !== 'active') throw notActive(id);
-    await this.#primary.switchTo(id, 'an operator moved it');
-  }
-
-  async deactivate(id: string, reason: string): Promise<void> {
-    this.#known(id);
-    await this.sync.cancel(id, reason);
-    if (id === this.#primary.id && this.membership.active.length > 1) {
-      await this.#primary.withoutWriters(() => Promise.resolve());
-      await this.#primary.takeOver(id, reason, 'operator-out');
-    } else await this.#removeReplica(id, reason, 'operator-out');
-  }
-
-  /** Brings a member back, held or not: it is brought level in the cheapest way that is enough. */
-  async activate(id: string): Promise<void> {
-    this.#known(id);
-    if (this.membership.entry(id)?.state === 'active') return;
-    await this.sync.run(id, {});
-  }
-
   #dispatch(record: CommitRecord): void {
     this.#ring.note(record.writeSet?.bytes ?? 0);
     if (record.writeSet !== null) this.#lastCommitted = record.csn;
@@ -449,34 +364,11 @@ export class Cluster {
     await Promise.all(this.membership.active.map((id) => this.#roster.member(id).dropSegment(slot, upToCsn)));
   }
 
-  /** The second witness of who is active. The state file is the first, so a mark that fails stops nothing. */
-  async #markMembers(): Promise<void> {
-    const { version, active } = this.membership;
-    await Promise.all(
-      active.map((id) =>
-        this.#roster
-          .member(id)
-          .mark({ version, active })
-          .catch((error: unknown) =>
-            this.world.raise({
-              type: 'member-unfit',
-              member: id,
-              reason: `its mark could not be written: ${messageOf(error)}`,
-            }),
-          ),
-      ),
-    );
-  }
-
   /** Another node serves the cluster: this one ends. */
   #fenced(error: MemberError): MemberError {
     this.world.raise({ type: 'internal-error', where: 'term', error: error.message });
     this.#stopped.abort(error);
     return error;
-  }
-
-  #known(id: string): void {
-    if (this.#roster.find(id) === undefined) throw unknownMember(id, this.membership.members);
   }
 }
 

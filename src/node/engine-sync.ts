@@ -136,7 +136,8 @@ export class EngineSync implements SyncEngine {
         members.push(isActive ? await this.#wouldRepair(id, control) : await this.sync(id, whatIf, control));
         continue;
       }
-      if (isActive) await this.#cluster.takeOutDiffering(new Map([[id, 'an operator has it repaired']]));
+      if (isActive)
+        await this.#cluster.moves.takeOutDiffering(new Map([[id, 'an operator has it repaired']]));
       else await membership.accuse(id);
       members.push(await this.sync(id, {}, control));
     }

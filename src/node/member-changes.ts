@@ -47,7 +47,7 @@ export class MemberChanges {
       await this.#prove(added);
       await plan.apply();
       const { url, weight } = added.config;
-      await this.#cluster.addMember({ member: added.member, url, weight });
+      await this.#cluster.moves.add({ member: added.member, url, weight });
       this.#built.add(added);
     });
   }
@@ -57,7 +57,7 @@ export class MemberChanges {
     return this.#inTurn(async () => {
       const plan = await planWithoutMember(this.#running, id);
       await stopSync();
-      await this.#cluster.removeMember(id, () =>
+      await this.#cluster.moves.remove(id, () =>
         plan.apply().catch((error: unknown) => {
           throw halfRemoved(id, error);
         }),

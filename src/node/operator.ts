@@ -141,7 +141,7 @@ export class Operator implements Operations {
   async activateMember(id: string): Promise<CommandResult> {
     const { cluster } = this.#parts;
     const before = cluster.membership.entry(id)?.state;
-    await cluster.activate(id);
+    await cluster.moves.activate(id);
     await this.#parts.loadCatalog();
     return {
       changed: before !== 'active',
@@ -152,7 +152,7 @@ export class Operator implements Operations {
   async deactivateMember(id: string, reason = 'an operator took it out'): Promise<CommandResult> {
     const { cluster } = this.#parts;
     const before = cluster.membership.entry(id)?.state;
-    await cluster.deactivate(id, reason);
+    await cluster.moves.deactivate(id, reason);
     return {
       changed: before !== 'held',
       message:
@@ -165,7 +165,7 @@ export class Operator implements Operations {
   async switchPrimary(id: string): Promise<CommandResult> {
     const { cluster } = this.#parts;
     const before = cluster.primary.id;
-    await cluster.switchPrimary(id);
+    await cluster.moves.switchPrimary(id);
     await this.#parts.loadCatalog();
     return {
       changed: before !== id,
@@ -202,7 +202,7 @@ export class Operator implements Operations {
     if (state === 'active') {
       return { changed: false, message: `Member ${id} is active: nothing brings it level.` };
     }
-    if (state !== 'held') await cluster.deactivate(id, 'an operator stopped its synchronisation');
+    if (state !== 'held') await cluster.moves.deactivate(id, 'an operator stopped its synchronisation');
     return {
       changed: stopped || state !== 'held',
       message: `${stopped ? 'It was stopped.' : 'Nothing was under way.'} Member ${id} is held inactive; to begin again: lockstep sync ${id}`,

@@ -43,7 +43,7 @@ async function losesAt(primary: string, step: number): Promise<boolean> {
   const { world, servers, nodes, history } = makeWorld(step);
   void nodes.start();
   await world.clock.run(() => nodes.current !== undefined, 10_000);
-  void nodes.current?.cluster.switchPrimary(primary);
+  void nodes.current?.cluster.moves.switchPrimary(primary);
   await world.clock.run(() => nodes.current?.cluster.primary.id === primary, 10_000);
   nodes.crash();
   const lostAt = world.steps + step;

@@ -260,8 +260,8 @@ export class Faults {
     story.tell('operator', `${action} ${server.id}`);
     try {
       if (action === 'deactivate')
-        await node.machine.orDeath(node.cluster.deactivate(server.id, 'by an operator'));
-      else await node.machine.orDeath(node.cluster[action](server.id));
+        await node.machine.orDeath(node.cluster.moves.deactivate(server.id, 'by an operator'));
+      else await node.machine.orDeath(node.cluster.moves[action](server.id));
       story.tell('operator', `${action} ${server.id}: done`);
     } catch (error) {
       story.tell('operator', `${action} ${server.id}: ${messageOf(error)}`);

@@ -2,7 +2,7 @@
 
 import type { Outcome, VerifiedTable } from './findings.ts';
 import { sentences } from './judge.ts';
-import type { Verified } from './verification.ts';
+import type { Verified } from './verification-run.ts';
 
 export interface LastVerification {
   /** ISO 8601: when it ended. */

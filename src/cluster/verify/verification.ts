@@ -5,94 +5,37 @@
  */
 
 import { LockstepError, messageOf, pause } from '../../base/index.ts';
-import type { Comparison, DataSync, MemberDifference } from '../../dialects/sync-contract.ts';
-import type { CommitBoundary } from '../commits/commit-boundary.ts';
 import type { Note } from '../../coordination/index.ts';
-import type { Membership } from '../membership/membership.ts';
-import type { Roster } from '../roster.ts';
-import { Pace } from '../sync/pace.ts';
-import { ProgressMeter } from '../sync/progress-meter.ts';
-import type { MeasuredProgress } from '../sync/progress-meter.ts';
-import type { ClusterSettings, World } from '../world.ts';
-import { Findings } from './findings.ts';
-import type { Outcome, VerifiedTable } from './findings.ts';
 import { sentences } from './judge.ts';
 import { noteOf, readNote, summary } from './last-verification.ts';
 import type { LastVerification, TableVerdict } from './last-verification.ts';
-import { isPassing, look } from './look.ts';
 import { Schedule } from './schedule.ts';
+import { cancelled, VerificationRun } from './verification-run.ts';
+import type {
+  VerificationRequest,
+  VerificationRunParts,
+  VerificationWatch,
+  Verified,
+} from './verification-run.ts';
 import { findUnwatched, watchAgain } from './watch-again.ts';
 
-export interface VerificationParts {
-  readonly settings: ClusterSettings;
-  readonly world: World;
-  readonly membership: Membership;
-  readonly roster: Roster;
-  readonly boundary: CommitBoundary;
-  readonly stopped: AbortSignal;
-  /** Undefined: this dialect cannot compare. */
-  readonly data: DataSync | undefined;
-  /** The last one, over restarts. */
-  readonly note: Note | undefined;
-  primaryId(): string;
-  /** One comparing or copying at a time. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>;
-  /** Somebody waits for his turn. */
-  turnWanted(): boolean;
-  /** They differ, each for its reason: resolves when they are recorded inactive. */
-  takeOut(wrong: ReadonlyMap<string, string>): Promise<void>;
-}
-
-export interface VerificationRequest {
-  /** As an operator names them. Undefined: all. */
-  readonly tables?: readonly string[];
-  /** Read from each member; 0: no limit. Default: as configured. */
-  readonly maxBytesPerSecond?: number;
-  /** Find out, and do nothing about it. */
-  readonly dryRun?: boolean;
-  /** Rows of these tables looked different: it is kept as the last one only if they are. */
-  readonly suspicion?: boolean;
-}
-
-export interface VerificationWatch {
-  readonly signal?: AbortSignal;
-  progress?(progress: MeasuredProgress): void;
-}
-
-export interface Verified {
-  readonly outcome: Outcome;
-  /** Why something could not be checked. */
-  readonly reason: string | undefined;
-  /** The place of the last look. */
-  readonly csn: number | undefined;
-  /** Those that were compared. */
-  readonly members: readonly string[];
-  readonly tables: readonly VerifiedTable[];
-  /** Of those that are not right, from what is. */
-  readonly differences: ReadonlyMap<string, MemberDifference>;
-  /** By member, what was found and needs no repair: tables are watched again, rows that differed are equal now. */
-  readonly settled: ReadonlyMap<string, readonly string[]>;
-  /** The longest time that commits waited. */
-  readonly heldMs: number;
-}
-
-/** Looks in a row that found nothing out. */
-const fruitlessMax = 16;
+/** Until a verification that is under way is asked for again. */
 const retryPauseMs = 500;
-/** The first tries hold commits for no longer than this; after so many in vain for twice as long, up to what is configured. */
-const holdFirstMs = 25;
-const triesEach = 4;
-/** Snapshots older than this are left: they keep the servers from clearing up. */
-const lookMs = 600_000;
-/** A difference is looked at again soon. */
-const suspectLookMs = 30_000;
 /** A scheduled verification that could not be made is made again soon. */
 const putOffMs = 600_000;
 /** Differences of one member that are told one by one. */
 const toldMax = 100;
 
+export interface VerificationParts extends VerificationRunParts {
+  /** The last one, over restarts. */
+  readonly note: Note | undefined;
+  /** They differ, each for its reason: resolves when they are recorded inactive. */
+  takeOut(wrong: ReadonlyMap<string, string>): Promise<void>;
+}
+
 export class Verification {
   readonly #parts: VerificationParts;
+  readonly #looks: VerificationRun;
   readonly #tables = new Map<string, TableVerdict>();
   #last: LastVerification | undefined;
   #running = false;
@@ -106,6 +49,7 @@ export class Verification {
 
   constructor(parts: VerificationParts) {
     this.#parts = parts;
+    this.#looks = new VerificationRun(parts);
     const { clock } = parts.world;
     this.#fullMs = clock.wallTime().getTime();
     this.#schedule = new Schedule({
@@ -164,7 +108,7 @@ export class Verification {
     this.#suspecting = request.suspicion === true;
     const since = clock.monotonicMs();
     try {
-      const verified = await this.#verify(request, watch);
+      const verified = await this.#looks.run(request, watch);
       if (request.dryRun === true) return verified;
       // What must not be lost comes first: whoever differs is recorded so before anything else is done about it.
       await this.#takeOut(verified);
@@ -229,92 +173,6 @@ export class Verification {
     this.#schedule.next(isMade ? this.#fullMs : again);
   }
 
-  async #verify(request: VerificationRequest, watch: VerificationWatch): Promise<Verified> {
-    const { stopped } = this.#parts;
-    const ended = new AbortController();
-    const end = (): void => ended.abort(cancelled());
-    watch.signal?.addEventListener('abort', end, { once: true });
-    stopped.addEventListener('abort', end, { once: true });
-    if (watch.signal?.aborted === true || stopped.aborted) end();
-    try {
-      return await this.#lookAgainAndAgain(request, watch, ended.signal);
-    } finally {
-      watch.signal?.removeEventListener('abort', end);
-      stopped.removeEventListener('abort', end);
-    }
-  }
-
-  async #lookAgainAndAgain(
-    request: VerificationRequest,
-    watch: VerificationWatch,
-    signal: AbortSignal,
-  ): Promise<Verified> {
-    const { membership, settings, world } = this.#parts;
-    const { clock } = world;
-    const { data } = this.#parts;
-    const findings = new Findings();
-    const meter = new ProgressMeter(clock);
-    let csn: number | undefined;
-    let heldMs = 0;
-    let compared: readonly string[] = membership.active;
-    const ended = (reason: string | undefined): Verified =>
-      this.#ended({ findings, compared, csn, heldMs, reason });
-    if (data === undefined) return ended('members of this product cannot be compared');
-    for (let fruitless = 0; ; ) {
-      const { damaged } = findings;
-      const ids = this.#ids().filter((id) => !damaged.includes(id));
-      const [alone] = ids;
-      // Who is damaged has been compared, too: it is known that it differs.
-      if (ids.length < 2)
-        return ended(damaged.length > 0 ? undefined : `only ${alone ?? 'no member'} is active`);
-      const before = findings.progress;
-      let failure: string;
-      try {
-        const looked = await this.#inTurn(signal, async () => {
-          const limit = (): number => request.maxBytesPerSecond ?? settings.verification.maxBytesPerSecond;
-          const pace = new Pace(clock, () => limit() * ids.length);
-          const sinceMs = clock.monotonicMs();
-          const report = (change: Parameters<ProgressMeter['report']>[0]): void => {
-            meter.report(change);
-            watch.progress?.(meter.progress);
-          };
-          report({ phase: 'snapshot' });
-          return await look({ ...this.#parts, data }, findings, {
-            ids,
-            tables: request.tables,
-            holdMs: Math.min(settings.sync.holdMs, holdFirstMs * 2 ** Math.floor(fruitless / triesEach)),
-            control: {
-              signal,
-              progress: report,
-              pieceBytesMax: pace.pieceBytesMax,
-              pace: (bytes) => pace.take(bytes, signal),
-            },
-            enough: () => {
-              const age = clock.monotonicMs() - sinceMs;
-              return age > (findings.suspicious ? suspectLookMs : lookMs) || this.#parts.turnWanted();
-            },
-          });
-        });
-        csn = looked.csn;
-        heldMs = Math.max(heldMs, looked.heldMs);
-        compared = ids;
-        if (looked.unwatched.size > 0)
-          await this.#watchAgain(data, findings, looked.unwatched, request.dryRun === true);
-        if (findings.complete) return ended(undefined);
-        failure = findings.failure ?? 'members looked different, and not in the same way twice';
-      } catch (error) {
-        signal.throwIfAborted();
-        if (isMistaken(error) && csn === undefined) throw error;
-        failure = messageOf(error);
-        if (!isPassing(error)) return ended(failure);
-      }
-      fruitless = findings.progress > before ? 0 : fruitless + 1;
-      if (fruitless === fruitlessMax) return ended(failure);
-      await pause(clock, retryPauseMs, signal);
-      signal.throwIfAborted();
-    }
-  }
-
   /** Per member, tables that nobody watches; they are watched again, unless it is only asked for. */
   async restoreCapture(dryRun: boolean): Promise<ReadonlyMap<string, readonly string[]>> {
     const { data } = this.#parts;
@@ -322,69 +180,6 @@ export class Verification {
     const unwatched = await findUnwatched(this.#parts, data);
     if (!dryRun) for (const [id, found] of unwatched) await watchAgain(this.#parts, data, { id, found });
     return new Map([...unwatched].map(([id, found]) => [id, found.map(({ what }) => what)]));
-  }
-
-  /** The primary comes first. */
-  #ids(): readonly string[] {
-    const primaryId = this.#parts.primaryId();
-    const { active } = this.#parts.membership;
-    return active.includes(primaryId) ? [primaryId, ...active.filter((id) => id !== primaryId)] : active;
-  }
-
-  /** Given up while it waits for its turn, it waits no longer. */
-  async #inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    const turn = this.#parts.inTurn(() => {
-      signal.throwIfAborted();
-      return work();
-    });
-    let end: () => void = () => undefined;
-    const givenUp = new Promise<never>((_, reject) => {
-      end = () => reject(signal.reason instanceof Error ? signal.reason : cancelled());
-      signal.addEventListener('abort', end, { once: true });
-    });
-    try {
-      return await Promise.race([turn, givenUp]);
-    } finally {
-      signal.removeEventListener('abort', end);
-      turn.catch(() => undefined);
-    }
-  }
-
-  async #watchAgain(
-    data: DataSync,
-    findings: Findings,
-    unwatched: Comparison['unwatched'],
-    dryRun: boolean,
-  ): Promise<void> {
-    for (const [id, found] of unwatched) {
-      if (dryRun) {
-        findings.unwatched(id, found, 'it would be watched again');
-        continue;
-      }
-      try {
-        await watchAgain(this.#parts, data, { id, found });
-        findings.watched(id, found);
-      } catch (error) {
-        findings.unwatched(id, found, `it could not be watched again: ${messageOf(error)}`);
-      }
-    }
-  }
-
-  #ended(known: {
-    findings: Findings;
-    compared: readonly string[];
-    csn: number | undefined;
-    heldMs: number;
-    reason: string | undefined;
-  }): Verified {
-    const { findings, compared, csn, heldMs } = known;
-    const { differences, settled, tables } = findings;
-    const reason = known.reason ?? findings.failure;
-    const members = [...new Set([...compared, ...differences.keys()])];
-    const found = differences.size > 0 || settled.size > 0;
-    const outcome = found ? 'differs' : reason === undefined ? 'equal' : 'unchecked';
-    return { outcome, reason, csn, members, tables, differences, settled, heldMs };
   }
 
   /** For whoever asks later. That it could not be kept over restarts is no reason to find nothing out. */
@@ -435,11 +230,6 @@ export class Verification {
   }
 }
 
-/** What is asked for is wrong; members have nothing to do with it. */
-function isMistaken(error: unknown): boolean {
-  return error instanceof LockstepError && error.code === 'sync.no-such-table';
-}
-
 function underWay(): LockstepError {
   return new LockstepError({
     code: 'cluster.busy',
@@ -447,8 +237,4 @@ function underWay(): LockstepError {
     retryable: true,
     hint: 'lockstep jobs shows it, unless it is by the schedule. Try again when it has ended.',
   });
-}
-
-function cancelled(): LockstepError {
-  return new LockstepError({ code: 'cluster.cancelled', message: 'the verification was ended' });
 }

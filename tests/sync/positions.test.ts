@@ -46,6 +46,16 @@ test('sequences: what was drawn and rolled back on the old primary is not in fro
   expect((await positions()).size).toBe(1);
 });
 
+test('sequences: who was the primary and crashes later, as a replica, stands where it stood', async () => {
+  cluster = await FreshCluster.start(fixture.servers, { schema });
+  await drawAndWrite();
+  await cluster.node.switchPrimary('db2');
+  const { server, ask } = cluster.member('db1');
+  await server.kill9();
+  await server.start();
+  expect(await ask('select last_value, is_called from tickets')).toEqual([['1', 't']]);
+});
+
 test('sequences: members that all crashed stand alike before clients come', async () => {
   cluster = await FreshCluster.start(fixture.servers, { schema });
   await drawAndWrite();

@@ -32,6 +32,8 @@ export interface SequencePosition {
   readonly last: bigint;
   /** Whether `last` has been handed out. */
   readonly called: boolean;
+  /** So many numbers beyond `last` are in the member's log already: after a crash it stands behind them. */
+  readonly logged: number;
 }
 
 export interface Fingerprint {
@@ -126,9 +128,13 @@ export async function sequencePositions(
   for (let start = 0; start < names.length; start += sequencesPerQuery) {
     const parts = names
       .slice(start, start + sequencesPerQuery)
-      .map(([name, literal]) => `SELECT ${literal}, last_value, is_called FROM ${name}`);
-    for (const [name, last, called] of await connection.rows(parts.join(' UNION ALL '))) {
-      positions.set(name ?? '', { last: BigInt(last ?? 0), called: called === 't' });
+      .map(([name, literal]) => `SELECT ${literal}, last_value, is_called, log_cnt FROM ${name}`);
+    for (const [name, last, called, logged] of await connection.rows(parts.join(' UNION ALL '))) {
+      positions.set(name ?? '', {
+        last: BigInt(last ?? 0),
+        called: called === 't',
+        logged: Number(logged ?? 0),
+      });
     }
   }
   return positions;

@@ -153,14 +153,16 @@ async function setPositions(
     readonly term: number;
   },
 ): Promise<void> {
-  const differing = [...wanted].flatMap(([name, { last, called }]) => {
+  const wrong = [...wanted].flatMap(([name, { last, called }]) => {
     const there = found.get(name);
-    if (there === undefined || (there.last === last && there.called === called)) return [];
+    // Where it has only logged further, a crash would take it there long after this.
+    const stands = there?.last === last && there.called === called && there.logged === 0;
+    if (there === undefined || stands) return [];
     const handedOut = there.called ? there.last : 'NULL';
     return [`(${quoteLiteral(name)}::regclass, ${last}::bigint, ${called}, ${handedOut}::bigint)`];
   });
-  for (let at = 0; at < differing.length; at += batchSequences) {
-    const values = differing.slice(at, at + batchSequences).join(', ');
+  for (let at = 0; at < wrong.length; at += batchSequences) {
+    const values = wrong.slice(at, at + batchSequences).join(', ');
     // Bounds that a statement since then has changed come with the log, and so does the position.
     await connection.query(
       `SELECT lockstep.fence(${term});

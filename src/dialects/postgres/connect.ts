@@ -71,6 +71,8 @@ export function connect(address: Address, login: Login): Promise<Connection> {
         socket = opened;
         const connection = await logIn(opened, address, login);
         if (settled) return;
+        // Lost in the moment between two owners: the next one would never hear of it.
+        if (opened.destroyed) throw new Error('the connection was closed');
         settled = true;
         clearTimeout(timer);
         resolve(connection);
@@ -117,6 +119,7 @@ function gone(address: Address, why: string): MemberError {
 
 async function openSocket(address: Address, early: (socket: net.Socket) => void): Promise<net.Socket> {
   const socket = net.connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true });
+  socket.on('error', heardByOwner);
   early(socket);
   await once(socket, 'connect');
   if (address.tls.mode === 'disable') return socket;
@@ -143,9 +146,13 @@ async function upgrade(socket: net.Socket, address: Address): Promise<net.Socket
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
   });
+  secure.on('error', heardByOwner);
   await once(secure, 'secureConnect');
   return secure;
 }
+
+/** Who owns the socket listens too. But it changes hands, also in the very moment of an error, and one that nobody hears ends the process. */
+function heardByOwner(): void {}
 
 /** The next event of that name, or the error or close that comes instead. */
 function once(socket: net.Socket, event: string): Promise<unknown[]> {
@@ -181,7 +188,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
       finished = true;
       socket.pause();
       socket.removeAllListeners('data');
-      socket.removeAllListeners('error');
+      socket.off('error', fail);
       socket.removeAllListeners('close');
       framer.halt();
       settle();

@@ -119,6 +119,8 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', reject);
     server.listen({ path, exclusive: true }, () => {
       server.off('error', reject);
+      // Out of descriptors, say: whoever comes later is let in when it can be done.
+      server.on('error', () => undefined);
       resolve();
     });
   });

@@ -73,7 +73,8 @@ function locked(directory: string, holder: string | undefined): LockstepError {
 
 function listen(server: Server, name: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    // Also later, when somebody who asks cannot be answered: the lock is held all the same.
+    server.on('error', reject);
     server.listen({ path: name, exclusive: true }, resolve);
   });
 }

@@ -100,6 +100,8 @@ async function listen(server: Server, host: string, port: number): Promise<void>
       server.once('error', reject);
       server.listen({ host, port, exclusive: true }, () => {
         server.off('error', reject);
+        // Out of descriptors, say: whoever comes later is let in when it can be done.
+        server.on('error', () => undefined);
         resolve();
       });
     });

@@ -1,9 +1,9 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startDemoMembers } from '../../src/testing/index.ts';
-import { connect } from '../support/index.ts';
+import { connect, waitFor } from '../support/index.ts';
 
 test('demo: the members keep addresses, password and data from run to run', async () => {
   const home = await mkdtemp(join(tmpdir(), 'lockstep-test-'));
@@ -34,5 +34,22 @@ test('demo: the members keep addresses, password and data from run to run', asyn
     await client.end();
   }
   await second.stop();
+  await rm(home, { recursive: true });
+});
+
+test('demo: a member that somebody kills is started again', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'lockstep-test-'));
+  const demo = await startDemoMembers({ dir: join(home, '.demo'), count: 1, restartMs: 10 });
+  const [{ id, url } = { id: '', url: '' }] = demo.members;
+  const lock = join(home, '.demo', id, 'data', 'postmaster.pid');
+  const pidOf = async (): Promise<number> => Number((await readFile(lock, 'utf8')).split('\n')[0]);
+  const killed = await pidOf();
+  process.kill(killed, 'SIGKILL');
+  const client = await waitFor(async () => ((await pidOf()) === killed ? undefined : await connect(url)), {
+    what: 'the member to answer again',
+  });
+  await client?.end();
+  await demo.stop();
+  await expect(connect(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   await rm(home, { recursive: true });
 });

@@ -57,6 +57,8 @@ export interface MemberReport {
   /** The highest CSN in its commit log, or where its log begins. */
   readonly lastCsn: number;
   readonly dangers: readonly Danger[];
+  /** Some of its tables are emptied when its server crashes, and nobody else's: their rows may be gone, although its log has them. */
+  readonly unlogged: boolean;
 }
 
 /** Something about a member that endangers what it holds. */

@@ -19,7 +19,7 @@ function findings(wholeUpToCsn: number): Findings {
   return {
     clusterId: 'shop',
     memberId: 'b',
-    report: { serverVersion: '1', marks, term: 1, lastCsn: 7, dangers: [] },
+    report: { serverVersion: '1', marks, term: 1, lastCsn: 7, dangers: [], unlogged: false },
     wholeUpToCsn,
     differs: false,
     theirs: [1, 2, 3, 4, 6, 7].map(place),

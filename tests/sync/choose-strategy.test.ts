@@ -7,7 +7,14 @@ function chooseFor(incomplete: string): string {
   const choice = chooseByLog({
     clusterId: 'c',
     memberId: 'db2',
-    report: { serverVersion: '18', term: 1, lastCsn: 5, dangers: [], marks: { ...marks, incomplete } },
+    report: {
+      serverVersion: '18',
+      term: 1,
+      lastCsn: 5,
+      dangers: [],
+      unlogged: false,
+      marks: { ...marks, incomplete },
+    },
     wholeUpToCsn: 0,
     differs: false,
     theirs: [],

@@ -32,9 +32,9 @@ afterEach(async () => {
 });
 
 /** The second member is away while `work` is done to it; then it comes back. */
-async function whileAway(work: (member: TestMember) => Promise<unknown>): Promise<TestMember> {
+async function whileAway(work: (member: TestMember) => Promise<unknown>, tables = ''): Promise<TestMember> {
   events = recordEvents();
-  cluster = await FreshCluster.prepare(fixture.servers, { proxied: [1], schema });
+  cluster = await FreshCluster.prepare(fixture.servers, { proxied: [1], schema: `${schema}; ${tables}` });
   await cluster.startNode({ logger: events.logger, config: { sync: { automatic: true } } });
   load = await new Load(cluster.url, { clients: 2 }).start();
   await load.more(20);
@@ -126,6 +126,16 @@ needsDump(
   },
   180_000,
 );
+
+test('sync: returners: one whose unlogged tables a crash has emptied is given their rows', async () => {
+  const member = await whileAway(async ({ server, ask }) => {
+    await server.kill9();
+    await server.start();
+    expect(await ask('select * from fleeting')).toEqual([]);
+  }, 'create unlogged table fleeting (a int); insert into fleeting values (1)');
+  await expectHealed('diff', /^it has unlogged tables, which a crash empties$/);
+  expect(await member.ask('select * from fleeting')).toEqual([['1']]);
+}, 180_000);
 
 test('sync: returners: one with a table that nobody watches any more is compared: what was written to it left no trace', async () => {
   const member = await whileAway(({ ask }) =>

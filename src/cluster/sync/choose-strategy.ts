@@ -53,6 +53,7 @@ export function chooseByLog(found: Findings): LogChoice {
     return data(`its last synchronisation did not finish (${marks.incomplete.split(':')[0]})`);
   if (found.differs) return data('its rows were found to differ');
   if (marks.writtenAround) return data('it was written to around Lockstep');
+  if (report.unlogged) return data('it has unlogged tables, which a crash empties');
   if (lastCsn > cluster.upToCsn)
     return data(
       `its log ends at CSN ${lastCsn}, behind the cluster's end at ${cluster.upToCsn}: it has commits that the cluster does not have`,

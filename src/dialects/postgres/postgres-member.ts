@@ -197,14 +197,16 @@ export class PostgresMember implements Member {
       const [there] = await connection.rows(`SELECT to_regclass('lockstep.member') IS NOT NULL`);
       const [[unsafe] = []] = await connection.rows(dangersQuery);
       const dangers = readDangers(unsafe);
-      if (there?.[0] !== 't') return { serverVersion, marks: undefined, term: 0, lastCsn: 0, dangers };
+      const unmarked = { serverVersion, marks: undefined, term: 0, lastCsn: 0, dangers, unlogged: false };
+      if (there?.[0] !== 't') return unmarked;
       const [row] = await connection.rows(
         `SELECT m.format, m.cluster_id, m.member_id, m.version, array_to_json(m.active), m.base_csn, m.incomplete, (SELECT last_value FROM lockstep.term),
-           greatest(m.base_csn, (${lastLoggedCsn})), pg_sequence_last_value(to_regclass('lockstep.foreign_write')) FROM lockstep.member m`,
+           greatest(m.base_csn, (${lastLoggedCsn})), pg_sequence_last_value(to_regclass('lockstep.foreign_write')),
+           EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u') FROM lockstep.member m`,
       );
-      if (row === undefined) return { serverVersion, marks: undefined, term: 0, lastCsn: 0, dangers };
-      const [format, clusterId, memberId, version, active, baseCsn, incomplete, term, lastCsn, foreignWrite] =
-        row;
+      if (row === undefined) return unmarked;
+      const [format, clusterId, memberId, version, active, baseCsn, incomplete, ...rest] = row;
+      const [term, lastCsn, foreignWrite, unlogged] = rest;
       if (Number(format) !== controlFormat) {
         throw new LockstepError({
           code: 'postgres.other-format',
@@ -221,7 +223,13 @@ export class PostgresMember implements Member {
         incomplete: incomplete ?? null,
         writtenAround: foreignWrite !== null,
       };
-      return { serverVersion, marks, term: Number(term), lastCsn: Number(lastCsn), dangers };
+      return {
+        ...unmarked,
+        marks,
+        term: Number(term),
+        lastCsn: Number(lastCsn),
+        unlogged: unlogged === 't',
+      };
     });
   }
 

@@ -70,6 +70,7 @@ export class SimMember implements Member {
         term: server.term,
         lastCsn: server.lastCsn,
         dangers: [],
+        unlogged: false,
       };
     });
   }

@@ -1,6 +1,9 @@
 /** Servers that neither answer nor go. */
 
 import { expect, test } from 'vitest';
+import { pause, systemClock } from '../../src/base/index.ts';
+import { frontend, readErrorFields, startupMessage } from '../../src/wire/postgres/index.ts';
+import { RawClient } from '../fronts/postgres/raw-client.ts';
 import { connect } from '../support/connect.ts';
 import { waitFor, withServers } from '../support/index.ts';
 import { findFaults } from './check-members.ts';
@@ -114,6 +117,58 @@ test.each([
     }
   },
 );
+
+async function loggedIn(url: string): Promise<RawClient> {
+  const { port, username, pathname } = new URL(url);
+  const client = await RawClient.connect(Number(port));
+  client.send(
+    startupMessage([
+      ['user', username],
+      ['database', pathname.slice(1)],
+    ]),
+  );
+  await client.message('Z');
+  return client;
+}
+
+const oneTable = { schema: 'create table into_it (t text)', config: { deadlines: { commitMs: 500 } } };
+
+test('hang: the word to send the data of a copy is lost on the way, and the client is told', async () => {
+  const cluster = await FreshCluster.start(fixture.servers, { ...oneTable, proxied: [0] });
+  try {
+    const client = await loggedIn(cluster.url);
+    cluster.member('db1').proxy?.loseAnswers();
+    client.send(frontend.query('copy into_it from stdin'));
+    expect(readErrorFields(await client.message('E')).message).toMatch(/was lost|has not arrived/);
+    client.send(frontend.query(`insert into into_it values ('later')`));
+    expect((await client.message('C')).toString()).toMatch(/INSERT 0 1/);
+    client.socket.destroy();
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test('hang: a client that takes its time to send a large statement, and the data of a copy, is waited for', async () => {
+  const cluster = await FreshCluster.start(fixture.servers, oneTable);
+  // Longer than an answer may be overdue before the member is asked, twice, whether it works at it.
+  const takeTime = () => pause(systemClock, 2_500);
+  try {
+    const client = await loggedIn(cluster.url);
+    const large = frontend.query(`insert into into_it values ('${'x'.repeat(600_000)}')`);
+    client.send(large.subarray(0, 400_000));
+    await takeTime();
+    client.send(large.subarray(400_000));
+    expect((await client.message('C')).toString()).toMatch(/INSERT 0 1/);
+    client.send(frontend.query('copy into_it from stdin'));
+    await client.message('G');
+    await takeTime();
+    client.send(Buffer.concat([frontend.copyData(Buffer.from('one\n')), frontend.copyDone]));
+    await waitFor(() => client.heard.includes('COPY 1'), { what: 'the end of the copy' });
+    client.socket.destroy();
+  } finally {
+    await cluster.stop();
+  }
+});
 
 test('hang: a read on a frozen replica is answered by another', async () => {
   const cluster = await FreshCluster.start(fixture.servers, { weights: [0, 1, 1] });

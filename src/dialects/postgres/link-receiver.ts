@@ -95,6 +95,7 @@ export class LinkReceiver {
   #largeError: Buffer[] | undefined;
   /** A write set too large to be held, on its way into the spool. */
   #collector: WriteSetCollector | undefined;
+  #wantsData = false;
 
   constructor(parts: LinkReceiverParts) {
     this.#parts = parts;
@@ -123,6 +124,15 @@ export class LinkReceiver {
   /** The request under way has met an error. */
   get failed(): boolean {
     return this.#failed;
+  }
+
+  /** The member waits for data that the client has not ended yet. */
+  get wantsData(): boolean {
+    return this.#wantsData;
+  }
+
+  dataEnd(): void {
+    this.#wantsData = false;
   }
 
   /** Nothing is owed. */
@@ -190,7 +200,10 @@ export class LinkReceiver {
     const phase = this.#phases[0];
     if (phase === undefined) return this.#parts.lose(outOfTurn);
     this.#largePass = phase.kind === 'answer' && !phase.reader.givenUp;
-    if (type === Backend.ErrorResponse) this.#failed = true;
+    if (type === Backend.ErrorResponse) {
+      this.#failed = true;
+      this.#wantsData = false;
+    }
     if (type === Backend.ErrorResponse && phase.kind !== 'answer') this.#largeError = [Buffer.from(head)];
     if (this.#largePass) this.#reader?.forward(head);
     if (phase.kind !== 'commit' || type !== Backend.DataRow) return;
@@ -244,8 +257,10 @@ export class LinkReceiver {
     if (completions.has(type)) this.#completed += 1;
     if (type === Backend.ParseComplete && this.#parts.statements.parsed()) return;
     if (type === Backend.CloseComplete && this.#parts.statements.closed()) return;
-    if (phase.kind === 'answer') phase.reader.message(type, frame);
-    else if (phase.kind === 'check') {
+    if (phase.kind === 'answer') {
+      if (type === Backend.CopyInResponse) this.#wantsData = true;
+      phase.reader.message(type, frame);
+    } else if (phase.kind === 'check') {
       if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
       if (type === Backend.RowDescription) phase.columns = Buffer.from(frame);
     } else if (phase.kind === 'commit' && type === Backend.CommandComplete)
@@ -260,6 +275,7 @@ export class LinkReceiver {
       return;
     }
     this.#failed = true;
+    this.#wantsData = false;
     this.#sqlState = fields.code;
     if (phase === undefined) return;
     if (phase.kind === 'answer') phase.reader.error(frame, fields);

@@ -392,14 +392,16 @@ export class PostgresMember implements Member {
   }
 
   async working(links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink>> {
-    const pids = links.map((link) => (link as PostgresSessionLink).pid);
+    const asked = links as readonly PostgresSessionLink[];
     const rows = await this.#ask((connection) =>
       connection.rows(
-        `SELECT pid FROM pg_stat_activity WHERE pid IN (${pids.join(', ')}) AND state NOT LIKE 'idle%'`,
+        `SELECT pid, state NOT LIKE 'idle%' AND wait_event IS DISTINCT FROM 'ClientRead' FROM pg_stat_activity
+          WHERE pid IN (${asked.map(({ pid }) => pid).join(', ')})`,
       ),
     );
-    const busy = new Set(rows.map(([pid]) => Number(pid)));
-    return new Set(links.filter((_, at) => busy.has(pids[at] as number)));
+    const works = new Map(rows.map(([pid, isAtWork]) => [Number(pid), isAtWork === 't']));
+    // Who waits for what is still to come is as it should be; but one who waits for more has asked for it, and was not heard.
+    return new Set(asked.filter(({ pid, awaitsInput }) => (awaitsInput ? works.has(pid) : works.get(pid))));
   }
 
   /** Ends whoever could still commit, waits until that is done, and looks into the log. */

@@ -60,6 +60,7 @@ export class PostgresSessionLink implements SessionLink {
   #lost: MemberError | undefined;
   #canceling: Promise<void> | undefined;
   #extended = false;
+  #streaming = false;
 
   constructor(
     memberId: string,
@@ -99,6 +100,11 @@ export class PostgresSessionLink implements SessionLink {
 
   get pid(): number {
     return this.#connection.pid;
+  }
+
+  /** It is the client's turn, who may take his time: the member has not got all that it was told to expect. */
+  get awaitsInput(): boolean {
+    return this.#streaming || this.#receiver.wantsData;
   }
 
   async run(request: unknown, sink: AnswerSink, options: RunOptions): Promise<Answer> {
@@ -203,6 +209,7 @@ export class PostgresSessionLink implements SessionLink {
   inputEnds(frame: Buffer): boolean {
     const sync = frame[0] === Frontend.Sync;
     if (sync && !(this.#receiver.failed && this.#extended)) return false;
+    this.#receiver.dataEnd();
     if (this.#lost === undefined)
       this.#connection.socket.write(this.#extended && !sync ? Buffer.concat([frame, frontend.sync]) : frame);
     return true;
@@ -250,9 +257,14 @@ export class PostgresSessionLink implements SessionLink {
   }
 
   async #stream(rest: AsyncIterable<Buffer>, extended: boolean): Promise<void> {
-    for await (const chunk of rest) {
-      if (this.#lost !== undefined) continue;
-      if (!this.#connection.socket.write(chunk)) await this.inputDrained();
+    this.#streaming = true;
+    try {
+      for await (const chunk of rest) {
+        if (this.#lost !== undefined) continue;
+        if (!this.#connection.socket.write(chunk)) await this.inputDrained();
+      }
+    } finally {
+      this.#streaming = false;
     }
     if (extended && this.#lost === undefined) this.#connection.socket.write(frontend.sync);
   }

@@ -182,15 +182,12 @@ export const mutants = {
   'connection-reused-before-ready-for-query': {
     breaks: 'a request counts as over before its ReadyForQuery, so that the next gets the rest of its answer',
     guarantee: 'G4',
-    anchor: `    if (phase.kind === 'answer') phase.reader.message(type, frame);`,
-    replacement: `    if (phase.kind === 'answer') {
-      phase.reader.message(type, frame);
+    anchor: '      phase.reader.message(type, frame);',
+    replacement: `      phase.reader.message(type, frame);
       if (type === Backend.CommandComplete) {
         phase.reader.flush();
-        this.#done?.resolve(phase.reader.result(this.#failed, this.#sqlState));
-        this.#done = undefined;
-      }
-    }`,
+        phase.done.resolve(phase.reader.result(this.#failed, this.#sqlState));
+      }`,
     check: { file: 'tests/fronts/postgres/conversation-as-one-server.test.ts' },
   },
   'cancel-hits-another-session': {

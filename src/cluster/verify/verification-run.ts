@@ -124,7 +124,7 @@ export class VerificationRun {
       try {
         const looked = await this.#inTurn(signal, async () => {
           const limit = (): number => request.maxBytesPerSecond ?? settings.verification.maxBytesPerSecond;
-          const pace = new Pace(clock, () => limit() * ids.length);
+          const pace = new Pace(clock, limit);
           const sinceMs = clock.monotonicMs();
           const report = (change: Parameters<ProgressMeter['report']>[0]): void => {
             meter.report(change);

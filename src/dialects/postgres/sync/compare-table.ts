@@ -112,13 +112,19 @@ async function compareSides(
   { request, progress, sliceRows }: CompareTableOptions,
 ): Promise<Pick<ComparedTable, 'rows' | 'differences'>> {
   const estimate = Math.max(...sides.map(({ table }) => table.rowsEstimate));
-  const all = await Promise.all(
-    sides.map(async ({ party, table, side }, at): Promise<Read> => {
-      const onPiece: OnPiece = async ({ rows, bytes }) =>
-        await progress.moved(table, at === 0 ? rows : 0, bytes);
-      return { party, table, side, onPiece, digests: await readSideDigests(side, estimate, onPiece) };
-    }),
-  );
+  let read = 0;
+  let told = 0;
+  const all: Read[] = [];
+  // One after the other: at once they would take what they can get of all members, and whoever writes waits for each of them.
+  for (const { party, table, side } of sides) {
+    const onPiece: OnPiece = async ({ rows, bytes }) => {
+      read += rows;
+      const due = Math.floor(read / sides.length) - told;
+      told += due;
+      await progress.moved(table, due, bytes);
+    };
+    all.push({ party, table, side, onPiece, digests: await readSideDigests(side, estimate, onPiece) });
+  }
   const groups = grouped(all, (one, other) => differingBuckets(one.digests, other.digests).length === 0);
   const ids = request.right(
     groups.map((group) => group.map(({ party }) => party.id)),
@@ -138,9 +144,8 @@ async function compareSides(
     const difference = differenceOf(right.digests, other.digests, sliceRows);
     differences.set(other.party.id, await describe(pair, name, difference));
   }
-  const [counted] = all;
   const rows = rowsOf(right);
-  if (counted !== undefined) progress.tableDone(counted.table, rows, rowsOf(counted));
+  progress.tableDone((sides[0] ?? right).table, rows, told);
   return { rows, differences };
 }
 

@@ -211,8 +211,8 @@ testScenarios('rows', [
       CREATE TABLE u (id int PRIMARY KEY, v text);
       INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 50) i; INSERT INTO u SELECT * FROM t`,
     step: async (client) => {
-      await client.run('UPDATE t SET id = id + 1');
-      await client.run('UPDATE u SET id = id + 1000');
+      await client.persist(() => client.run('UPDATE t SET id = id + 1'));
+      await client.persist(() => client.run('UPDATE u SET id = id + 1000'));
       await client.run("UPDATE t SET v = v || '.' WHERE id = 30");
     },
     expect: { 'SELECT min(id) FROM t': '9', 'SELECT min(id) FROM u': '8001' },

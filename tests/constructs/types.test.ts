@@ -130,10 +130,12 @@ testScenarios('types', [
           'INSERT INTO dated VALUES (make_timestamptz(2000 + $1::int, 1, 1, 0, 0, 0), random(), 0) ON CONFLICT (at) DO UPDATE SET n = dated.n + 1',
           [client.place],
         );
-        // Rows that others have just written, under other styles.
-        await client.run('UPDATE p SET n = n + 1 WHERE g = $1', [(client.place + i + 1) % 8]);
-        await client.run('UPDATE k SET n = n + 1, f = f * 2 WHERE id % 8 = $1', [(client.place + i) % 8]);
-        await client.run('UPDATE dated SET f = f / 3 WHERE at > make_timestamptz(2000, 1, 1, 0, 0, 0)');
+        // Rows that others have just written, under other styles; found in any order, they are waited for in circles.
+        const others = async (text: string, values: readonly number[] = []): Promise<unknown> =>
+          client.persist(() => client.run(text, values));
+        await others('UPDATE p SET n = n + 1 WHERE g = $1', [(client.place + i + 1) % 8]);
+        await others('UPDATE k SET n = n + 1, f = f * 2 WHERE id % 8 = $1', [(client.place + i) % 8]);
+        await others('UPDATE dated SET f = f / 3 WHERE at > make_timestamptz(2000, 1, 1, 0, 0, 0)');
         await client.run('DELETE FROM p WHERE ctid = (SELECT min(ctid) FROM p WHERE g = $1)', [
           (client.place + 3) % 8,
         ]);
@@ -208,7 +210,7 @@ testScenarios('types', [
       await client.run(`INSERT INTO plain VALUES ('"Odd name"', 'own[]')`);
       await client.run('SET search_path = pg_catalog');
       await client.run(`UPDATE "${client.schema}"."Odd name" SET r = 'other' WHERE id = $1`, [client.place]);
-      await client.run(`UPDATE "${client.schema}".plain SET t = 'int'`);
+      await client.persist(() => client.run(`UPDATE "${client.schema}".plain SET t = 'int'`));
       await client.run(
         `DELETE FROM "${client.schema}".plain WHERE ctid = (SELECT min(ctid) FROM "${client.schema}".plain)`,
       );

@@ -112,9 +112,15 @@ export interface LoggedPlace {
   readonly dead: boolean;
 }
 
+/** Records of consecutive CSNs that have all the rest in common. */
+export interface LoggedRun extends Omit<LoggedPlace, 'csn'> {
+  readonly fromCsn: number;
+  readonly toCsn: number;
+}
+
 export interface MemberLog {
-  /** Of each record above `afterCsn`, and not above `upToCsn` if that is given; ascending. */
-  list(afterCsn: number, upToCsn?: number): Promise<readonly LoggedPlace[]>;
+  /** Of all records above `afterCsn`, and not above `upToCsn` if that is given; ascending. */
+  list(afterCsn: number, upToCsn?: number): Promise<readonly LoggedRun[]>;
   read(csn: number): Promise<WriteSet | null>;
   /** For reading one page after another. The caller closes it. */
   openReader(): Promise<LogReader>;

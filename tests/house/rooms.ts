@@ -56,7 +56,7 @@ export const rooms: readonly Room[] = [
   {
     name: 'dialects',
     mayImport: ['base', 'sql', 'wire'],
-    doors: ['contract.ts', 'sync-contract.ts', 'spool.ts', 'postgres/index.ts'],
+    doors: ['contract.ts', 'sync-contract.ts', 'spool.ts', 'logged-runs.ts', 'postgres/index.ts'],
     because: 'a database product, behind the contract that the engine knows',
   },
   {

@@ -5,6 +5,7 @@
 
 import { LockstepError } from '../../base/index.ts';
 import type { CommitRecord, LoggedPlace, Member } from '../../dialects/contract.ts';
+import { placesOf } from '../../dialects/logged-runs.ts';
 import type { World } from '../world.ts';
 
 /** How far below the lowest end of a log a commit can be missing: more than can ever be in flight at once. */
@@ -19,7 +20,7 @@ export async function fillGaps(
   const reports = await Promise.all(members.map((member) => member.inspect()));
   const ends = reports.map(({ lastCsn }) => lastCsn);
   const after = Math.max(0, Math.min(...ends) - windowCsns);
-  const logs = await Promise.all(members.map((member) => member.log.list(after)));
+  const logs = await Promise.all(members.map(async (member) => placesOf(await member.log.list(after))));
   const all = new Map<number, { record: LoggedPlace; from: Member }>();
   for (const [index, log] of logs.entries()) {
     for (const record of log) {

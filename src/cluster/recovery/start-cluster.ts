@@ -7,6 +7,7 @@
 import { LockstepError, messageOf } from '../../base/index.ts';
 import type { NodeState, RememberedMember } from '../../coordination/index.ts';
 import type { Member, MemberReport, ProveEqual } from '../../dialects/contract.ts';
+import { placesOf } from '../../dialects/logged-runs.ts';
 import { Cluster } from '../cluster.ts';
 import { entryAfter, entryOf, Membership } from '../membership/membership.ts';
 import type { MemberEntry } from '../membership/membership.ts';
@@ -121,7 +122,7 @@ function neverServed(state: NodeState | undefined, found: readonly Found[]): boo
 /** The segment that the last record went to. A member whose log was begun anew may not have it. */
 async function lastSlot(trusted: readonly Found[], lastCsn: number): Promise<number> {
   const ends = await Promise.all(trusted.map(({ member }) => member.log.list(lastCsn - 1)));
-  return ends.find((records) => records.length > 0)?.at(-1)?.slot ?? 0;
+  return ends.find((runs) => runs.length > 0)?.at(-1)?.slot ?? 0;
 }
 
 async function look(
@@ -323,7 +324,7 @@ async function fromMarks(found: readonly Found[]): Promise<Verdict> {
 async function overruled(candidates: readonly Found[]): Promise<Map<string, string>> {
   const end = Math.max(0, ...candidates.map(({ report }) => report?.lastCsn ?? 0));
   const logs = await Promise.all(
-    candidates.map(({ member }) => member.log.list(Math.max(0, end - windowCsns))),
+    candidates.map(async ({ member }) => placesOf(await member.log.list(Math.max(0, end - windowCsns)))),
   );
   const dead = new Set(logs.flatMap((log) => log.filter((place) => place.dead).map(({ csn }) => csn)));
   const reasons = new Map<string, string>();

@@ -2,7 +2,8 @@
  * How a member comes level, from what is found on it. Pure: facts in, strategy and reason out. See DESIGN.md, "Strategies".
  */
 
-import type { LoggedPlace, MemberReport } from '../../dialects/contract.ts';
+import type { LoggedPlace, LoggedRun, MemberReport } from '../../dialects/contract.ts';
+import { alongside, placesOf } from '../../dialects/logged-runs.ts';
 import type { SchemaVerdict, Unlikeness } from '../../dialects/sync-contract.ts';
 
 export type Strategy = 'replay' | 'diff' | 'full' | 'passive';
@@ -15,8 +16,8 @@ export interface Findings {
   readonly wholeUpToCsn: number;
   readonly differs: boolean;
   /** Both logs above the same CSN, as far as the member's reaches. */
-  readonly theirs: readonly LoggedPlace[];
-  readonly ours: readonly LoggedPlace[];
+  readonly theirs: readonly LoggedRun[];
+  readonly ours: readonly LoggedRun[];
   readonly cluster: { readonly term: number; readonly baseCsn: number; readonly upToCsn: number };
   /** How far below the end of a log a commit can be missing at most. */
   readonly windowCsns: number;
@@ -104,18 +105,21 @@ function compareLogs(
   { baseCsn, wholeUpToCsn }: { baseCsn: number; wholeUpToCsn: number },
 ): LogChoice {
   const { lastCsn } = report;
-  const known = new Map(ours.map((record) => [record.csn, record]));
-  const has = new Set<number>();
-  for (const record of theirs) {
-    has.add(record.csn);
-    if (record.csn <= cluster.baseCsn) continue;
-    const same = known.get(record.csn);
+  const lacking: LoggedRun[] = [];
+  for (const { fromCsn, toCsn, one: their, other: our } of alongside(theirs, ours)) {
+    if (their === undefined) {
+      const from = Math.max(fromCsn, baseCsn + 1);
+      const to = Math.min(toCsn, lastCsn);
+      if (our !== undefined && from <= to) lacking.push({ ...our, fromCsn: from, toCsn: to });
+      continue;
+    }
+    if (toCsn <= cluster.baseCsn) continue;
     // A dead place and one that was never used are the same to everybody.
-    if (same === undefined ? record.dead : same.term === record.term && same.dead === record.dead) continue;
-    const reason = `its log has CSN ${record.csn} of term ${record.term}, which the cluster does not have`;
+    if (our === undefined ? their.dead : our.term === their.term && our.dead === their.dead) continue;
+    const reason = `its log has CSN ${Math.max(fromCsn, cluster.baseCsn + 1)} of term ${their.term}, which the cluster does not have`;
     return { kind: 'data', owned: true, reason };
   }
-  const gaps = ours.filter(({ csn }) => csn > baseCsn && csn <= lastCsn && !has.has(csn));
+  const gaps = placesOf(lacking);
   const odd = gaps.find(({ csn, dead }) => csn <= wholeUpToCsn && !dead);
   if (odd !== undefined)
     return { kind: 'data', owned: true, reason: `its log lacks CSN ${odd.csn}, although it has later ones` };

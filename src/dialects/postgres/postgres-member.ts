@@ -6,7 +6,7 @@ import { quoteLiteral } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
   ApplyLink,
-  LoggedPlace,
+  LoggedRun,
   Member,
   MemberLog,
   MemberReport,
@@ -436,15 +436,20 @@ export class PostgresMember implements Member {
     this.#dropProbe();
   }
 
-  async #listLog(afterCsn: number, upToCsn?: number): Promise<readonly LoggedPlace[]> {
+  /** The runs are made where the log is: there are few of them, and tens of thousands of records. */
+  async #listLog(afterCsn: number, upToCsn?: number): Promise<readonly LoggedRun[]> {
     const range = `csn > ${afterCsn}${upToCsn === undefined ? '' : ` AND csn <= ${upToCsn}`}`;
     const rows = await this.#ask((connection) =>
       connection.rows(
-        `SELECT csn, term, slot, payload IS NULL FROM lockstep.log WHERE ${everySlot} AND ${range} AND part = 1 ORDER BY csn`,
+        `SELECT min(csn), max(csn), term, slot, dead FROM (
+           SELECT csn, term, slot, dead, csn - row_number() OVER (PARTITION BY term, slot, dead ORDER BY csn) AS run FROM (
+             SELECT csn, term, slot, payload IS NULL AS dead FROM lockstep.log WHERE ${everySlot} AND ${range} AND part = 1) AS places) AS placed
+          GROUP BY term, slot, dead, run ORDER BY 1`,
       ),
     );
-    return rows.map(([csn, term, slot, dead]) => ({
-      csn: Number(csn),
+    return rows.map(([fromCsn, toCsn, term, slot, dead]) => ({
+      fromCsn: Number(fromCsn),
+      toCsn: Number(toCsn),
       term: Number(term),
       slot: Number(slot),
       dead: dead === 't',

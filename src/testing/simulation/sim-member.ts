@@ -2,6 +2,7 @@
 
 import { withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
+import { runsOf } from '../../dialects/logged-runs.ts';
 import type {
   ApplyLink,
   Member,
@@ -43,10 +44,12 @@ export class SimMember implements Member {
     this.log = {
       list: (afterCsn, upToCsn = Infinity) =>
         this.#ask(() =>
-          [...server.log.values()]
-            .filter(({ csn }) => csn > afterCsn && csn <= upToCsn)
-            .sort((one, other) => one.csn - other.csn)
-            .map(({ csn, term, slot, payload }) => ({ csn, term, slot, dead: payload === null })),
+          runsOf(
+            [...server.log.values()]
+              .filter(({ csn }) => csn > afterCsn && csn <= upToCsn)
+              .sort((one, other) => one.csn - other.csn)
+              .map(({ csn, term, slot, payload }) => ({ csn, term, slot, dead: payload === null })),
+          ),
         ),
       read: async (csn) => {
         const payload = await this.#ask(() => server.log.get(csn)?.payload ?? null);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { withServers } from '../../support/index.ts';
+import { placesOf } from '../../../src/dialects/logged-runs.ts';
 import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
 
 const fixture = withServers(1);
@@ -26,7 +27,8 @@ describe('log: a segment is emptied', () => {
       { catalog: new PostgresCatalog(), spool: () => expect.fail('nothing is large'), primaryId: () => 'a' },
     );
     await member.enroll({ clusterId: 'c', version: 1, active: ['a'], baseCsn: 0 });
-    const records = async (): Promise<readonly number[]> => (await member.log.list(0)).map(({ csn }) => csn);
+    const records = async (): Promise<readonly number[]> =>
+      placesOf(await member.log.list(0)).map(({ csn }) => csn);
     await server.query(
       `INSERT INTO lockstep.log VALUES (1, 5, 1, 1, 'x'), (1, 6, 1, 1, 'x'), (2, 7, 1, 1, 'x')`,
     );

@@ -1,5 +1,6 @@
 /** Reads what COPY … TO STDOUT (FORMAT binary) sends, where no row is large: each message holds whole rows. */
 
+import { setImmediate } from 'node:timers/promises';
 import { HEADER_BYTES } from '../../../wire/postgres/index.ts';
 import { invariant } from '../../../base/index.ts';
 import type { CopyTaker, InternalConnection } from '../internal-connection.ts';
@@ -32,7 +33,8 @@ export async function readBinaryRows(
       }
       at = end;
     }
-    return undefined;
+    // They come as fast as they can be read, and clients have their turn in between.
+    return setImmediate();
   };
   await connection.copyOut(`COPY (${query}) TO STDOUT (FORMAT binary)`, take);
 }

@@ -11,7 +11,9 @@ import type { SyncTable } from './sync-table.ts';
 
 const bucketsMin = 64;
 const bucketsMax = 65_536;
-const rowsPerBucket = 16;
+const rowsPerBucket = 64;
+const wordsPerBucket = 4;
+const wordValues = 2 ** 32;
 
 /**
  * A table is read in pieces of this many pages, so that it can be slowed down and progress be seen. Smaller ones, for a low rate, cost
@@ -32,9 +34,11 @@ export interface TableSide {
 
 export interface BucketDigests {
   readonly rows: Float64Array;
-  /** Sums of the halves of the rows' hashes. They see how often a row is there; a XOR would not. */
-  readonly high: BigInt64Array;
-  readonly low: BigInt64Array;
+  /**
+   * Two for each bucket: the sums of the halves of its rows' hashes, which see how often a row is there; a XOR would not. Each is kept as
+   * two words of 32 bits, modulo 2^64: thousands of them are added up at a time, and BigInts would hold up everybody else.
+   */
+  readonly sums: Uint32Array;
 }
 
 /** Called after each piece. */
@@ -53,8 +57,7 @@ export async function readDigests(
 ): Promise<BucketDigests> {
   const digests: BucketDigests = {
     rows: new Float64Array(buckets),
-    high: new BigInt64Array(buckets),
-    low: new BigInt64Array(buckets),
+    sums: new Uint32Array(buckets * wordsPerBucket),
   };
   await inPieces(side, async (range, bytes) => {
     let rows = 0;
@@ -65,10 +68,10 @@ export async function readDigests(
            FROM ${hashes(side.table, range)}) halves GROUP BY bucket`,
       (row, at) => {
         const bucket = row.readInt32BE(at + 4);
-        const count = Number(row.readBigInt64BE(at + 12));
+        const count = row.readUInt32BE(at + 12) * wordValues + row.readUInt32BE(at + 16);
         digests.rows[bucket] = (digests.rows[bucket] ?? 0) + count;
-        digests.high[bucket] = (digests.high[bucket] ?? 0n) + row.readBigInt64BE(at + 24);
-        digests.low[bucket] = (digests.low[bucket] ?? 0n) + row.readBigInt64BE(at + 36);
+        addSum(digests.sums, bucket * wordsPerBucket, row, at + 24);
+        addSum(digests.sums, bucket * wordsPerBucket + 2, row, at + 36);
         rows += count;
       },
     );
@@ -77,14 +80,21 @@ export async function readDigests(
   return digests;
 }
 
+/** Adds the 64-bit number at `from`. Storing a word drops what does not fit. */
+function addSum(sums: Uint32Array, at: number, row: Buffer, from: number): void {
+  const low = (sums[at + 1] ?? 0) + row.readUInt32BE(from + 4);
+  sums[at + 1] = low;
+  sums[at] = (sums[at] ?? 0) + row.readUInt32BE(from) + (low < wordValues ? 0 : 1);
+}
+
 /** Buckets in which the two differ. */
 export function differingBuckets(first: BucketDigests, second: BucketDigests): readonly number[] {
   const differing: number[] = [];
   for (let bucket = 0; bucket < first.rows.length; bucket++) {
-    const equal =
-      first.rows[bucket] === second.rows[bucket] &&
-      first.high[bucket] === second.high[bucket] &&
-      first.low[bucket] === second.low[bucket];
+    let equal = first.rows[bucket] === second.rows[bucket];
+    const end = (bucket + 1) * wordsPerBucket;
+    for (let at = bucket * wordsPerBucket; equal && at < end; at++)
+      equal = first.sums[at] === second.sums[at];
     if (!equal) differing.push(bucket);
   }
   return differing;

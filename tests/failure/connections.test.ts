@@ -21,8 +21,8 @@ const links: readonly (readonly [string, string, string])[] = [
   ['a session in a transaction', 'db1', `state = 'idle in transaction'`],
   ['a session on a replica', 'db2', `application_name = ''`],
   ['the apply connection', 'db2', `query like '%lockstep%commit%' or query = 'COMMIT'`],
-  ['the connection of the probe', 'db1', `query like 'UPDATE lockstep.heartbeat%'`],
-  ['the connection of the probe of a replica', 'db2', `query like 'UPDATE lockstep.heartbeat%'`],
+  ['the connection of the probe', 'db1', `query like 'SELECT m.member_id%'`],
+  ['the connection of the probe of a replica', 'db2', `query like 'SELECT m.member_id%'`],
   ['every connection of the primary', 'db1', 'true'],
   ['every connection of a replica', 'db2', 'true'],
 ];

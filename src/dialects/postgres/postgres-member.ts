@@ -26,6 +26,7 @@ import { logSegments } from './log-segments.ts';
 import { controlFormat, createControlSchema } from './control-schema.ts';
 import { pinnedSettings } from './pinned-settings.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
+import { askProbe, prepareProbe } from './member-probe.ts';
 import { InternalConnection } from './internal-connection.ts';
 import { PostgresLogReader } from './log-reader.ts';
 import { watchSilence } from './silence-watch.ts';
@@ -59,14 +60,6 @@ const ownSettings: readonly (readonly [string, string])[] = [
   ['default_transaction_isolation', 'read committed'],
   ['default_transaction_deferrable', 'off'],
 ];
-
-/** The write comes first: a probe proves that the member can commit. */
-const probeQuery = 'UPDATE lockstep.heartbeat SET beat = beat + 1; EXECUTE lockstep_probe';
-
-/** Planned once: that costs ten times as much as asking. */
-const prepareProbe = `SET plan_cache_mode = force_generic_plan; PREPARE lockstep_probe AS
-  SELECT m.member_id, m.cluster_id, m.incomplete, (SELECT last_value FROM lockstep.term), greatest(m.base_csn, (${lastLoggedCsn})), (${dangersQuery}), pg_sequence_last_value(to_regclass('lockstep.foreign_write'))
-    FROM lockstep.member m`;
 
 /** While it is waited for a backend to end. */
 const endedPollMs = 5;
@@ -256,24 +249,9 @@ export class PostgresMember implements Member {
       connection.close();
       throw new MemberError(this.id, 'gone', `member ${this.id}: the probe was given up`);
     }
-    if (this.#probe === undefined) await connection.query(prepareProbe);
+    if (this.#probe === undefined) await prepareProbe(connection);
     this.#probe = connection;
-    const { tags, rows } = await connection.query(probeQuery);
-    const [id, clusterId, incomplete, term, lastCsn, unsafe, foreign] = (rows[0] ?? []).map((value) =>
-      value?.toString(),
-    );
-    if (tags[0] !== 'UPDATE 1' || id !== this.id) {
-      throw new MemberError(this.id, 'unfit', `member ${this.id}: another database answers at its address`);
-    }
-    if (incomplete !== undefined)
-      throw new MemberError(this.id, 'unfit', `member ${this.id} is marked incomplete: ${incomplete}`);
-    return {
-      clusterId: clusterId ?? '',
-      term: Number(term),
-      lastCsn: Number(lastCsn),
-      dangers: readDangers(unsafe),
-      foreignWrites: foreign === undefined ? null : Number(foreign),
-    };
+    return await askProbe(connection, this.id);
   }
 
   #dropProbe(): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { withServers } from '../../support/index.ts';
 import { placesOf } from '../../../src/dialects/logged-runs.ts';
-import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
+import { enrolledMember } from './member-connection.ts';
 
 const fixture = withServers(1);
 
@@ -9,24 +9,7 @@ describe('log: a segment is emptied', () => {
   test('only when nothing newer than its reader knew of has been written there', async () => {
     const [server] = fixture.servers;
     if (server === undefined) throw new Error('there is a server');
-    const member = new PostgresMember(
-      {
-        id: 'a',
-        address: {
-          memberId: 'a',
-          host: '127.0.0.1',
-          port: server.port,
-          tls: { mode: 'disable' },
-          connectMs: 5000,
-        },
-        database: server.database,
-        user: server.user,
-        password: undefined,
-        maxMessageBytes: 1 << 20,
-      },
-      { catalog: new PostgresCatalog(), spool: () => expect.fail('nothing is large'), primaryId: () => 'a' },
-    );
-    await member.enroll({ clusterId: 'c', version: 1, active: ['a'], baseCsn: 0 });
+    const member = await enrolledMember(server);
     const records = async (): Promise<readonly number[]> =>
       placesOf(await member.log.list(0)).map(({ csn }) => csn);
     await server.query(

@@ -1,4 +1,5 @@
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
+import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
 import { InternalConnection } from '../../../src/dialects/postgres/internal-connection.ts';
 import type { PostgresBinaries, PostgresServer } from '../../../src/testing/index.ts';
 import { findPostgres } from '../../../src/testing/index.ts';
@@ -29,6 +30,25 @@ export async function connectMember(
   });
   onTestFinished(() => connection.close());
   return connection;
+}
+
+/** A member called `a` whose log is empty, closed when the test ends. Nothing in it may be large. */
+export async function enrolledMember(server: PostgresServer): Promise<PostgresMember> {
+  const { port, database, user } = server;
+  const address = {
+    memberId: 'a',
+    host: '127.0.0.1',
+    port,
+    tls: { mode: 'disable' },
+    connectMs: 5_000,
+  } as const;
+  const member = new PostgresMember(
+    { id: 'a', address, database, user, password: undefined, maxMessageBytes: 1 << 20 },
+    { catalog: new PostgresCatalog(), spool: () => expect.fail('nothing is large'), primaryId: () => 'a' },
+  );
+  onTestFinished(() => member.close());
+  await member.enroll({ clusterId: 'c', version: 1, active: ['a'], baseCsn: 0 });
+  return member;
 }
 
 let databasesMade = 0;

@@ -1,31 +1,13 @@
 import { expect, test } from 'vitest';
 import { waitFor, withServers } from '../../support/index.ts';
-import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
-import { connectMember } from './member-connection.ts';
+import { connectMember, enrolledMember } from './member-connection.ts';
 
 const fixture = withServers(1);
 
 test('probe: a log that is emptied while it is asked for ends where it was emptied up to', async () => {
   const [server] = fixture.servers;
   if (server === undefined) throw new Error('there is a server');
-  const member = new PostgresMember(
-    {
-      id: 'a',
-      address: {
-        memberId: 'a',
-        host: '127.0.0.1',
-        port: server.port,
-        tls: { mode: 'disable' },
-        connectMs: 5000,
-      },
-      database: server.database,
-      user: server.user,
-      password: undefined,
-      maxMessageBytes: 1 << 20,
-    },
-    { catalog: new PostgresCatalog(), spool: () => expect.fail('nothing is large'), primaryId: () => 'a' },
-  );
-  await member.enroll({ clusterId: 'c', version: 1, active: ['a'], baseCsn: 0 });
+  const member = await enrolledMember(server);
   await server.query(`INSERT INTO lockstep.log VALUES (1, 5, 1, 1, 'x'), (2, 7, 1, 1, 'x')`);
   expect((await member.probe()).lastCsn).toBe(7);
 
@@ -43,5 +25,4 @@ test('probe: a log that is emptied while it is asked for ends where it was empti
   );
   await other.query('COMMIT');
   expect((await probed).lastCsn).toBe(7);
-  member.close();
 });

@@ -26,13 +26,13 @@ const question: readonly Buffer[] = [
 export async function prepareProbe(connection: InternalConnection): Promise<void> {
   await connection.query('SET plan_cache_mode = force_generic_plan');
   await connection.pipeline([
-    frontend.parse({ name: beat, query: 'UPDATE lockstep.heartbeat SET beat = beat + 1' }),
     frontend.parse({
       name: look,
       query: `SELECT m.member_id, m.cluster_id, m.incomplete, (SELECT last_value FROM lockstep.term), greatest(m.base_csn, (${lastLoggedCsn})),
           (${dangersQuery}), pg_sequence_last_value(to_regclass('lockstep.foreign_write'))
         FROM lockstep.member m`,
     }),
+    frontend.parse({ name: beat, query: 'UPDATE lockstep.heartbeat SET beat = beat + 1' }),
     frontend.sync,
   ]);
 }

@@ -244,13 +244,17 @@ export class PostgresMember implements Member {
 
   async #probeOnce(probing: object): Promise<Vitals> {
     if (this.#probe?.lost !== undefined) this.#probe = undefined;
-    const connection = this.#probe ?? (await this.openInternal());
-    if (this.#probing !== probing) {
-      connection.close();
-      throw new MemberError(this.id, 'gone', `member ${this.id}: the probe was given up`);
+    let connection = this.#probe;
+    if (connection === undefined) {
+      connection = await this.openInternal();
+      if (this.#probing !== probing) {
+        connection.close();
+        throw new MemberError(this.id, 'gone', `member ${this.id}: the probe was given up`);
+      }
+      // Kept from here on, so that whoever gives the probe up closes it, also before it is prepared.
+      this.#probe = connection;
+      await prepareProbe(connection);
     }
-    if (this.#probe === undefined) await prepareProbe(connection);
-    this.#probe = connection;
     return await askProbe(connection, this.id);
   }
 

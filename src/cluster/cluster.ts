@@ -310,14 +310,15 @@ export class Cluster {
     const member = this.#roster.member(link.memberId);
     try {
       const found = await member.settle(ticket.csn, link);
-      const known = found === 'absent' || ticket.fate !== 'open' ? null : await member.log.read(ticket.csn);
+      // Whatever has arrived here: COMMIT itself may have added to the record.
+      const known = found === 'absent' ? null : await member.log.read(ticket.csn);
       // It may have been decided while we asked.
       if (isDecided(ticket)) {
         known?.release();
         return undefined;
       }
       if (found === 'committed') {
-        // Or it has arrived after all: then this one is let go of.
+        this.order.incomplete(ticket);
         this.order.received(ticket, known);
         this.order.committed(ticket);
         return undefined;

@@ -201,6 +201,11 @@ export interface CommitOptions {
   readonly large: boolean;
   /** Called as soon as the write set is in hand, before the commit can be visible to anyone. */
   readonly onWriteSet: (writeSet: WriteSet | null) => void;
+  /**
+   * COMMIT itself makes a change, which is a further part of the record: what is in hand is not all of it, and when the commit has
+   * succeeded the record is to be read from the member's log. Called before the commit can be visible to anyone.
+   */
+  readonly onLatePart: () => void;
   readonly sink: AnswerSink;
 }
 

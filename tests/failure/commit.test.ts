@@ -9,8 +9,8 @@ import { judge } from './scenario.ts';
 import { Load } from './load.ts';
 
 const fixture = withServers(3);
-/** Held exclusively it keeps every transaction from finishing: see `lockstep.finish`. */
-const termLock = 5498132001;
+/** Keeps every transaction from finishing: see `lockstep.finish`. */
+const holdLog = 'begin; lock table lockstep.log in share mode';
 
 /** COMMIT does its work and then waits for a standby that does not exist. */
 async function holdCommits(server: PostgresServer, hold: boolean): Promise<void> {
@@ -23,7 +23,7 @@ async function holdCommits(server: PostgresServer, hold: boolean): Promise<void>
   });
 }
 
-async function untilWaiting(server: PostgresServer, event: 'SyncRep' | 'advisory'): Promise<void> {
+async function untilWaiting(server: PostgresServer, event: 'SyncRep' | 'relation'): Promise<void> {
   const sql = `select from pg_stat_activity where wait_event = '${event}' and application_name = 'the client'`;
   await waitFor(async () => (await server.query(sql)).length > 0, {
     what: `a backend that waits for ${event}`,
@@ -43,9 +43,9 @@ const instants: readonly Instant[] = [
     harm: async (cluster, commit) => {
       const { server } = cluster.member('db1');
       const blocker = await connect(server.urlOf(cluster.database));
-      await blocker.query(`select pg_advisory_lock(${termLock})`);
+      await blocker.query(holdLog);
       commit();
-      await untilWaiting(server, 'advisory');
+      await untilWaiting(server, 'relation');
       await server.kill9();
     },
     inactive: ['db1'],
@@ -67,11 +67,11 @@ const instants: readonly Instant[] = [
     harm: async (cluster, commit) => {
       const { server, proxy } = cluster.member('db1');
       const blocker = await connect(server.urlOf(cluster.database));
-      await blocker.query(`select pg_advisory_lock(${termLock})`);
+      await blocker.query(holdLog);
       commit();
-      await untilWaiting(server, 'advisory');
+      await untilWaiting(server, 'relation');
       proxy?.cut();
-      await blocker.query(`select pg_advisory_unlock_all()`);
+      await blocker.query('rollback');
     },
     inactive: [],
   },
@@ -81,11 +81,11 @@ const instants: readonly Instant[] = [
     harm: async (cluster, commit) => {
       const { ask, proxy, server } = cluster.member('db1');
       const blocker = await connect(server.urlOf(cluster.database));
-      await blocker.query(`select pg_advisory_lock(${termLock})`);
+      await blocker.query(holdLog);
       commit();
-      await untilWaiting(server, 'advisory');
+      await untilWaiting(server, 'relation');
       proxy?.set({ silent: 'to-client' });
-      await blocker.query(`select pg_advisory_unlock_all()`);
+      await blocker.query('rollback');
       await waitFor(async () => (await ask(`select from entries where key = 'mine'`)).length > 0, {
         what: 'the commit',
       });

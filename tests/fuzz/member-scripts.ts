@@ -139,6 +139,7 @@ export const memberScripts: Readonly<Record<string, MemberScript>> = {
           slot: 0,
           large,
           onWriteSet: (writeSet) => writeSet?.release(),
+          onLatePart: () => undefined,
           sink: new KeptAnswer({ heldBack: false }),
         }),
       );

@@ -149,6 +149,15 @@ export class CommitOrder {
     this.#ensure();
   }
 
+  /** What was received is not all of it, so nobody can finish it with that: it is to be received again. */
+  incomplete(ticket: Ticket): void {
+    const entry = this.#entry(ticket);
+    if (entry === undefined || entry.fate !== 'received') return;
+    entry.fate = 'open';
+    entry.writeSet?.release();
+    entry.writeSet = null;
+  }
+
   committed(ticket: Ticket): void {
     const entry = this.#entry(ticket);
     if (entry === undefined || isFinal(entry.fate)) return;

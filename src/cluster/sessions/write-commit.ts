@@ -2,7 +2,7 @@
 
 import { withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
+import type { AnswerSink, SessionLink, WriteSet } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import { noteTrouble } from './request-runner.ts';
 import type { RequestRunner } from './request-runner.ts';
@@ -67,6 +67,7 @@ export class WriteCommit {
     // A large write set arrives before COMMIT is sent, which may then never reach the primary.
     const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused || large });
     this.#runner.unanswered = { link, sinceMs: world.clock.monotonicMs() };
+    let late = false;
     try {
       const outcome = await link.commit({
         csn: ticket.csn,
@@ -74,6 +75,10 @@ export class WriteCommit {
         slot: ticket.slot,
         large,
         onWriteSet: (writeSet) => order.received(ticket, writeSet),
+        onLatePart: () => {
+          late = true;
+          order.incomplete(ticket);
+        },
         sink,
       });
       this.#runner.unanswered = undefined;
@@ -82,6 +87,7 @@ export class WriteCommit {
         await this.#runner.rollBack(link);
         return 'refused';
       }
+      if (late) order.received(ticket, await this.#wholeRecord(link.memberId, ticket.csn));
       order.committed(ticket);
       const fate = await ticket.outcome;
       if (fate === 'committed') this.#runner.committed(ticket.csn);
@@ -99,6 +105,14 @@ export class WriteCommit {
       this.#underWay = false;
       this.#runner.unanswered = undefined;
     }
+  }
+
+  /** As the member has logged it, with what COMMIT itself has added. */
+  async #wholeRecord(memberId: string, csn: number): Promise<WriteSet | null> {
+    const member = this.#cluster.member(memberId);
+    if (member === undefined)
+      throw new MemberError(memberId, 'gone', `member ${memberId} was removed while it committed`);
+    return await member.log.read(csn);
   }
 
   /** Its client does not wait for ever. */

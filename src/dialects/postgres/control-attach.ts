@@ -1,6 +1,9 @@
 /** The part of the control schema that puts triggers on tables, and guards schema statements. */
 
-import { framed } from './control-capture.ts';
+import { framed, guardLifted } from './control-capture.ts';
+import { nodeOnly } from './control-commit.ts';
+import { definerPath } from './pinned-settings.ts';
+import { expecting, register, registerIs } from './register.ts';
 import { sqlStates } from './sql-states.ts';
 
 /** Built-in types whose text form no setting changes, and arrays of them. */
@@ -15,10 +18,10 @@ const forInsert = 4;
 
 /** Triggers on every table that lacks them; run at activation and after each schema statement, on every member alike. */
 export const attach = `
-CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET client_min_messages = error AS $f$
-DECLARE t record; made integer := 0; before text := coalesce(current_setting('lockstep.ddl', true), 'off');
+CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error AS $f$
+DECLARE t record; made integer := 0; before text := ${expecting.now};
 BEGIN
-  PERFORM set_config('lockstep.ddl', 'attach', true);
+  PERFORM ${expecting.set('attach')};
   FOR t IN
     WITH users AS (
       SELECT c.oid, c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name,
@@ -69,47 +72,60 @@ BEGIN
       EXECUTE format('CREATE TRIGGER "!lockstep_sequences" AFTER INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_sequences(%s)', t.name, t.sequences);
     END IF;
   END LOOP;
-  PERFORM set_config('lockstep.ddl', before, true);
+  PERFORM ${expecting.restore('before')};
   RETURN made;
 END $f$;
 
 -- After a schema statement: triggers for what is new; statements hidden in functions are refused again from here on.
-CREATE FUNCTION lockstep.statement_done() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.statement_done(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  PERFORM lockstep.attach();
-  PERFORM set_config('lockstep.ddl', 'off', true);
+  ${nodeOnly}
+  PERFORM lockstep.attach(), ${expecting.set('nothing')};
 END $f$;
 `;
+
+/** Of an object that hangs on a relation: the relation. */
+const relationOf = (classid: string, objid: string): string => `CASE ${classid}
+           WHEN 'pg_class'::regclass THEN ${objid}
+           WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger WHERE oid = ${objid})
+           WHEN 'pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_rewrite WHERE oid = ${objid})
+           WHEN 'pg_policy'::regclass THEN (SELECT polrelid FROM pg_policy WHERE oid = ${objid})
+           WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint WHERE oid = ${objid})
+           WHEN 'pg_attrdef'::regclass THEN (SELECT adrelid FROM pg_attrdef WHERE oid = ${objid})
+         END`;
 
 export const eventTriggers = `
 -- Lets schema statements pass that are recorded, and finds those that are hidden in functions, blocks and event triggers: they
 -- run inside of another statement, which shows in the call stack.
-CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
-DECLARE permanent text; ddl text := coalesce(current_setting('lockstep.ddl', true), ''); stack text;
+CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE permanent text; stack text;
 BEGIN
-  IF ddl = 'attach' OR coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN RETURN; END IF;
+  IF ${expecting.is('attach')} THEN RETURN; END IF;
+  IF ascii(current_setting('${register}')) NOT IN (${registerIs.open}, ${registerIs.closed}) AND ${guardLifted} THEN RETURN; END IF;
   IF TG_EVENT = 'sql_drop' THEN
     IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE schema_name = 'lockstep' OR (object_type = 'schema' AND object_name = 'lockstep')) THEN
       RAISE EXCEPTION 'schema "lockstep" belongs to Lockstep and cannot be changed through it'
         USING ERRCODE = 'insufficient_privilege', HINT = 'Drop other objects one by one. To remove Lockstep: lockstep detach.';
     END IF;
     SELECT object_identity INTO permanent FROM pg_event_trigger_dropped_objects()
-     WHERE original AND NOT is_temporary AND coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND object_identity NOT LIKE 'pg_temp%' LIMIT 1;
+     WHERE original AND NOT is_temporary AND NOT starts_with(coalesce(schema_name, address_names[1], ''), 'pg_temp') LIMIT 1;
   ELSE
-    SELECT object_identity INTO permanent FROM pg_event_trigger_ddl_commands()
-     WHERE coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND coalesce(object_identity, '') NOT LIKE 'pg_temp%' LIMIT 1;
+    SELECT object_identity INTO permanent
+      FROM (SELECT c.object_identity, c.schema_name, ${relationOf('c.classid', 'c.objid')} AS relation FROM pg_event_trigger_ddl_commands() c) o
+     WHERE NOT starts_with(coalesce(schema_name, ''), 'pg_temp')
+       AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = o.relation AND r.relpersistence = 't') LIMIT 1;
   END IF;
   IF NOT FOUND THEN RETURN; END IF;
-  IF coalesce(current_setting('lockstep.session', true), '') <> 'on' THEN
+  IF ascii(current_setting('${register}')) NOT IN (${registerIs.open}, ${registerIs.closed}) THEN
     RAISE EXCEPTION 'this database is a member of a Lockstep cluster: % must go through Lockstep', TG_TAG
       USING ERRCODE = '${sqlStates.aroundLockstep}',
-            HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
+            HINT = 'Connect to the address of the Lockstep node. An operator with the rights of Lockstep''s own role who knows better: SET lockstep.guard = off.';
   END IF;
   -- Recorded as a whole, with all that it holds.
-  IF ddl = 'block' THEN RETURN; END IF;
+  IF ${expecting.is('block')} THEN RETURN; END IF;
   GET DIAGNOSTICS stack = PG_CONTEXT;
   -- GRANT does not say on what.
-  IF (ddl = 'on' OR (ddl = 'temporary' AND permanent IS NULL)) AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
+  IF (${expecting.is('statement')} OR (${expecting.is('temporary')} AND permanent IS NULL)) AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
   RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, coalesce(permanent, 'an object')
     USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Send the statement itself, not from inside a function; temporary tables are allowed there.';
 END $f$;

@@ -1,22 +1,26 @@
 /** The part of the control schema that captures rows: triggers, and where the changes of an open transaction are collected. */
 
-import { pinnedClauses, pinnedSettings } from './pinned-settings.ts';
+import { definerPath, pinnedClauses, pinnedSettings } from './pinned-settings.ts';
+import { register, registerIs, spilledMark } from './register.ts';
 import { sqlStates } from './sql-states.ts';
 
-/**
- * The changes of the open transaction are collected in a setting that ends with it, undone by savepoints like everything
- * local to a transaction: one expression a row, and no table is touched. Its first character says who is speaking: `+` a
- * session of ours, `*` one that has spilled what grew too long into a temporary table, anything else a stranger.
- */
-const changes = `pg_catalog.current_setting('lockstep.changes', true)`;
 const spillBytes = 8192;
 
-/** Whoever is not ours comes behind `+`, which comes behind `*`. */
-const ofStranger = `c OPERATOR(pg_catalog.>) ',' COLLATE pg_catalog."C"`;
+/** Too long, of a stranger, or of a transaction whose record is closed. */
+const unusual = `pg_catalog.octet_length(c) OPERATOR(pg_catalog.>) ${spillBytes} OR pg_catalog.ascii(c) OPERATOR(pg_catalog.<>) ${registerIs.open}`;
+const notOpen = `pg_catalog.ascii(c) OPERATOR(pg_catalog.<>) ${registerIs.open}`;
+
+/**
+ * Inside the server's restricted operations (REFRESH, CREATE INDEX, ANALYZE over a function that writes) settings are taken
+ * back at the end and rows are not: what was captured there would be forgotten. Nothing in SQL tells of that state, but this
+ * statement, which does nothing anywhere else, is an error in it.
+ */
+const unrestricted = 'UNLISTEN lockstep_no_channel;';
 
 const append = (piece: string): string => `
-  c := pg_catalog.set_config('lockstep.changes', pg_catalog.concat(${changes}, ${piece}), true);
-  IF pg_catalog.octet_length(c) OPERATOR(pg_catalog.>) ${spillBytes} OR ${ofStranger} THEN
+  ${unrestricted}
+  c := pg_catalog.set_config('${register}', pg_catalog.concat(pg_catalog.current_setting('${register}'), ${piece}), true);
+  IF ${unusual} THEN
     PERFORM lockstep.overflow(c);
   END IF;`;
 
@@ -27,30 +31,35 @@ interface Capture {
 }
 
 /** Each change of a row, while it is made. */
-const byRow: Capture = { name: 'capture', variables: 'c text;', body: append('TG_OP, TG_ARGV[0], OLD, NEW') };
+const byRow: Capture = {
+  name: 'capture',
+  variables: 'c pg_catalog.text;',
+  body: append('TG_OP, TG_ARGV[0], OLD, NEW'),
+};
 
 /** What `appendRows` needs. */
-export const rowVariables = 'c text; image text;';
+export const rowVariables = 'c pg_catalog.text; image pg_catalog.text;';
 
 /**
  * Appends rows by their images, which a query gives one by one, in blocks. Of the expressions that one row passes through each
  * costs anew in every transaction: there are as few as can be.
  */
 export function appendRows({ query, prefix }: { readonly query: string; readonly prefix: string }): string {
-  const begun = `pg_catalog.concat(${changes}, 'B', ${prefix})`;
+  const begun = `pg_catalog.concat(pg_catalog.current_setting('${register}'), 'B', ${prefix})`;
   return `
+  ${unrestricted}
   c := ${begun};
   FOR image IN ${query} LOOP
     IF pg_catalog.octet_length(c) OPERATOR(pg_catalog.>) ${spillBytes} THEN
-      PERFORM pg_catalog.set_config('lockstep.changes', pg_catalog.concat(c, image, ';'), true), lockstep.overflow(c);
+      PERFORM pg_catalog.set_config('${register}', pg_catalog.concat(c, image, ';'), true), lockstep.overflow(c);
       c := ${begun};
     ELSE
       c := c OPERATOR(pg_catalog.||) image;
     END IF;
   END LOOP;
   IF FOUND THEN
-    c := pg_catalog.set_config('lockstep.changes', pg_catalog.concat(c, ';'), true);
-    IF ${ofStranger} THEN
+    c := pg_catalog.set_config('${register}', pg_catalog.concat(c, ';'), true);
+    IF ${notOpen} THEN
       PERFORM lockstep.overflow(c);
     END IF;
   END IF;`;
@@ -61,23 +70,26 @@ const byStatement: Capture = {
   name: 'inserted',
   variables: rowVariables,
   body: appendRows({
-    query: 'SELECT (lockstep_row.*)::pg_catalog.text FROM lockstep_inserted AS lockstep_row',
+    query: 'SELECT pg_catalog.concat(lockstep_row.*) FROM lockstep_inserted AS lockstep_row',
     prefix: 'TG_ARGV[0]',
   }),
 };
 
-/** Tables of plain types pay nothing for settings; those of dates and floats a glance at them; the rest have them pinned. */
+/**
+ * Tables of plain types pay nothing for settings; those of dates and floats a glance at them; the rest have them pinned. An image
+ * is formed by output functions alone, which only superusers make: a cast might be the client's.
+ */
 function captureFunctions({ name, variables, body }: Capture): string {
   return `
-CREATE FUNCTION lockstep.${name}_plain() RETURNS trigger LANGUAGE plpgsql AS $f$
+CREATE FUNCTION lockstep.${name}_plain() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
 DECLARE ${variables}
 BEGIN${body}
   RETURN NULL;
 END $f$;
 
 -- Pinning costs more than looking: most sessions have these settings as they must be.
-CREATE FUNCTION lockstep.${name}_checked() RETURNS trigger LANGUAGE plpgsql AS $f$
-DECLARE ${variables} ${checkedSettings.map((setting) => `own_${setting} text;`).join(' ')}
+CREATE FUNCTION lockstep.${name}_checked() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
+DECLARE ${variables} ${checkedSettings.map((setting) => `own_${setting} pg_catalog.text;`).join(' ')}
 BEGIN
   IF pg_catalog.starts_with(${inForce('DateStyle')}, 'ISO')
      AND ${inForce('TimeZone')} OPERATOR(pg_catalog.=) ANY ('{UTC,Etc/UTC}'::pg_catalog.text[])
@@ -92,7 +104,7 @@ ${checkedSettings.map((setting) => `  c := pg_catalog.set_config('${setting}', o
   RETURN NULL;
 END $f$;
 
-CREATE FUNCTION lockstep.${name}_pinned() RETURNS trigger LANGUAGE plpgsql ${pinnedClauses} AS $f$
+CREATE FUNCTION lockstep.${name}_pinned() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER ${pinnedClauses} AS $f$
 DECLARE ${variables}
 BEGIN${body}
   RETURN NULL;
@@ -113,44 +125,66 @@ const inForce = (name: string): string => `pg_catalog.current_setting('${name}')
 export const framed = (schema: string, name: string): string =>
   `octet_length(${schema}) || ',' || octet_length(${name}) || ':' || ${schema} || ${name}`;
 
+/** Whoever has the rights of Lockstep's own role may lift the guard; to anybody else the setting says nothing. */
+export const guardLifted = `(coalesce(current_setting('lockstep.guard', true), '') = 'off'
+      AND pg_has_role(session_user, (SELECT nspowner FROM pg_namespace WHERE nspname = 'lockstep'), 'MEMBER'))`;
+
 export const capture = `
--- A stranger's write, or more changes than a setting should hold.
+-- What is not usual: more changes than a setting should hold, a change behind the end of the record, a stranger's write.
 CREATE FUNCTION lockstep.overflow(c text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog SET client_min_messages = error AS $f$
+SET search_path = ${definerPath} SET client_min_messages = error AS $f$
 BEGIN
-  IF ascii(c) > 43 THEN
-    PERFORM set_config('lockstep.changes', '', true);
-    IF coalesce(current_setting('lockstep.guard', true), '') = 'off' THEN
+  IF ascii(c) = ${registerIs.open} THEN
+    PERFORM lockstep.spill();
+  ELSIF ascii(c) = ${registerIs.closed} THEN
+    PERFORM lockstep.late();
+  ELSE
+    PERFORM set_config('${register}', '', true);
+    IF ${guardLifted} THEN
       PERFORM nextval('lockstep.foreign_write');
       RETURN;
     END IF;
     RAISE EXCEPTION 'this database is a member of a Lockstep cluster: a write must go through Lockstep'
       USING ERRCODE = '${sqlStates.aroundLockstep}',
-            HINT = 'Connect to the address of the Lockstep node. An operator who knows better: SET lockstep.guard = off.';
+            HINT = 'Connect to the address of the Lockstep node. An operator with the rights of Lockstep''s own role who knows better: SET lockstep.guard = off.';
   END IF;
-  PERFORM lockstep.spill();
 END $f$;
 
+-- The changes so far go into a temporary table, which is Lockstep's own, and the register says how many chunks lie there: a client
+-- may drop it (DISCARD TEMP), but not unnoticed.
 CREATE FUNCTION lockstep.spill() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog SET client_min_messages = error AS $f$
-DECLARE c text := current_setting('lockstep.changes', true);
+SET search_path = ${definerPath} SET client_min_messages = error AS $f$
+DECLARE c text := current_setting('${register}'); chunks bigint := 0; piece text := substr(c, 2);
 BEGIN
-  IF ascii(c) = 43 THEN
+  IF ${spilledMark.test('c')} THEN
+    chunks := ${spilledMark.count('c')};
+    piece := substr(c, strpos(c, ';') + 1);
+    PERFORM lockstep.spill_table();
+  ELSE
     CREATE TEMPORARY TABLE lockstep_spill (seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 64), chunk text NOT NULL) ON COMMIT DROP;
   END IF;
-  INSERT INTO pg_temp.lockstep_spill (chunk) VALUES (substr(c, 2));
-  PERFORM set_config('lockstep.changes', '*', true);
+  INSERT INTO pg_temp.lockstep_spill (chunk) VALUES (piece);
+  PERFORM set_config('${register}', ${spilledMark.write('chunks + 1')}, true);
 END $f$;
 
-CREATE FUNCTION lockstep.append(piece text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+-- The table of that name is ours, or the record is lost.
+CREATE FUNCTION lockstep.spill_table() RETURNS regclass LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE relation regclass := (SELECT oid FROM pg_class WHERE relname = 'lockstep_spill' AND relnamespace = pg_my_temp_schema()
+  AND relkind = 'r' AND relowner = (SELECT nspowner FROM pg_namespace WHERE nspname = 'lockstep'));
+BEGIN
+  IF relation IS NULL THEN PERFORM lockstep.refuse_record(); END IF;
+  RETURN relation;
+END $f$;
+
+CREATE FUNCTION lockstep.append(piece text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE c text;
 BEGIN${append('piece')}
 END $f$;
 ${captureFunctions(byRow)}
 ${captureFunctions(byStatement)}
 
-CREATE FUNCTION lockstep.capture_truncate() RETURNS trigger LANGUAGE plpgsql AS $f$
-DECLARE c text;
+CREATE FUNCTION lockstep.capture_truncate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
+DECLARE c pg_catalog.text;
 BEGIN${append('TG_OP, TG_ARGV[0]')}
   RETURN NULL;
 END $f$;

@@ -2,7 +2,8 @@
  * What Lockstep keeps inside a member: the schema `lockstep`. See DESIGN.md beside this file for why it is as it is.
  *
  * Everything runs on PostgreSQL 13 to 18. The functions that a client's session reaches are SECURITY DEFINER with every
- * name qualified or the search path pinned, because they run while the client chooses the settings.
+ * name qualified or the search path pinned, because they run while the client chooses the settings. All rights are granted in
+ * words, whatever the database gives by default; nobody has one on a table or sequence here.
  */
 
 import { attach, eventTriggers } from './control-attach.ts';
@@ -10,10 +11,10 @@ import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
 import { logSegments } from './log-segments.ts';
 import { sequences } from './control-sequences.ts';
-import { statements } from './control-statements.ts';
+import { expectFunction, statements } from './control-statements.ts';
 
-/** Raised with the format when the tables change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 3;
+/** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
+export const controlFormat = 4;
 
 const tables = `
 CREATE SCHEMA lockstep;
@@ -64,12 +65,60 @@ CREATE TABLE lockstep.sequence_reset (sch text NOT NULL, seq text NOT NULL);
 -- Moves when somebody has lifted the guard and written. A sequence, because it is read outside of snapshots and nobody waits for anybody.
 CREATE SEQUENCE lockstep.foreign_write;
 
+-- Held by the schema statement under way.
+CREATE TABLE lockstep.schema_fence ();
+
 CREATE TABLE lockstep.heartbeat (singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton), beat bigint NOT NULL);
 INSERT INTO lockstep.heartbeat VALUES (true, 0);
 `;
 
+/** What the node calls in a client's session, each with its secret: without it they do nothing but refuse. */
+export const calledByNode = [
+  'open_session',
+  'before_reset',
+  ...Array.from({ length: logSegments }, (_, slot) => `finish_${slot}`),
+  'finish_large',
+  'large_part',
+  'expect_statement',
+  'note_statement',
+  'record_statement',
+  'expect_block',
+  'expect_view',
+  'note_view',
+  'record_view',
+  'note_created_table',
+  'record_created_table',
+  'note_rows',
+  'record_table_rows',
+  'statement_done',
+  'sweep_sequences',
+  'sweep_moved_sequences',
+] as const;
+
+export type ControlFunction = (typeof calledByNode)[number];
+
+/** Harmless to call: what it tells is the caller's own. */
+const forAnybody = ['pending_bytes', 'refuse_hidden_view'];
+
+/** What the database gives by default, to PUBLIC or to some role, is taken back from all but the owner. */
 const rights = `
-REVOKE ALL ON FUNCTION lockstep.raise_term(bigint), lockstep.advance_sequence(text, text, bigint, boolean, boolean) FROM PUBLIC;
+DO $$
+DECLARE grantee text;
+BEGIN
+  FOR grantee IN
+    SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+      FROM pg_namespace n, LATERAL (
+        SELECT coalesce(n.nspacl, acldefault('n', n.nspowner)) AS acl
+        UNION ALL SELECT coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) FROM pg_class WHERE relnamespace = n.oid
+        UNION ALL SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = n.oid) o, aclexplode(o.acl) a
+     WHERE n.nspname = 'lockstep' AND a.grantee <> n.nspowner
+  LOOP
+    EXECUTE format('REVOKE ALL ON SCHEMA lockstep FROM %1$s; REVOKE ALL ON ALL TABLES IN SCHEMA lockstep FROM %1$s;
+      REVOKE ALL ON ALL SEQUENCES IN SCHEMA lockstep FROM %1$s; REVOKE ALL ON ALL FUNCTIONS IN SCHEMA lockstep FROM %1$s', grantee);
+  END LOOP;
+END $$;
+GRANT USAGE ON SCHEMA lockstep TO PUBLIC;
+GRANT EXECUTE ON FUNCTION ${[...calledByNode, ...forAnybody].map((name) => `lockstep.${name}`).join(', ')} TO PUBLIC;
 `;
 
 /**
@@ -79,6 +128,7 @@ REVOKE ALL ON FUNCTION lockstep.raise_term(bigint), lockstep.advance_sequence(te
 export function createControlSchema(options: { superuser: boolean }): string {
   return [
     tables,
+    expectFunction(options.superuser),
     capture,
     sequences,
     statements,

@@ -1,13 +1,17 @@
 /** The part of the control schema that keeps sequences level: what a transaction has drawn, and what nobody has carried. */
 
+import { nodeOnly } from './control-commit.ts';
 import { framed } from './control-capture.ts';
+import { definerPath } from './pinned-settings.ts';
+import { register, registerIs } from './register.ts';
+import { sqlStates } from './sql-states.ts';
 
 export const sequences = `
 -- After each INSERT statement on a table whose defaults draw from sequences: the position reached travels with the rows.
-CREATE FUNCTION lockstep.capture_sequences() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
-DECLARE i integer; s oid; v bigint; c text := current_setting('lockstep.changes', true);
+CREATE FUNCTION lockstep.capture_sequences() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE i integer; s oid; v bigint;
 BEGIN
-  IF c IS NULL OR ascii(c) NOT IN (42, 43) THEN RETURN NULL; END IF;
+  IF ascii(current_setting('${register}')) NOT IN (${registerIs.open}, ${registerIs.closed}) THEN RETURN NULL; END IF;
   FOR i IN 0 .. TG_NARGS - 1 LOOP
     s := TG_ARGV[i]::oid;
     v := pg_sequence_last_value(s);
@@ -19,24 +23,31 @@ BEGIN
   RETURN NULL;
 END $f$;
 
-CREATE FUNCTION lockstep.record_position(sch name, seq name, exact boolean, v bigint, called boolean) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.record_position(sch name, seq name, exact boolean, v bigint, called boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   PERFORM lockstep.append('Q' || ${framed('sch', 'seq')} || CASE WHEN exact THEN 'exact,' ELSE 'up,' END || v || CASE WHEN called THEN ',t;' ELSE ',f;' END);
 END $f$;
 
--- After code that nobody has seen: the sequences that it has drawn from, and those alone, are locked by this transaction.
+-- After code that nobody has seen: the sequences that it has drawn from, and those alone, are locked by this transaction; and so is
+-- a table that it has made where no event tells of it (EXPLAIN ANALYZE of CREATE TABLE AS): nobody watches that one.
 -- Positions go up only, so that one shipped by a later transaction is never taken back; exactly as they stand only after a
 -- statement that sets them. How several such statements ended, the next sweep says.
-CREATE FUNCTION lockstep.sweep_sequences(exact boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.sweep_sequences(p_secret bytea, exact boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE q record; v bigint; called boolean;
 BEGIN
+  ${nodeOnly}
   IF EXISTS (SELECT FROM pg_largeobject_metadata WHERE xmin::text::bigint >= pg_current_xact_id_if_assigned()::text::bigint & 4294967295) THEN
     RAISE EXCEPTION 'large objects are not supported: their changes cannot be captured'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a bytea column.';
   END IF;
-  FOR q IN SELECT n.nspname AS sch, c.relname AS seq FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND c.relkind = 'S' AND c.relpersistence <> 't'
-              AND n.nspname <> 'lockstep' LOOP
+  FOR q IN SELECT n.nspname AS sch, c.relname AS seq, c.relkind AS kind FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.relpersistence <> 't' AND n.nspname <> 'lockstep'
+              AND (l.mode = 'RowExclusiveLock' AND c.relkind = 'S'
+                OR l.mode = 'AccessExclusiveLock' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = '!lockstep_capture')) LOOP
+    IF q.kind = 'r' THEN
+      RAISE EXCEPTION 'table %.% was made where it cannot be carried to the other members', q.sch, q.seq
+        USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Nothing took effect. Send CREATE TABLE ... AS as a statement of its own, not under EXPLAIN ANALYZE inside a function.';
+    END IF;
     EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.sch, q.seq) INTO v, called;
     IF exact THEN
       INSERT INTO lockstep.sequence_reset VALUES (q.sch, q.seq);
@@ -49,10 +60,11 @@ END $f$;
 
 -- From time to time: positions that no transaction has shipped, because it was rolled back or nobody saw it draw; and where the
 -- order of setting and drawing may have been lost on the way, how it ended. It waits for nobody: the next one comes soon.
-CREATE FUNCTION lockstep.sweep_moved_sequences() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog SET lock_timeout = '50ms' AS $f$
+CREATE FUNCTION lockstep.sweep_moved_sequences(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = ${definerPath} SET lock_timeout = '50ms' AS $f$
 DECLARE q record; v bigint; called boolean; moved boolean; exact boolean;
 BEGIN
+  ${nodeOnly}
   FOR q IN
     WITH resets AS (DELETE FROM lockstep.sequence_reset RETURNING sch, seq)
     SELECT c.oid, n.nspname AS sch, c.relname AS seq, p.seqincrement > 0 AS up, p.seqcycle AS cycles, s.value, s.called, s.settled,
@@ -75,7 +87,7 @@ BEGIN
 END $f$;
 
 CREATE FUNCTION lockstep.advance_sequence(sch text, seq text, target bigint, called boolean, exact boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$
 DECLARE v bigint; c boolean; step bigint; cycles boolean; relation regclass := to_regclass(format('%I.%I', sch, seq));
 BEGIN
   -- A transaction that was overtaken by the one that dropped it.

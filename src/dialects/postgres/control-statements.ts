@@ -1,37 +1,92 @@
-/** The part of the control schema that records schema statements, and the rows that they compute. */
+/**
+ * The part of the control schema that records schema statements, and the rows that they compute.
+ *
+ * What is recorded comes from the node: it calls these functions by their numbers, with its secret, and no client's code stands
+ * between. The outer ones run as the client, because only so names and role mean what they mean to him; the inner ones are
+ * Lockstep's own, and believe nothing without the secret.
+ */
 
 import { appendRows, framed, rowVariables } from './control-capture.ts';
-import { pinnedClauses } from './pinned-settings.ts';
+import { nodeOnly } from './control-commit.ts';
+import { definerPath, pinnedClauses } from './pinned-settings.ts';
+import { expectBody, expecting } from './register.ts';
 
-/**
- * Schema statements run one at a time. Some of them lock nothing that others would touch (IF EXISTS that finds nothing, GRANT ON
- * ALL TABLES): side by side, the other members could carry them out in another order than they took effect here.
- */
-const schemaLock = '5498132002';
+/** Settings that change what a schema statement means, or what its expressions compute; they travel with it. */
+const context = `pg_catalog.json_strip_nulls(pg_catalog.json_build_object(${[
+  'DateStyle',
+  'IntervalStyle',
+  'TimeZone',
+  'array_nulls',
+  'bytea_output',
+  'check_function_bodies',
+  'default_table_access_method',
+  'default_tablespace',
+  'default_text_search_config',
+  'default_toast_compression',
+  'extra_float_digits',
+  'lc_monetary',
+  'lc_numeric',
+  'lc_time',
+  'quote_all_identifiers',
+  'standard_conforming_strings',
+  'transform_null_equals',
+  'xmlbinary',
+  'xmloption',
+]
+  .map((name) => `'${name}', pg_catalog.current_setting('${name}', true)`)
+  .join(', ')}))::pg_catalog.text`;
+
+/** As the client's own role and search path have it. */
+const where = `current_user::pg_catalog.text, pg_catalog.current_setting('search_path'), ${context}`;
+
+const numbersOf = (names: string): string =>
+  `ARRAY(SELECT pg_catalog.to_regclass(named.name)::pg_catalog.oid FROM pg_catalog.unnest(${names}) AS named (name))`;
+
+/** A table that is made without naming a schema goes into the first one of the path, whatever temporary table has its name. */
+const createdNumber = `pg_catalog.to_regclass(pg_catalog.concat(CASE WHEN p_schema OPERATOR(pg_catalog.=) '' THEN pg_catalog.quote_ident(pg_catalog.current_schema()) ELSE p_schema END, '.', p_name))::pg_catalog.oid`;
+
+const temporaryNumber = `pg_catalog.to_regclass('pg_temp.' OPERATOR(pg_catalog.||) nullif(p_name, ''))::pg_catalog.oid`;
+
+/** Called by the node in a client's session; runs as the client. */
+const asClient = (head: string, body: string): string => `
+CREATE FUNCTION lockstep.${head} RETURNS void LANGUAGE plpgsql AS $f$
+BEGIN
+  ${body}
+END $f$;`;
+
+/** The schema statement that may pass from here on: a word of `Expected`. */
+export const expectFunction = (superuser: boolean): string => `
+CREATE FUNCTION lockstep.expect(text) RETURNS text LANGUAGE sql SET search_path = ${definerPath} AS '${expectBody(superuser).replaceAll("'", "''")}';
+`;
 
 export const statements = `
-CREATE FUNCTION lockstep.lock_schema() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+-- Schema statements run one at a time. Some of them lock nothing that others would touch (IF EXISTS that finds nothing, GRANT ON ALL
+-- TABLES): side by side, the other members could carry them out in another order than they took effect here.
+CREATE FUNCTION lockstep.expect_statement(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  PERFORM pg_advisory_xact_lock(${schemaLock});
+  ${nodeOnly}
+  LOCK TABLE lockstep.schema_fence IN SHARE ROW EXCLUSIVE MODE;
+  PERFORM ${expecting.set('statement')};
 END $f$;
 
-CREATE FUNCTION lockstep.expect_statement() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+-- A statement is carried out elsewhere as its role: the session's own, or one that it is a member of.
+CREATE FUNCTION lockstep.record_text(p_secret bytea, role_name text, path text, settings text, statement text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  PERFORM set_config('lockstep.ddl', 'on', true);
-END $f$;
-
-CREATE FUNCTION lockstep.record_text(role_name text, path text, settings text, statement text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
-BEGIN
+  ${nodeOnly}
+  IF NOT pg_has_role(session_user, role_name::name, 'MEMBER') THEN
+    RAISE EXCEPTION 'session of role % cannot act as role %', session_user, role_name USING ERRCODE = 'insufficient_privilege';
+  END IF;
   PERFORM lockstep.append('S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
     || ':' || role_name || path || settings || statement);
 END $f$;
 
 -- Before a schema statement. targets: the relations that it is about; a statement about temporary ones concerns nobody else.
 -- sources: those that it copies a structure from.
-CREATE FUNCTION lockstep.record_statement(role_name text, path text, settings text, statement text, targets oid[], sources oid[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.note_statement(p_secret bytea, role_name text, path text, settings text, statement text, targets oid[], sources oid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE temporary integer; permanent integer;
 BEGIN
+  ${nodeOnly}
   SELECT count(*) FILTER (WHERE relpersistence = 't'), count(*) FILTER (WHERE relpersistence <> 't') INTO temporary, permanent
     FROM pg_class WHERE oid = ANY (targets);
   IF temporary > 0 AND permanent > 0 THEN
@@ -39,47 +94,68 @@ BEGIN
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a statement of its own for the temporary ones.';
   END IF;
   IF temporary > 0 THEN
-    PERFORM set_config('lockstep.ddl', 'temporary', true);
+    PERFORM ${expecting.set('temporary')};
     RETURN;
   END IF;
   IF EXISTS (SELECT FROM pg_class WHERE oid = ANY (sources) AND relpersistence = 't') THEN
     RAISE EXCEPTION 'a table made like a temporary one cannot be carried to the other members'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use CREATE TABLE ... AS ... WITH NO DATA, or write the columns out.';
   END IF;
-  PERFORM lockstep.expect_statement(), lockstep.record_text(role_name, path, settings, statement);
+  PERFORM lockstep.record_text(p_secret, role_name, path, settings, statement);
+END $f$;
+${asClient(
+  'record_statement(p_secret bytea, p_statement text, p_targets text[], p_sources text[])',
+  `PERFORM lockstep.expect_statement(p_secret);
+  PERFORM lockstep.note_statement(p_secret, ${where}, p_statement, ${numbersOf('p_targets')}, ${numbersOf('p_sources')});`,
+)}
+
+-- A recorded DO block that holds schema statements and nothing else. Not where it is about temporary tables alone: then it has not been
+-- recorded. Nor where the session has any: those are here only, and a condition about what there is could be met otherwise elsewhere.
+CREATE FUNCTION lockstep.expect_block(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  ${nodeOnly}
+  IF ${expecting.is('statement')} AND NOT EXISTS (SELECT FROM pg_class
+       WHERE relnamespace = pg_my_temp_schema() AND NOT starts_with(relname, 'lockstep_spill')) THEN
+    PERFORM ${expecting.set('block')};
+  END IF;
 END $f$;
 
 -- Around CREATE VIEW: a view of something temporary turns out to be temporary itself. It runs no code, so nothing can have come
--- before it. temporary: the session's own view of that name.
-CREATE FUNCTION lockstep.expect_view(temporary oid) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+-- before it. p_name: under which the session may have a temporary view of its own; empty where the statement names a schema.
+CREATE FUNCTION lockstep.refuse_hidden_view(temporary oid) RETURNS void LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$
 BEGIN
   IF EXISTS (SELECT FROM pg_class WHERE oid = temporary AND relkind = 'v') THEN
     RAISE EXCEPTION 'a temporary view of this name hides what the statement is about'
       USING ERRCODE = 'feature_not_supported', HINT = 'Write the schema in front of the name, or drop the temporary view first.';
   END IF;
-  PERFORM lockstep.expect_statement();
 END $f$;
+${asClient(
+  'expect_view(p_secret bytea, p_name text)',
+  `PERFORM lockstep.expect_statement(p_secret);
+  PERFORM lockstep.refuse_hidden_view(${temporaryNumber});`,
+)}
 
-CREATE FUNCTION lockstep.record_view(role_name text, path text, settings text, statement text, temporary oid) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
+CREATE FUNCTION lockstep.note_view(p_secret bytea, role_name text, path text, settings text, statement text, temporary oid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
+  ${nodeOnly}
   IF NOT EXISTS (SELECT FROM pg_class WHERE oid = temporary AND relkind = 'v') THEN
-    PERFORM lockstep.record_text(role_name, path, settings, statement);
+    PERFORM lockstep.record_text(p_secret, role_name, path, settings, statement);
   END IF;
 END $f$;
+${asClient(
+  'record_view(p_secret bytea, p_statement text, p_name text)',
+  `PERFORM lockstep.note_view(p_secret, ${where}, p_statement, ${temporaryNumber});`,
+)}
 
--- Before a statement that makes a table from a query. existing: what has the name already.
-CREATE FUNCTION lockstep.expect_table(existing oid) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $f$
-BEGIN
-  PERFORM lockstep.expect_statement(), set_config('lockstep.existing', coalesce(existing::text, ''), true);
-END $f$;
-
--- After it: the structure as a statement, then the rows as rows. Nothing when it was there before (IF NOT EXISTS).
-CREATE FUNCTION lockstep.record_created_table(role_name text, path text, settings text, relation oid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+-- After a statement that makes a table from a query: the structure as a statement, then the rows as rows. Nothing when the table was
+-- there before (IF NOT EXISTS): then it is watched, or is no table.
+CREATE FUNCTION lockstep.note_created_table(p_secret bytea, role_name text, path text, settings text, relation oid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE statement text;
 BEGIN
-  IF relation IS NULL OR current_setting('lockstep.existing') = relation::text THEN RETURN; END IF;
+  ${nodeOnly}
+  IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = '!lockstep_capture') THEN RETURN; END IF;
   SELECT format('CREATE %sTABLE %I.%I (%s)%s%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, n.nspname, c.relname,
     (SELECT coalesce(string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
               CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
@@ -88,18 +164,21 @@ BEGIN
        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     (SELECT format(' USING %I', m.amname) FROM pg_am m WHERE m.oid = c.relam),
     CASE WHEN c.reloptions IS NULL THEN '' ELSE ' WITH (' || array_to_string(c.reloptions, ', ') || ')' END)
-  INTO statement FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relpersistence <> 't';
+  INTO statement FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relkind = 'r' AND c.relpersistence <> 't';
   IF statement IS NULL THEN RETURN; END IF;
-  PERFORM lockstep.record_text(role_name, path, settings, statement), lockstep.record_rows(relation);
+  PERFORM lockstep.record_text(p_secret, role_name, path, settings, statement), lockstep.record_rows(relation);
 END $f$;
+${asClient(
+  'record_created_table(p_secret bytea, p_schema text, p_name text)',
+  `PERFORM lockstep.note_created_table(p_secret, ${where}, ${createdNumber});`,
+)}
 
--- The expression for a row's image as a trigger sees it: without the values of virtual columns.
-CREATE FUNCTION lockstep.row_image(relation oid, alias text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $f$
+-- The expression for a row's image as a trigger sees it: without the values of virtual columns, and formed by output functions alone.
+CREATE FUNCTION lockstep.row_image(relation oid, alias text) RETURNS text LANGUAGE sql STABLE SET search_path = ${definerPath} AS $f$
   SELECT CASE WHEN bool_or(a.attgenerated = 'v')
-              THEN format('ROW(%s)::%I.%I::text', string_agg(CASE a.attgenerated WHEN 'v' THEN 'NULL' ELSE format('%I.%I', alias, a.attname) END, ', ' ORDER BY a.attnum), n.nspname, c.relname)
-              ELSE format('(%I.*)::text', alias) END
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-   WHERE c.oid = relation GROUP BY n.nspname, c.relname
+              THEN format('pg_catalog.concat(ROW(%s))', string_agg(CASE a.attgenerated WHEN 'v' THEN 'NULL' ELSE format('%I.%I', alias, a.attname) END, ', ' ORDER BY a.attnum))
+              ELSE format('pg_catalog.concat(%I.*)', alias) END
+    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $f$;
 
 -- Every row of a table and of those that inherit from it, after a statement that computed them in a way no other member would repeat.
@@ -117,12 +196,17 @@ ${appendRows({ query: `EXECUTE format('SELECT %s FROM ONLY %I.%I t', r.image, r.
   END LOOP;
 END $f$;
 
--- The same where a column has a domain whose own default may have filled it.
-CREATE FUNCTION lockstep.record_rows_of_domains(relation oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $f$
+-- p_of_domains: only where a column has a domain whose own default may have filled it.
+CREATE FUNCTION lockstep.note_rows(p_secret bytea, relation oid, p_of_domains boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  IF EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  ${nodeOnly}
+  IF NOT p_of_domains OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
              WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype = 'd' AND t.typdefault IS NOT NULL) THEN
     PERFORM lockstep.record_rows(relation);
   END IF;
 END $f$;
+${asClient(
+  'record_table_rows(p_secret bytea, p_name text, p_of_domains boolean)',
+  `PERFORM lockstep.note_rows(p_secret, pg_catalog.to_regclass(p_name)::pg_catalog.oid, p_of_domains);`,
+)}
 `;

@@ -4,6 +4,7 @@ export { logSegments } from './log-segments.ts';
 export { PostgresMember } from './postgres-member.ts';
 export type { PostgresMemberOptions, PostgresShared } from './postgres-member.ts';
 export type {
+  ControlCall,
   OwnStatement,
   PostgresRequest,
   PreparedStatement,

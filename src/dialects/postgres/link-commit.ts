@@ -1,84 +1,105 @@
 /** How a session link commits: the messages, and the write set that comes back before the commit happens. */
 
+import { randomBytes } from 'node:crypto';
 import type { Deferred } from '../../base/index.ts';
-import { frontend, readDataRow } from '../../wire/postgres/index.ts';
+import { frontend, readFunctionResult } from '../../wire/postgres/index.ts';
+import type { ErrorFields } from '../../wire/postgres/index.ts';
 import type { CommitOptions } from '../contract.ts';
-import type { LinkStatements } from './link-statements.ts';
+import type { ControlFunctions } from './control-functions.ts';
+import { sqlStates } from './sql-states.ts';
 import type { WriteSetCollector } from './write-set-collector.ts';
 import { MemoryWriteSet } from './write-set.ts';
+
+/** What a ReadyForQuery ends. `finish` and `parts` bring the write set; `count` says in how many parts it comes. */
+export type CommitStage = 'constraints' | 'finish' | 'count' | 'parts' | 'commit';
 
 export interface CommitPhase {
   readonly kind: 'commit';
   readonly options: CommitOptions;
   /** Where the write set goes when it was asked for in parts. */
   readonly collector: WriteSetCollector | undefined;
-  readonly final: boolean;
   readonly done: Deferred<'committed' | 'refused'>;
-  lastTag: string;
+  /** Those that are still to end, the one under way first. */
+  readonly stages: CommitStage[];
+  /** By which a change behind the end of the record is told from what a client says. */
+  readonly token: string;
+  /** What was to be answered in this stage has been. */
+  answered: boolean;
+  /** Of a large write set. */
+  partCount: number;
 }
 
-const constraintsNow = 'SET CONSTRAINTS ALL IMMEDIATE';
+export interface CommitMessages {
+  readonly stages: CommitStage[];
+  readonly messages: Buffer[];
+}
+
+export function newToken(): string {
+  return randomBytes(12).toString('base64url');
+}
+
+function constraintsNow(deferred: boolean): CommitMessages {
+  return deferred
+    ? { stages: ['constraints'], messages: [frontend.query('SET CONSTRAINTS ALL IMMEDIATE')] }
+    : { stages: [], messages: [] };
+}
 
 /**
- * The write set and the commit in one packet. `deferred`: something may be put off to COMMIT; it then has to happen before
- * the write set is taken.
+ * The write set and the commit in one packet. The call of `finish` is a request of its own to the server, whose answer leaves
+ * before COMMIT is looked at. `deferred`: something may be put off to COMMIT; it then has to happen before the write set is
+ * taken. After an error the transaction has failed, and COMMIT ends it.
  */
 export function finishAndCommit(
   { csn, term, slot }: CommitOptions,
-  statements: LinkStatements,
-  deferred: boolean,
-): Buffer[] {
-  const out: Buffer[] = [];
-  if (deferred) {
-    statements.needOwn('lockstep_constraints', constraintsNow, out);
-    out.push(frontend.bind({ statement: 'lockstep_constraints', values: [] }), frontend.execute());
-  }
-  const finish = `lockstep_finish_${slot}`;
-  statements.needOwn(finish, `SELECT lockstep.finish_${slot}($1, $2)`, out);
-  statements.needOwn('lockstep_commit', 'COMMIT', out);
-  // The write set leaves the server before the commit happens: Flush stands between the two.
-  out.push(
-    frontend.bind({ statement: finish, values: [String(csn), String(term)], resultFormats: [1] }),
-    frontend.execute(),
-    frontend.flush,
-    frontend.bind({ statement: 'lockstep_commit', values: [] }),
-    frontend.execute(),
-    frontend.sync,
-  );
-  return out;
+  functions: ControlFunctions,
+  { deferred, token }: { readonly deferred: boolean; readonly token: string },
+): CommitMessages {
+  const before = constraintsNow(deferred);
+  const finish = functions.call(`finish_${slot}`, [String(csn), String(term), token]);
+  return {
+    stages: [...before.stages, 'finish', 'commit'],
+    messages: [...before.messages, finish, frontend.query('COMMIT')],
+  };
 }
 
 /** A large write set comes in parts, and COMMIT only after it. */
 export function finishLarge(
   { csn, term, slot }: CommitOptions,
-  statements: LinkStatements,
-  deferred: boolean,
-): Buffer[] {
-  const out: Buffer[] = [];
-  if (deferred) {
-    statements.unnamedOwn(constraintsNow, out);
-    out.push(frontend.bind({ values: [] }), frontend.execute());
-  }
-  statements.unnamedOwn('SELECT lockstep.finish_large($1, $2, $3)', out);
-  out.push(
-    frontend.bind({ values: [String(csn), String(term), String(slot)], resultFormats: [1] }),
-    frontend.execute(),
-    frontend.sync,
-  );
-  return out;
+  functions: ControlFunctions,
+  { deferred, token }: { readonly deferred: boolean; readonly token: string },
+): CommitMessages {
+  const before = constraintsNow(deferred);
+  const finish = functions.call('finish_large', [String(slot), String(csn), String(term), token]);
+  return { stages: [...before.stages, 'count'], messages: [...before.messages, finish] };
 }
 
-/** DataRow messages, each with a write set or a part of one. */
-export function takeWriteSet({ collector, options }: CommitPhase, frames: Buffer): void {
-  for (let at = 0; at < frames.length; ) {
-    const end = at + 1 + frames.readInt32BE(at + 1);
-    const [payload] = readDataRow(frames.subarray(at, end));
-    at = end;
-    if (collector !== undefined) {
-      if (payload) collector.add(payload);
-    } else {
-      // Copied: the slice would keep the whole chunk alive that was read from the socket.
-      options.onWriteSet(payload ? new MemoryWriteSet([Buffer.from(payload)]) : null);
-    }
-  }
+/** So many parts are asked for in one packet. */
+const partsAtOnce = 16;
+
+export function largeParts(
+  { csn, slot }: CommitOptions,
+  functions: ControlFunctions,
+  { from, to }: { readonly from: number; readonly to: number },
+): CommitMessages & { readonly upTo: number } {
+  const upTo = Math.min(to, from + partsAtOnce - 1);
+  const messages: Buffer[] = [];
+  for (let part = from; part <= upTo; part++)
+    messages.push(functions.call('large_part', [String(slot), String(csn), String(part)]));
+  return { stages: messages.map(() => 'parts'), messages, upTo };
+}
+
+/** The answer of a call: a write set, a part of one, or how many there are. */
+export function takeResult(phase: CommitPhase, frame: Buffer): void {
+  const { collector, options, stages } = phase;
+  const result = readFunctionResult(frame);
+  phase.answered = true;
+  if (stages[0] === 'count') phase.partCount = result?.readInt32BE() ?? 0;
+  else if (collector !== undefined) collector.add(result ?? Buffer.alloc(0));
+  // Copied: the slice would keep the whole chunk alive that was read from the socket.
+  else options.onWriteSet(result === null ? null : new MemoryWriteSet([Buffer.from(result)]));
+}
+
+/** COMMIT has made a change of its own, which is a further part of the record. */
+export function isLatePart({ token, stages }: CommitPhase, { code, message }: ErrorFields): boolean {
+  return stages[0] === 'commit' && code === sqlStates.latePart && message === token;
 }

@@ -19,7 +19,7 @@ import type { MemberError, Answer, TransactionState } from '../contract.ts';
 import type { AnswerReader } from './answer-reader.ts';
 import type { Connection } from './connect.ts';
 import { blameOf } from './errors.ts';
-import { takeWriteSet } from './link-commit.ts';
+import { isLatePart, takeResult } from './link-commit.ts';
 import type { CommitPhase } from './link-commit.ts';
 import type { LinkStatements } from './link-statements.ts';
 import type { PreparedStatement } from './request.ts';
@@ -30,10 +30,14 @@ import type { WriteSetCollector } from './write-set-collector.ts';
 export type Phase =
   /** Its answer nobody sees; it must not fail. */
   | { readonly kind: 'prelude'; error: ErrorFields | undefined }
+  /** The first call on the connection. */
+  | { readonly kind: 'open'; readonly done: Deferred; error: ErrorFields | undefined }
   | {
       readonly kind: 'answer';
       readonly reader: AnswerReader;
       readonly done: Deferred<Answer>;
+      /** Of a call of our own: what the server remarks while it runs is for nobody's eyes. */
+      readonly quiet: boolean;
       /** So many statements at least are carried out, unless one fails. */
       readonly statements: number;
     }
@@ -74,6 +78,7 @@ const completions: ReadonlySet<number> = new Set([
   Backend.CommandComplete,
   Backend.EmptyQueryResponse,
   Backend.PortalSuspended,
+  Backend.FunctionCallResponse,
 ]);
 
 const outOfTurn = 'it said what nobody had asked for';
@@ -192,8 +197,8 @@ export class LinkReceiver {
     const phase = this.#phases[0];
     if (phase === undefined) return this.#parts.lose(outOfTurn);
     if (phase.kind === 'answer') phase.reader.rows(frames);
-    else if (phase.kind === 'commit' && type === Backend.DataRow) takeWriteSet(phase, frames);
-    else if (phase.kind === 'own') phase.value ??= readDataRow(frames)[0]?.toString();
+    else if (phase.kind === 'own' && type === Backend.DataRow)
+      phase.value ??= readDataRow(frames)[0]?.toString();
   }
 
   #largeStart(type: number, head: Buffer): void {
@@ -206,10 +211,10 @@ export class LinkReceiver {
     }
     if (type === Backend.ErrorResponse && phase.kind !== 'answer') this.#largeError = [Buffer.from(head)];
     if (this.#largePass) this.#reader?.forward(head);
-    if (phase.kind !== 'commit' || type !== Backend.DataRow) return;
+    if (phase.kind !== 'commit' || type !== Backend.FunctionCallResponse) return;
     this.#collector = phase.collector ?? this.#parts.newCollector();
-    // One column, and it is not NULL: the head of the row, then the count and the length.
-    this.#collector.add(head.subarray(HEADER_BYTES + 6));
+    // It is not NULL: the head of the message, then the length.
+    this.#collector.add(head.subarray(HEADER_BYTES + 4));
   }
 
   #largeEnds(): void {
@@ -219,7 +224,9 @@ export class LinkReceiver {
     this.#collector = undefined;
     this.#largeError = undefined;
     if (pieces !== undefined) this.#error(Buffer.concat(pieces), phase);
-    if (collector === undefined || phase?.kind !== 'commit' || phase.collector !== undefined) return;
+    if (collector === undefined || phase?.kind !== 'commit') return;
+    phase.answered = true;
+    if (phase.collector !== undefined) return;
     // The commit is on its way behind it, and is not looked at before the write set is safely in hand.
     this.#framer.halt();
     collector.finish().then(
@@ -238,12 +245,12 @@ export class LinkReceiver {
       this.#ready(frame[5] as number);
       return;
     }
+    if (type === Backend.NoticeResponse && this.#isOurs(frame, phase)) return;
     if (
       type === Backend.ParameterStatus ||
       type === Backend.NotificationResponse ||
       (type === Backend.NoticeResponse && phase?.kind !== 'answer')
     ) {
-      if (type === Backend.NoticeResponse && phase !== undefined) return;
       const fetched = this.#parts.unasked(frame);
       // The fate of a commit is not kept from those who wait for it.
       if (fetched !== undefined && phase?.kind !== 'commit') this.pauseUntil(fetched);
@@ -259,12 +266,31 @@ export class LinkReceiver {
     if (type === Backend.CloseComplete && this.#parts.statements.closed()) return;
     if (phase.kind === 'answer') {
       if (type === Backend.CopyInResponse) this.#wantsData = true;
-      phase.reader.message(type, frame);
+      if (type !== Backend.FunctionCallResponse) phase.reader.message(type, frame);
     } else if (phase.kind === 'check') {
       if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
       if (type === Backend.RowDescription) phase.columns = Buffer.from(frame);
-    } else if (phase.kind === 'commit' && type === Backend.CommandComplete)
-      phase.lastTag = readCommandTag(frame);
+    } else if (phase.kind === 'commit') this.#commitMessage(phase, type, frame);
+  }
+
+  #commitMessage(phase: CommitPhase, type: number, frame: Buffer): void {
+    if (type === Backend.FunctionCallResponse) takeResult(phase, frame);
+    if (type !== Backend.CommandComplete) return;
+    phase.answered = true;
+    // COMMIT of a transaction that had failed without our knowing answers ROLLBACK.
+    if (phase.stages[0] === 'commit' && readCommandTag(frame) !== 'COMMIT') this.#failed = true;
+  }
+
+  /** Remarks on what we do ourselves are not the client's to see; those of its own code that COMMIT runs are. */
+  #isOurs(frame: Buffer, phase: Phase | undefined): boolean {
+    if (phase === undefined) return false;
+    if (phase.kind === 'answer') return phase.quiet;
+    if (phase.kind !== 'commit') return true;
+    const [stage] = phase.stages;
+    if (stage !== 'commit') return stage !== 'constraints';
+    const late = isLatePart(phase, readErrorFields(frame));
+    if (late) phase.options.onLatePart();
+    return late;
   }
 
   #error(frame: Buffer, phase: Phase | undefined): void {
@@ -274,15 +300,18 @@ export class LinkReceiver {
       this.#parts.lose(fields.message, fields);
       return;
     }
+    const first = !this.#failed;
     this.#failed = true;
     this.#wantsData = false;
     this.#sqlState = fields.code;
     if (phase === undefined) return;
     if (phase.kind === 'answer') phase.reader.error(frame, fields);
-    else if (phase.kind === 'prelude' || phase.kind === 'check') phase.error = fields;
+    else if (phase.kind === 'prelude' || phase.kind === 'check' || phase.kind === 'open')
+      phase.error = fields;
     else if (phase.kind === 'commit') {
       if (blameOf(fields.code) === 'fenced') this.#parts.lose(fields.message, fields);
-      else phase.options.sink.write(frame);
+      // What comes behind it only says that the transaction has failed.
+      else if (first) phase.options.sink.write(frame);
     }
   }
 
@@ -295,7 +324,9 @@ export class LinkReceiver {
       case 'check':
         return phase.parameters !== undefined;
       case 'commit':
-        return phase.final ? phase.lastTag === 'COMMIT' || phase.lastTag === 'ROLLBACK' : this.#completed > 0;
+        return phase.answered;
+      case 'open':
+        return this.#completed > 0;
       default:
         return this.#completed >= phase.statements;
     }
@@ -307,8 +338,13 @@ export class LinkReceiver {
     this.#reader?.flush();
     this.#transaction =
       status === TransactionStatus.Idle ? 'none' : status === TransactionStatus.Open ? 'open' : 'failed';
-    this.#phases.shift();
     this.#completed = 0;
+    if (phase.kind === 'commit' && phase.stages.length > 1) {
+      phase.stages.shift();
+      phase.answered = false;
+      return;
+    }
+    this.#phases.shift();
     if (this.#failed && phase.kind !== 'prelude') this.#parts.statements.forgetUnconfirmed();
     if (phase.kind === 'prelude') {
       // A setting that this member refuses: what follows would run under the wrong settings.
@@ -325,6 +361,14 @@ export class LinkReceiver {
       phase.done.resolve(changed ? shapeChanged : this.#transaction === 'failed' ? phase.error : undefined);
       return;
     }
+    if (phase.kind === 'open') {
+      if (phase.error === undefined) phase.done.resolve();
+      else {
+        this.#phases.unshift(phase);
+        this.#parts.lose(`it does not take this session: ${phase.error.message}`, phase.error);
+      }
+      return;
+    }
     if (phase.kind === 'own') {
       this.#failed = false;
       phase.done.resolve(phase.value);
@@ -334,8 +378,6 @@ export class LinkReceiver {
       phase.done.resolve(phase.reader.result(this.#failed, this.#sqlState));
       return;
     }
-    // COMMIT of a transaction that had failed without our knowing answers ROLLBACK.
-    if (phase.final && phase.lastTag !== 'COMMIT') this.#failed = true;
     phase.done.resolve(this.#failed ? 'refused' : 'committed');
   }
 }

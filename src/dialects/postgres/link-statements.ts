@@ -6,11 +6,10 @@ import { parseAgain } from './statement-shape.ts';
 
 export class LinkStatements {
   readonly #prepared = new Map<string, PreparedStatement>();
-  readonly #own = new Set<string>();
   /** Names that the client has closed and this member still holds. */
   readonly #stale: string[] = [];
-  /** Parse messages sent and not yet confirmed, in order; of our own statements the name. */
-  #parses: { readonly statement: PreparedStatement | string; readonly injected: boolean }[] = [];
+  /** Parse messages sent and not yet confirmed, in order. */
+  #parses: { readonly statement: PreparedStatement; readonly injected: boolean }[] = [];
   /** CloseCompletes of our own to come before the client's. */
   #ownCloses = 0;
 
@@ -31,21 +30,6 @@ export class LinkStatements {
     this.#prepared.set(statement.name, statement);
     this.#parses.push({ statement, injected: true });
     out.push(parse);
-  }
-
-  /** A statement of our own, once for this connection. */
-  needOwn(name: string, sql: string, out: Buffer[]): void {
-    if (this.#own.has(name)) return;
-    this.#own.add(name);
-    this.#parses.push({ statement: name, injected: true });
-    out.push(frontend.parse({ name, query: sql }));
-  }
-
-  /** A statement of our own for once, in the place of the unnamed one. */
-  unnamedOwn(sql: string, out: Buffer[]): void {
-    this.unnamedGone();
-    this.#parses.push({ statement: '', injected: true });
-    out.push(frontend.parse({ query: sql }));
   }
 
   /** A simple query takes the unnamed statement away. */
@@ -74,7 +58,7 @@ export class LinkStatements {
   /** ParseComplete has come. True: the client knows nothing of it. */
   parsed(): boolean {
     const parse = this.#parses.shift();
-    if (typeof parse?.statement === 'object') parse.statement.confirmed = true;
+    if (parse !== undefined) parse.statement.confirmed = true;
     return parse?.injected === true;
   }
 
@@ -90,18 +74,16 @@ export class LinkStatements {
     if (this.#prepared.delete(name) && name !== '') this.#stale.push(name);
   }
 
-  /** All are gone here, ours among them. */
+  /** All are gone here. */
   forgetAll(): void {
     this.#prepared.clear();
-    this.#own.clear();
     this.#stale.length = 0;
   }
 
   /** After an error the server skipped the rest: what was to be prepared there is not. */
   forgetUnconfirmed(): void {
     for (const { statement } of this.#parses.splice(0)) {
-      if (typeof statement === 'string') this.#own.delete(statement);
-      else if (this.#prepared.get(statement.name) === statement) this.#prepared.delete(statement.name);
+      if (this.#prepared.get(statement.name) === statement) this.#prepared.delete(statement.name);
     }
     this.#ownCloses = 0;
   }

@@ -23,6 +23,7 @@ import { connect } from './connect.ts';
 import { dangersQuery, readDangers } from './dangers.ts';
 import type { Address, Login } from './connect.ts';
 import { logSegments } from './log-segments.ts';
+import { askControlFunctions, NodeSecret } from './control-functions.ts';
 import { controlFormat, createControlSchema } from './control-schema.ts';
 import { pinnedSettings } from './pinned-settings.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
@@ -91,6 +92,9 @@ export class PostgresMember implements Member {
   readonly #sessionPids = new Set<number>();
   /** The probe under way. */
   #probing: object | undefined;
+  readonly #secret = new NodeSecret();
+  /** The member's numbers of the functions that are called in sessions. Undefined: to be asked. */
+  #functionNumbers: Promise<ReadonlyMap<string, number>> | undefined;
 
   constructor(options: PostgresMemberOptions, shared: PostgresShared) {
     this.id = options.id;
@@ -284,11 +288,20 @@ export class PostgresMember implements Member {
         );
       }
       await connection.query('SELECT lockstep.attach(); COMMIT');
+      this.#functionNumbers = undefined;
     });
   }
 
   async raiseTerm(term: number): Promise<void> {
-    await this.#ask((connection) => connection.query(`SELECT lockstep.raise_term(${term})`));
+    await this.#ask((connection) =>
+      connection.query(`SELECT lockstep.raise_term(${term}); ${this.#admission(term)}`),
+    );
+  }
+
+  /** Makes this node the one whose sessions the member takes. */
+  #admission(term: number): string {
+    this.#functionNumbers = undefined;
+    return `SELECT lockstep.admit(${term}, ${quoteLiteral(this.#secret.digest)}::bytea)`;
   }
 
   async mark(marks: { version: number; active: readonly string[] }): Promise<void> {
@@ -309,8 +322,7 @@ export class PostgresMember implements Member {
       ['plan_cache_mode', 'force_generic_plan'],
       ['enable_seqscan', 'off'],
       ['jit', 'off'],
-      ['lockstep.session', 'on'],
-      ['lockstep.ddl', 'on'],
+      ['lockstep.guard', 'off'],
     ] as const;
     const connection = await InternalConnection.open(
       this.options.address,
@@ -322,7 +334,9 @@ export class PostgresMember implements Member {
     if (before !== undefined) await endBackends(connection, [before]);
     // Row images travel in the encoding of the database, which all members share: nothing is converted on the way.
     const [encoding] = await connection.rows('SHOW server_encoding');
-    await connection.query(`SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`);
+    await connection.query(
+      `${this.#admission(term)}; SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`,
+    );
     return new PostgresApplyLink(this.id, connection, term, () =>
       this.use((other) =>
         other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
@@ -336,13 +350,13 @@ export class PostgresMember implements Member {
       user: identity.user ?? user,
       password: identity.user === undefined ? password : identity.password,
       database,
-      settings: [
-        ...identity.settings,
-        ['lockstep.session', 'on'],
-        ['lockstep.changes', '+'],
-        ['default_transaction_read_only', 'on'],
-      ],
+      settings: [...identity.settings, ['default_transaction_read_only', 'on']],
     };
+    this.#functionNumbers ??= this.#ask(askControlFunctions);
+    const numbers = await this.#functionNumbers.catch((error: unknown) => {
+      this.#functionNumbers = undefined;
+      throw error;
+    });
     const connection = await connect(address, login);
     const { catalog, spool, primaryId } = this.#shared;
     const settings = {
@@ -350,9 +364,17 @@ export class PostgresMember implements Member {
       spool,
       deferred: () => catalog.hasDeferred,
       tableOid: (oid: number) => catalog.tableNumber(oid, this.id, primaryId()),
+      functions: this.#secret.functions(numbers),
     };
-    const link = new PostgresSessionLink(this.id, address, connection, settings, listener);
+    let opened = false;
+    const link = new PostgresSessionLink(this.id, address, connection, settings, {
+      unasked: (id, message) => listener.unasked(id, message),
+      // Whoever waits for the session is told by the rejection.
+      lost: (error) => (opened ? listener.lost(error) : undefined),
+    });
     this.#watchSession(link, connection.socket);
+    await link.open();
+    opened = true;
     return link;
   }
 

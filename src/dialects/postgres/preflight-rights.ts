@@ -3,6 +3,7 @@
 import { MemberError } from '../contract.ts';
 import { quoteIdent } from '../../sql/index.ts';
 import { isUserSchema, relationName, userRelations } from './catalog-sql.ts';
+import { register } from './register.ts';
 import type { Check, CheckContext, Verdict } from './preflight-check.ts';
 import { fail, ok, some, warn } from './preflight-check.ts';
 
@@ -52,6 +53,26 @@ export const rightsChecks: readonly Check[] = [
     look: (context) => relationRights(context, 'SEQUENCE', 'S', ['SELECT', 'USAGE', 'UPDATE']),
   },
   { name: 'ownership of tables', look: ownership },
+  {
+    name: 'place for changes',
+    look: async (context) => {
+      if (context.superuser) return ok('may be set');
+      const role = quoteIdent(context.role);
+      const [[mayRead] = []] = await context.ask(`SELECT pg_has_role('pg_read_all_settings', 'USAGE')`);
+      try {
+        await context.ask(`SELECT set_config('${register}', '+', true)`);
+        if (mayRead === 't') return ok('may be set');
+      } catch (error) {
+        if (!(error instanceof MemberError) || error.sqlState !== insufficientPrivilege) throw error;
+      }
+      return fail(
+        `role ${context.role} may not use the setting ${register}, where the changes of an open transaction are kept out of clients' reach`,
+        context.version >= 150_000
+          ? `GRANT SET ON PARAMETER ${register} TO ${role}; GRANT pg_read_all_settings TO ${role};`
+          : `ALTER ROLE ${role} SUPERUSER;`,
+      );
+    },
+  },
   {
     name: 'session_replication_role',
     look: async (context) => {

@@ -1,5 +1,6 @@
 /** A client's request as the front hands it over and a session link carries it out. */
 
+import type { ControlFunction } from './control-schema.ts';
 import type { StatementShape } from './statement-shape.ts';
 
 /** A prepared statement of a session. One object per Parse, so that a link can tell a name from its re-use. */
@@ -31,7 +32,20 @@ export interface PostgresRequest {
   readonly rest?: AsyncIterable<Buffer>;
 }
 
+/**
+ * A call of a function of the control schema, with the node's secret, which the link puts in front of the values. By the
+ * protocol's own message for that, and not by a statement: a prepared one may be replaced by a client's code, whose it is
+ * then to read what comes, and to answer. Values are in the client's encoding.
+ */
+export interface ControlCall {
+  readonly protocol: 'call';
+  readonly name: ControlFunction;
+  readonly values: readonly (string | Buffer)[];
+}
+
 /** A statement of our own making, or a setting of the client's in the client's own encoding. */
 export interface OwnStatement {
   readonly sql: string | Buffer;
+  /** RESET ALL also empties what changes are collected in. */
+  readonly emptiesRegister?: boolean;
 }

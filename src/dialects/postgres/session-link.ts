@@ -25,12 +25,14 @@ import { AnswerReader } from './answer-reader.ts';
 import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf } from './errors.ts';
-import { finishAndCommit, finishLarge } from './link-commit.ts';
-import type { CommitPhase } from './link-commit.ts';
+import type { ControlFunctions } from './control-functions.ts';
+import { finishAndCommit, finishLarge, largeParts, newToken } from './link-commit.ts';
+import type { CommitMessages, CommitPhase } from './link-commit.ts';
 import { LinkReceiver } from './link-receiver.ts';
 import type { Phase } from './link-receiver.ts';
 import { LinkStatements } from './link-statements.ts';
-import type { OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
+import type { ControlCall, OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
+import { sqlStates } from './sql-states.ts';
 import { shapeChanged } from './statement-shape.ts';
 import { WriteSetCollector } from './write-set-collector.ts';
 
@@ -45,6 +47,8 @@ export interface SessionLinkSettings {
   readonly deferred: () => boolean;
   /** This server's number of a table → the primary's, 0 when unknown. */
   readonly tableOid: (oid: number) => number;
+  /** How this member calls the functions of the control schema. */
+  readonly functions: ControlFunctions;
 }
 
 export class PostgresSessionLink implements SessionLink {
@@ -61,6 +65,8 @@ export class PostgresSessionLink implements SessionLink {
   #canceling: Promise<void> | undefined;
   #extended = false;
   #streaming = false;
+  /** What this connection collects changes in was emptied by the client's code. */
+  #emptied = false;
 
   constructor(
     memberId: string,
@@ -107,17 +113,55 @@ export class PostgresSessionLink implements SessionLink {
     return this.#streaming || this.#receiver.wantsData;
   }
 
+  /** Makes it a session of the node's: its changes are collected from here on. To be called before anything else. */
+  async open(): Promise<void> {
+    const out: Buffer[] = [];
+    const opened = this.#expectOpen(out);
+    this.#write(out);
+    await opened;
+  }
+
   async run(request: unknown, sink: AnswerSink, options: RunOptions): Promise<Answer> {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
-    const { messages, protocol, rest, textBefore } = request as PostgresRequest;
+    const asked = request as PostgresRequest | ControlCall;
+    const out: Buffer[] = [];
+    this.#receiver.clear();
+    if (this.#emptied && this.transaction === 'none') {
+      this.#emptied = false;
+      this.#expectOpen(out).catch(() => undefined);
+    }
+    this.#closeStale(out);
+    for (const own of options.settings as readonly OwnStatement[]) this.#setting(own, out);
+    const answer =
+      asked.protocol === 'call'
+        ? await this.#runCall(asked, sink, options, out)
+        : await this.#runRequest(asked, sink, options, out);
+    if (answer.sqlState === sqlStates.aroundLockstep || answer.sqlState === sqlStates.recordLost)
+      this.#emptied = true;
+    return answer;
+  }
+
+  async #runCall(call: ControlCall, sink: AnswerSink, options: RunOptions, out: Buffer[]): Promise<Answer> {
+    const reader = new AnswerReader(sink, 'no', undefined, this.#settings.tableOid, this.#slow);
+    if (options.begin !== undefined) this.#prelude((options.begin as OwnStatement).sql, out);
+    out.push(this.#settings.functions.call(call.name, call.values));
+    this.#extended = false;
+    const done = deferred<Answer>();
+    this.#begin({ kind: 'answer', reader, done, quiet: true, statements: 1 });
+    this.#write(out);
+    return await done.promise;
+  }
+
+  async #runRequest(
+    { messages, protocol, rest, textBefore }: PostgresRequest,
+    sink: AnswerSink,
+    options: RunOptions,
+    out: Buffer[],
+  ): Promise<Answer> {
     const { mayBeUnsuitable } = options;
     const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
-    this.#receiver.clear();
-    const out: Buffer[] = [];
     let statements = protocol === 'simple' ? 1 : 0;
-    this.#closeStale(out);
-    for (const own of options.settings as readonly OwnStatement[]) this.#prelude(own.sql, out);
     const unchecked = this.#statements.unchecked(messages);
     const changed = unchecked.size === 0 ? undefined : await this.#check(unchecked, out, reader);
     if (options.begin !== undefined) this.#prelude((options.begin as OwnStatement).sql, out);
@@ -142,7 +186,7 @@ export class PostgresSessionLink implements SessionLink {
     if (protocol === 'extended' && rest === undefined) out.push(frontend.sync);
     this.#extended = protocol === 'extended';
     const done = deferred<Answer>();
-    this.#begin({ kind: 'answer', reader, done, statements });
+    this.#begin({ kind: 'answer', reader, done, quiet: false, statements });
     this.#write(out);
     if (rest !== undefined) {
       // Lost while the client still sends, it has nobody yet who waits for it.
@@ -156,8 +200,10 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
     if (options.large) return await this.#commitLarge(options);
-    const out = finishAndCommit(options, this.#statements, this.#settings.deferred());
-    return await this.#commitStep({ options, collector: undefined, final: true }, out);
+    const { functions } = this.#settings;
+    const token = newToken();
+    const messages = finishAndCommit(options, functions, { deferred: this.#settings.deferred(), token });
+    return await this.#commitStep({ options, collector: undefined, token }, messages).outcome;
   }
 
   async rollback(): Promise<void> {
@@ -234,9 +280,26 @@ export class PostgresSessionLink implements SessionLink {
     this.#statements.forgetAll();
   }
 
+  /** A statement of the client's has emptied what changes are collected in: before the next request it is opened again. */
+  registerEmptied(): void {
+    this.#emptied = true;
+  }
+
   close(why = 'closed by Lockstep'): void {
     if (this.#lost === undefined && this.#receiver.idle) this.#connection.socket.end(frontend.terminate);
     this.#lose(why);
+  }
+
+  #setting({ sql, emptiesRegister }: OwnStatement, out: Buffer[]): void {
+    this.#prelude(sql, out);
+    if (emptiesRegister) this.#expectOpen(out).catch(() => undefined);
+  }
+
+  #expectOpen(out: Buffer[]): Promise<void> {
+    const done = deferred();
+    this.#receiver.expect({ kind: 'open', done, error: undefined });
+    out.push(this.#settings.functions.call('open_session', []));
+    return done.promise;
   }
 
   #prelude(sql: string | Buffer, out: Buffer[]): void {
@@ -328,31 +391,41 @@ export class PostgresSessionLink implements SessionLink {
 
   /** First the write set, in parts; then, when all of it is safely in hand, COMMIT. */
   async #commitLarge(options: CommitOptions): Promise<'committed' | 'refused'> {
+    const { functions } = this.#settings;
+    const token = newToken();
+    const finish = finishLarge(options, functions, { deferred: this.#settings.deferred(), token });
+    const { phase, outcome } = this.#commitStep({ options, collector: undefined, token }, finish);
+    if ((await outcome) === 'refused') return 'refused';
     const collector = this.#newCollector();
-    const out = finishLarge(options, this.#statements, this.#settings.deferred());
-    const outcome = await this.#commitStep({ options, collector, final: false }, out).catch(
-      (error: unknown) => {
-        collector.discard();
-        throw error;
-      },
-    );
-    if (outcome === 'refused') {
+    try {
+      for (let from = 1; from <= phase.partCount; ) {
+        const parts = largeParts(options, functions, { from, to: phase.partCount });
+        if ((await this.#commitStep({ options, collector, token }, parts).outcome) === 'refused') {
+          collector.discard();
+          return 'refused';
+        }
+        from = parts.upTo + 1;
+      }
+    } catch (error) {
       collector.discard();
-      return 'refused';
+      throw error;
     }
     options.onWriteSet(await collector.finish());
     if (this.#lost !== undefined) throw this.#lost;
-    return await this.#commitStep({ options, collector: undefined, final: true }, [frontend.query('COMMIT')]);
+    const commit: CommitMessages = { stages: ['commit'], messages: [frontend.query('COMMIT')] };
+    return await this.#commitStep({ options, collector: undefined, token }, commit).outcome;
   }
 
   #commitStep(
-    step: Pick<CommitPhase, 'options' | 'collector' | 'final'>,
-    out: readonly Buffer[],
-  ): Promise<'committed' | 'refused'> {
+    step: Pick<CommitPhase, 'options' | 'collector' | 'token'>,
+    { stages, messages }: CommitMessages,
+  ): { readonly phase: CommitPhase; readonly outcome: Promise<'committed' | 'refused'> } {
     const done = deferred<'committed' | 'refused'>();
-    this.#begin({ kind: 'commit', ...step, done, lastTag: '' });
-    this.#write(out);
-    return done.promise;
+    const phase: CommitPhase = { kind: 'commit', ...step, stages, done, answered: false, partCount: 0 };
+    this.#begin(phase);
+    this.#statements.unnamedGone();
+    this.#write(messages);
+    return { phase, outcome: done.promise };
   }
 
   #lose(why: string, fields?: ErrorFields): void {

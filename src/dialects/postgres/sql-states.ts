@@ -5,4 +5,7 @@ export const sqlStates = {
   hiddenDdl: 'LS003',
   diverged: 'LS004',
   recordLost: 'LS005',
+  notTheNode: 'LS006',
+  /** No error: a change came behind the end of its record. */
+  latePart: 'LS0LP',
 } as const;

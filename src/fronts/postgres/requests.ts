@@ -1,24 +1,13 @@
 /** Requests for a session link: from what the client sent, and of our own. */
 
 import { frontend } from '../../wire/postgres/index.ts';
-import type { PostgresRequest, PreparedStatement, RequestMessage } from '../../dialects/postgres/index.ts';
+import type { ControlCall, PostgresRequest, RequestMessage } from '../../dialects/postgres/index.ts';
 
-export type OwnRequest = PostgresRequest;
-
-/** A statement of our own with parameters in text, prepared on each connection when it is first used there. */
-export function call(name: string, sql: string): (values: readonly (string | Buffer)[]) => OwnRequest {
-  const statement: PreparedStatement = {
-    name,
-    parse: frontend.parse({ name, query: sql }),
-    confirmed: false,
-  };
-  return (values) => ({
-    protocol: 'extended',
-    messages: [
-      { kind: 'uses', frame: frontend.bind({ statement: name, values }), statement },
-      { kind: 'plain', frame: frontend.execute() },
-    ],
-  });
+export function controlCall(
+  name: ControlCall['name'],
+  values: readonly (string | Buffer)[] = [],
+): ControlCall {
+  return { protocol: 'call', name, values };
 }
 
 export function simpleRequest(frame: Buffer, textBefore?: Buffer): PostgresRequest {

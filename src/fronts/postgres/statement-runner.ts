@@ -6,7 +6,7 @@
 import { invariant } from '../../base/index.ts';
 import { nobody } from '../../cluster/index.ts';
 import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
-import type { AnswerSink } from '../../dialects/contract.ts';
+import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
 import type { OwnStatement } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
@@ -16,7 +16,6 @@ import { databaseNamed, discardInTransaction, ownSetting, refused, volatileView 
 import { complete } from './own-answers.ts';
 import { failingRequest, simpleRequest } from './requests.ts';
 import { aroundResetAll, aroundSchemaStatement } from './schema-work.ts';
-import type { Around } from './schema-work.ts';
 import type { StatementBook } from './statement-book.ts';
 import { endsTransaction, workOf } from './statement-work.ts';
 import type { KnownBetter } from './statement-work.ts';
@@ -108,13 +107,13 @@ export class StatementRunner {
       case 'discard':
         return await this.#discard(statement, text);
       case 'prepare':
-        return await this.#setting(text);
+        return await this.#setting({ sql: text });
       case 'deallocate':
         return await this.#deallocate(statement, text);
       case 'listen':
       case 'unlisten':
         this.#listens = statement.kind === 'listen' || (this.#listens && statement.all !== true);
-        return await this.#setting(text);
+        return await this.#setting({ sql: text });
       case 'savepoint':
       case 'release':
       case 'rollback-to':
@@ -197,8 +196,11 @@ export class StatementRunner {
       complete(this.#sink, statement.tag);
       return true;
     }
-    const around = statement.resetAll && this.#session.begun ? aroundResetAll : {};
-    const done = statement.local ? await this.#onPrimary(text) : await this.#setting(text, around);
+    const done = statement.local
+      ? await this.#onPrimary(text)
+      : statement.resetAll
+        ? await this.#resetAll(text)
+        : await this.#setting({ sql: text });
     if (!done) return false;
     if (transaction !== undefined) {
       if (transaction.readOnly !== undefined) this.#defaultReadOnly(transaction.readOnly);
@@ -233,10 +235,22 @@ export class StatementRunner {
   }
 
   /** A statement that every connection of the session must have seen: on the primary now, elsewhere when it is used. */
-  async #setting(text: Buffer, around: Partial<Around> = {}): Promise<boolean> {
-    if (!(await this.#onPrimary(text, around))) return false;
-    this.#noteSetting({ sql: Buffer.from(text) });
+  async #setting({ sql, ...more }: OwnStatement & { readonly sql: Buffer }): Promise<boolean> {
+    const around = more.emptiesRegister && this.#session.transaction !== 'none' ? aroundResetAll : {};
+    if (!(await this.#onPrimary(sql, around))) return false;
+    this.#noteSetting({ sql: Buffer.from(sql), ...more });
     return true;
+  }
+
+  async #resetAll(text: Buffer): Promise<boolean> {
+    const outside = this.#session.transaction === 'none';
+    if (!(await this.#setting({ sql: text, emptiesRegister: true }))) return false;
+    if (outside) this.#registersEmptied(this.#session.runningLinks());
+    return true;
+  }
+
+  #registersEmptied(links: Iterable<SessionLink>): void {
+    for (const link of links) (link as PostgresSessionLink).registerEmptied();
   }
 
   #noteSetting(setting: OwnStatement): void {
@@ -277,6 +291,7 @@ export class StatementRunner {
       this.#listens = false;
       this.#transaction.setDefaults({ readOnly: false, serializable: false });
       for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
+      this.#registersEmptied(session.links());
     }
     return true;
   }
@@ -291,7 +306,7 @@ export class StatementRunner {
       complete(this.#sink, statement.tag);
       return true;
     }
-    if (!(await this.#setting(text))) return false;
+    if (!(await this.#setting({ sql: text }))) return false;
     if (statement.all) {
       this.#book.clear();
       session.forgetOthers();

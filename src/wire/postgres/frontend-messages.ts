@@ -95,6 +95,23 @@ export function execute(portal = '', maxRows = 0): Buffer {
   return finishFrame(frame, frame.writeInt32BE(maxRows, putName(frame, HEADER_BYTES, portal)));
 }
 
+export interface FunctionCallMessage {
+  /** The function's OID. */
+  readonly oid: number;
+  /** In text. */
+  readonly values: readonly Value[];
+}
+
+/** Calls one function, with the result in binary. It is answered with ReadyForQuery, like a simple query. */
+export function functionCall({ oid, values }: FunctionCallMessage): Buffer {
+  checkCount('parameters', values.length);
+  const frame = startFrame(Frontend.FunctionCall, 4 + 2 + (2 + valuesBytes(values)) + 2);
+  let at = frame.writeUInt32BE(oid, HEADER_BYTES);
+  at = frame.writeUInt16BE(0, at);
+  at = putValues(frame, frame.writeUInt16BE(values.length, at), values);
+  return finishFrame(frame, frame.writeUInt16BE(1, at));
+}
+
 export function copyFail(reason: string): Buffer {
   return oneText(Frontend.CopyFail, reason);
 }

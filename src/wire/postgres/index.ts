@@ -35,6 +35,7 @@ export {
   readCommandTag,
   readDataRow,
   readErrorFields,
+  readFunctionResult,
   readNegotiateProtocolVersion,
   readNotification,
   readParameterDescription,

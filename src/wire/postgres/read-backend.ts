@@ -15,6 +15,15 @@ import {
 import type { TransactionStatusByte } from './message-types.ts';
 import { malformed } from './wire-error.ts';
 
+/** What a called function gave; null is NULL. */
+export function readFunctionResult(frame: Buffer): Buffer | null {
+  const reader = new FrameReader(frame, 'FunctionCallResponse');
+  const bytes = reader.int32();
+  const result = bytes < 0 ? null : reader.bytes(bytes);
+  reader.end();
+  return result;
+}
+
 export type AuthenticationRequest =
   | { readonly kind: 'ok' }
   | { readonly kind: 'cleartext-password' }

@@ -7,10 +7,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { nobody } from '../../../src/cluster/index.ts';
 import type { SessionLink } from '../../../src/dialects/contract.ts';
-import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
-import { openSpool } from '../../../src/dialects/spool.ts';
 import { frontend } from '../../../src/wire/postgres/index.ts';
 import { waitFor, withServers } from '../../support/index.ts';
+import { bareLink } from './bare-link.ts';
 
 const fixture = withServers(1);
 /** How long a cancel may take. */
@@ -41,29 +40,12 @@ async function holdingBack(port: number): Promise<{ port: number; held: Socket[]
   return { port: address.port, held, letGo: () => held.splice(0).forEach(join) };
 }
 
-async function linkTo(port: number, connectMs: number): Promise<SessionLink> {
+function linkTo(port: number, connectMs: number): Promise<SessionLink> {
   const { user, database } = fixture.server(0);
-  const member = new PostgresMember(
-    {
-      id: 'db1',
-      address: { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs },
-      database,
-      user,
-      password: undefined,
-      maxMessageBytes: 1 << 20,
-    },
-    {
-      catalog: new PostgresCatalog(),
-      spool: () => openSpool({ directory: '.', memoryBytes: 1 << 20 }),
-      primaryId: () => 'db1',
-    },
+  return bareLink(
+    { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs },
+    { user, password: undefined, database, settings: [] },
   );
-  const link = await member.openSession(
-    { user: undefined, password: undefined, settings: new Map() },
-    { unasked: () => undefined, lost: () => undefined },
-  );
-  onTestFinished(() => link.close());
-  return link;
 }
 
 function run(link: SessionLink, sql: string): ReturnType<SessionLink['run']> {

@@ -6,16 +6,16 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { nobody } from '../../../src/cluster/index.ts';
-import { PostgresCatalog, PostgresMember } from '../../../src/dialects/postgres/index.ts';
-import { openSpool } from '../../../src/dialects/spool.ts';
+import type { Address } from '../../../src/dialects/postgres/connect.ts';
 import { backend, frontend, TransactionStatus } from '../../../src/wire/postgres/index.ts';
 import { waitFor } from '../../support/index.ts';
+import { bareLink } from './bare-link.ts';
 
 const { authenticationOk, authenticationSasl, readyForQuery } = backend;
 const ready = readyForQuery(TransactionStatus.Idle);
 
-/** A member whose server says these pieces when somebody logs in, and `SELECT 1` to every query. */
-async function memberThatSays(...pieces: readonly Buffer[]): Promise<PostgresMember> {
+/** A server that says these pieces when somebody logs in, and `SELECT 1` to every query. */
+async function serverThatSays(...pieces: readonly Buffer[]): Promise<Address> {
   const say = async (socket: Socket): Promise<void> => {
     for (const piece of pieces) {
       socket.write(piece);
@@ -36,30 +36,16 @@ async function memberThatSays(...pieces: readonly Buffer[]): Promise<PostgresMem
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
-  return new PostgresMember(
-    {
-      id: 'db1',
-      address: { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs: 20_000 },
-      database: 'd',
-      user: 'u',
-      password: 'p',
-      maxMessageBytes: 1 << 20,
-    },
-    {
-      catalog: new PostgresCatalog(),
-      spool: () => openSpool({ directory: '.', memoryBytes: 1 << 20 }),
-      primaryId: () => 'db1',
-    },
-  );
+  return { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs: 20_000 };
 }
 
-async function askedBehindIt(member: PostgresMember): Promise<{ heard: string[]; failed: boolean }> {
+async function askedBehindIt(address: Address): Promise<{ heard: string[]; failed: boolean }> {
   const heard: string[] = [];
-  const link = await member.openSession(
-    { user: undefined, password: undefined, settings: new Map() },
-    { unasked: (_, message) => void heard.push(message.toString('latin1')), lost: () => undefined },
-  );
-  onTestFinished(() => link.close());
+  const login = { user: 'u', password: 'p', database: 'd', settings: [] };
+  const link = await bareLink(address, login, {
+    unasked: (_, message) => void heard.push(message.toString('latin1')),
+    lost: () => undefined,
+  });
   const request = { protocol: 'simple', messages: [{ kind: 'plain', frame: frontend.query('SELECT 1') }] };
   const plainly = { settings: [], begin: undefined, mayBeUnsuitable: 'no' } as const;
   const { failed } = await link.run(request, nobody, plainly);
@@ -71,14 +57,14 @@ test('log-in: what the server says at once behind it is heard, also when it come
   const status = backend.parameterStatus('application_name', 'told behind the log-in');
   const together = Buffer.concat([authenticationOk, ready, status]);
   const at = together.length - 10;
-  const member = await memberThatSays(together.subarray(0, at), together.subarray(at));
-  expect(await askedBehindIt(member)).toEqual({ heard: [status.toString('latin1')], failed: false });
+  const server = await serverThatSays(together.subarray(0, at), together.subarray(at));
+  expect(await askedBehindIt(server)).toEqual({ heard: [status.toString('latin1')], failed: false });
 });
 
 test('log-in: a server that lets us in before it has proven itself is not believed', async () => {
   const begun = authenticationSasl(['SCRAM-SHA-256']);
   for (const instead of [authenticationOk, ready]) {
-    const member = await memberThatSays(Buffer.concat([begun, instead, ready]));
-    await expect(askedBehindIt(member)).rejects.toThrow('has not proven that it knows the password');
+    const server = await serverThatSays(Buffer.concat([begun, instead, ready]));
+    await expect(askedBehindIt(server)).rejects.toThrow('has not proven that it knows the password');
   }
 });

@@ -5,15 +5,16 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { nobody } from '../../../src/cluster/index.ts';
-import { connect } from '../../../src/dialects/postgres/connect.ts';
 import type { Address } from '../../../src/dialects/postgres/connect.ts';
-import { PostgresSessionLink } from '../../../src/dialects/postgres/index.ts';
+import type { PostgresSessionLink } from '../../../src/dialects/postgres/index.ts';
 import { InternalConnection } from '../../../src/dialects/postgres/internal-connection.ts';
-import { openSpool } from '../../../src/dialects/spool.ts';
 import { backend, frontend, TransactionStatus } from '../../../src/wire/postgres/index.ts';
 import { waitFor } from '../../support/index.ts';
+import { bareLink } from './bare-link.ts';
 
 const { authenticationOk, bindComplete, commandComplete, dataRow, parseComplete, readyForQuery } = backend;
+/** What a call gave: one byte. */
+const functionResult = Buffer.from([0x56, 0, 0, 0, 9, 0, 0, 0, 1, 0x49]);
 const idle = readyForQuery(TransactionStatus.Idle);
 const open = readyForQuery(TransactionStatus.Open);
 const one = dataRow([Buffer.from('1')]);
@@ -34,21 +35,7 @@ async function serverThatSays(...answers: readonly (readonly Buffer[])[]): Promi
   return { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs: 20_000 };
 }
 
-async function linkTo(address: Address): Promise<PostgresSessionLink> {
-  const settings = {
-    maxMessageBytes: 1 << 20,
-    spool: () => openSpool({ directory: '.', memoryBytes: 1 << 20 }),
-    deferred: () => false,
-    tableOid: (oid: number) => oid,
-  };
-  const connection = await connect(address, login);
-  const link = new PostgresSessionLink('db1', address, connection, settings, {
-    unasked: () => undefined,
-    lost: () => undefined,
-  });
-  onTestFinished(() => link.close());
-  return link;
-}
+const linkTo = (address: Address): Promise<PostgresSessionLink> => bareLink(address, login);
 
 const sink = nobody;
 const plainly = { settings: [], begin: undefined, mayBeUnsuitable: 'no' } as const;
@@ -112,7 +99,7 @@ test.each([
 
 test.each([
   ['before the write set', [idle]],
-  ['before COMMIT', [one, commandComplete('SELECT 1'), idle]],
+  ['before COMMIT', [functionResult, idle, idle]],
 ])('out of turn: a commit that is said to be over %s is neither refused nor committed', async (_, said) => {
   const link = await linkTo(await serverThatSays(said));
   const committed = link.commit({
@@ -121,6 +108,7 @@ test.each([
     slot: 0,
     large: false,
     onWriteSet: () => undefined,
+    onLatePart: () => undefined,
     sink,
   });
   await expect(committed).rejects.toMatchObject(outOfTurn);

@@ -77,6 +77,7 @@ describe('preflight: rights', () => {
       'rights on schemas',
       'rights on tables',
       'rights on sequences',
+      'place for changes',
       'session_replication_role',
       'row security',
     ]);
@@ -99,7 +100,8 @@ describe('preflight: rights', () => {
       cure: 'GRANT postgres TO "app";',
     });
     await server.query(
-      'ALTER ROLE app NOBYPASSRLS; REVOKE SET ON PARAMETER session_replication_role FROM app',
+      `ALTER ROLE app NOBYPASSRLS; REVOKE pg_read_all_settings FROM app;
+       REVOKE SET ON PARAMETER session_replication_role, session_preload_libraries FROM app`,
     );
     await server.query('DROP OWNED BY app', undefined, database);
   });

@@ -162,7 +162,7 @@ async function contentOf({ servers }: ConstructsFixture, schema: string): Promis
   const rows: string[] = [];
   for (const [, kind, name] of relations) {
     if (kind !== 'r' && kind !== 'm' && kind !== 'S') continue;
-    const row = kind === 'S' ? 'last_value::text || is_called' : '(t.*)::text';
+    const row = kind === 'S' ? 'last_value::text || is_called' : 'pg_catalog.concat(t.*)';
     const found = await server.query(`SELECT ${row} FROM ${name} t`);
     rows.push(...found.map(([value]) => `${name} ${value}`));
   }

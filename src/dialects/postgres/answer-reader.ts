@@ -114,7 +114,7 @@ export class AnswerReader {
       return;
     }
     this.#digest = crc32(fields.code, this.#digest);
-    const hint = fields.hint === undefined ? hintFor(fields.code) : undefined;
+    const hint = fields.hint === undefined ? hintFor(fields) : undefined;
     const position = this.#positionIn(fields);
     const asHeard = this.errorInstead === undefined && hint === undefined && position === undefined;
     const changed = { ...(hint !== undefined && { hint }), ...(position !== undefined && { position }) };

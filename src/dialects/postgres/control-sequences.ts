@@ -36,6 +36,7 @@ CREATE FUNCTION lockstep.sweep_sequences(p_secret bytea, exact boolean) RETURNS 
 DECLARE q record; v bigint; called boolean;
 BEGIN
   ${nodeOnly}
+  PERFORM lockstep.collected();
   IF EXISTS (SELECT FROM pg_largeobject_metadata WHERE xmin::text::bigint >= pg_current_xact_id_if_assigned()::text::bigint & 4294967295) THEN
     RAISE EXCEPTION 'large objects are not supported: their changes cannot be captured'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a bytea column.';

@@ -65,6 +65,7 @@ export const statements = `
 CREATE FUNCTION lockstep.expect_statement(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   ${nodeOnly}
+  PERFORM lockstep.collected();
   LOCK TABLE lockstep.schema_fence IN SHARE ROW EXCLUSIVE MODE;
   PERFORM ${expecting.set('statement')};
 END $f$;

@@ -1,5 +1,6 @@
 /** Whose fault an error is, by SQLSTATE. The specific stands before the general. */
 
+import type { ErrorFields } from '../../wire/postgres/index.ts';
 import type { Blame } from '../contract.ts';
 import { sqlStates } from './sql-states.ts';
 
@@ -34,9 +35,12 @@ export function blameOf(sqlState: string): Blame {
 }
 
 /** What the server cannot know to advise, because it does not know that Lockstep stands in front of it. */
-export function hintFor(sqlState: string): string | undefined {
+export function hintFor({ code, message }: Pick<ErrorFields, 'code' | 'message'>): string | undefined {
+  // insufficient_privilege, at the first statement of each capture function: whatever its language, the command keeps its name.
+  if (code === '42501' && message.includes('UNLISTEN'))
+    return 'A function wrote rows while the server ran it in a restricted operation (REFRESH, CREATE INDEX, ANALYZE ...), where they could not be carried to the other members. Nothing took effect. Let such functions read only.';
   // invalid_transaction_termination
-  return sqlState === '2D000'
+  return code === '2D000'
     ? 'Through Lockstep every statement runs in one transaction, committed on all members together: leave COMMIT and ROLLBACK out of procedures and DO blocks, and send them as statements.'
     : undefined;
 }

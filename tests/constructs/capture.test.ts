@@ -1,0 +1,147 @@
+/** What a transaction changes is known to the last row, whenever it is changed, or the transaction is refused. */
+
+import { testScenarios } from './run-scenarios.ts';
+
+const log = `CREATE TABLE log (id serial PRIMARY KEY, n int);
+  CREATE FUNCTION note(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (n) VALUES ($1); RETURN $1; END $$`;
+
+testScenarios('capture', [
+  {
+    name: 'what COMMIT itself still writes is carried: cursors WITH HOLD over functions that write',
+    ownSessions: true,
+    setup: log,
+    step: async (client) => {
+      const name = `held${client.place}`;
+      await client.transaction(
+        `DECLARE ${name} CURSOR WITH HOLD FOR SELECT note(i) FROM generate_series(1, 5) i`,
+        `FETCH 1 FROM ${name}`,
+      );
+      await client.run(`CLOSE ${name}`);
+      // Nothing of it is written before COMMIT.
+      await client.run(
+        `DECLARE ${name} NO SCROLL CURSOR WITH HOLD FOR SELECT note(i) FROM generate_series(1, 3) i`,
+      );
+      await client.run(`CLOSE ${name}`);
+    },
+    expect: { 'SELECT count(*) FROM log': '72', 'SELECT sum(n) FROM log': '176' },
+  },
+  {
+    name: 'what COMMIT itself still writes is carried: deferred triggers that are deferred again, in blocks that catch errors too',
+    setup: `${log}; CREATE TABLE again (n int);
+      CREATE FUNCTION once_more() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM note(100 + NEW.n);
+          BEGIN PERFORM note(1000); PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;
+          UPDATE log SET n = n + 1 WHERE log.n = 100 + NEW.n AND id = currval('log_id_seq') - 1;
+          IF NEW.n < 3 THEN SET CONSTRAINTS once_more DEFERRED; INSERT INTO again VALUES (NEW.n + 1); END IF;
+          RETURN NULL;
+        END $$;
+      CREATE CONSTRAINT TRIGGER once_more AFTER INSERT ON again DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION once_more()`,
+    step: async (client) => {
+      await client.transaction('INSERT INTO again VALUES (1)');
+      await client.run('INSERT INTO again VALUES (2)');
+    },
+    expect: { 'SELECT count(*) FROM log': '40', 'SELECT count(*) FROM again': '40' },
+  },
+  {
+    name: 'what COMMIT itself still writes is carried behind a large transaction',
+    clients: 2,
+    ways: ['simple'],
+    ownSessions: true,
+    setup: `${log}; CREATE TABLE many (i int, v text)`,
+    step: async (client) => {
+      await client.transaction(
+        `INSERT INTO many SELECT i, repeat('x', 100) FROM generate_series(1, 40000) i`,
+        'DECLARE held CURSOR WITH HOLD FOR SELECT note(i) FROM generate_series(1, 5) i',
+      );
+      await client.run('CLOSE held');
+    },
+    expect: { 'SELECT count(*) FROM log': '10', 'SELECT count(*) FROM many': '80000' },
+  },
+  {
+    name: 'rows written where the server takes settings back are refused, and nothing of them stays',
+    setup: `${log}; CREATE TABLE t (i int); INSERT INTO t VALUES (1), (2);
+      CREATE FUNCTION write(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO :schema.log (id, n) VALUES ($1, $1); RETURN $1; END $$;
+      CREATE FUNCTION sly(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ DECLARE r int; BEGIN SELECT :schema.write($1) INTO r; RETURN r; END $$`,
+    step: async (client) => {
+      await client.refused('42501', 'CREATE INDEX ON t (sly(i))');
+      await client.refused('42501', 'CREATE INDEX ON t USING brin (sly(i))');
+    },
+    changesNothing: true,
+  },
+  {
+    name: 'tables that no event tells of are refused, and nothing of them stays',
+    setup: `CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'EXPLAIN ANALYZE CREATE TABLE unseen AS SELECT 1 AS a'; END $$`,
+    step: async (client) => {
+      await client.refused('LS003', 'SELECT make()');
+      await client.refused(
+        'LS003',
+        "DO $$ BEGIN EXECUTE 'EXPLAIN ANALYZE CREATE TABLE unseen AS SELECT 1 AS a'; END $$",
+      );
+    },
+    changesNothing: true,
+  },
+  {
+    name: 'a record that is taken away ends the transaction, and the session goes on',
+    ownSessions: true,
+    setup: `${log};
+      CREATE FUNCTION empty_settings() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'RESET' || ' ALL'; END $$;
+      CREATE FUNCTION empty_tables() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DISCARD' || ' TEMP'; END $$;
+      CREATE TABLE wide (n int, v text)`,
+    step: async (client) => {
+      await client.run('BEGIN');
+      await client.run('INSERT INTO log (n) VALUES (1)');
+      await client.refused('LS005', 'SELECT empty_settings()');
+      await client.run('ROLLBACK');
+      await client.run('BEGIN');
+      await client.run(`INSERT INTO wide SELECT i, repeat('y', 100) FROM generate_series(1, 500) i`);
+      await client.run('SELECT empty_tables()');
+      await client.refused('LS005', 'COMMIT');
+      await client.run(`SET search_path = "${client.schema}", public`);
+      await client.run('INSERT INTO log (n) VALUES (2)');
+    },
+    expect: {
+      'SELECT count(*) FROM log': '8',
+      'SELECT sum(n) FROM log': '16',
+      'SELECT count(*) FROM wide': '0',
+    },
+  },
+  {
+    name: 'RESET ALL and DISCARD ALL between writes take nothing away',
+    ownSessions: true,
+    ways: ['simple', 'extended'],
+    setup: `${log}; CREATE TABLE wide (n int, v text)`,
+    step: async (client) => {
+      const { schema } = client;
+      await client.run(`INSERT INTO ${schema}.log (n) VALUES (1)`);
+      await client.run('RESET ALL');
+      await client.run(`INSERT INTO ${schema}.log (n) VALUES (2)`);
+      await client.run('DISCARD ALL');
+      await client.run(`INSERT INTO ${schema}.log (n) VALUES (3)`);
+      await client.transaction(
+        `INSERT INTO ${schema}.wide SELECT i, repeat('y', 100) FROM generate_series(1, 500) i`,
+        'RESET ALL',
+        `INSERT INTO ${schema}.log (n) VALUES (4)`,
+        'SAVEPOINT s',
+        'RESET ALL',
+        `INSERT INTO ${schema}.log (n) VALUES (5)`,
+        'ROLLBACK TO s',
+      );
+    },
+    expect: { 'SELECT sum(n) FROM log': '80', 'SELECT count(*) FROM wide': '4000' },
+  },
+  {
+    name: 'casts, operators and types of the tables’ owner run nowhere with other rights',
+    setup: `CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, p pair);
+      CREATE TABLE ran (as_whom name);
+      CREATE FUNCTION sly_pair(pair) RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO :schema.ran VALUES (current_user); RETURN 'sly'; END $$;
+      CREATE FUNCTION sly_row(t) RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO :schema.ran VALUES (current_user); RETURN 'sly'; END $$;
+      CREATE CAST (pair AS text) WITH FUNCTION sly_pair(pair) AS IMPLICIT; CREATE CAST (t AS text) WITH FUNCTION sly_row(t) AS IMPLICIT`,
+    step: async (client) => {
+      await client.run(`INSERT INTO t VALUES (${client.place}, ROW(1, 'x'))`);
+      await client.run(`UPDATE t SET p = ROW(2, 'y') WHERE id = ${client.place}`);
+      await client.run(`CREATE TABLE copy${client.place} AS SELECT * FROM t WHERE id = ${client.place}`);
+    },
+    expect: { 'SELECT count(*) FROM ran': '0', 'SELECT count(*) FROM t WHERE (p).a = 2': '8' },
+  },
+]);

@@ -7,6 +7,7 @@ import { invariant, messageOf } from '../base/index.ts';
 import { MemberError } from '../dialects/contract.ts';
 import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
 import type { ApplyStream } from './apply/apply-stream.ts';
+import { RefusedRecords } from './apply/refused-records.ts';
 import { ReplicaStreams } from './apply/replica-streams.ts';
 import { asMemberError, nodeStops } from './cluster-errors.ts';
 import { CommitBoundary } from './commits/commit-boundary.ts';
@@ -101,7 +102,24 @@ export class Cluster {
     this.order = order;
     const { signal: stopped } = this.#stopped;
     const report = (id: string, error: unknown): void => this.report(id, asMemberError(id, error));
-    const streams = new ReplicaStreams({ settings, world, term: membership.term, order, onFailed: report });
+    const refused = new RefusedRecords({
+      world,
+      stopped,
+      counting: () => this.#streams.counting,
+      onFailed: report,
+      primaryIsLost: () => membership.entry(this.#primary.id)?.state !== 'active',
+      primaryAnswers: async () => (await this.#prober.ask(this.#primary.id)) === undefined,
+      takeOut: (csn, errors) => this.moves.takeOutRefusing(csn, errors),
+      revoke: (csn, errors) => this.moves.revoke(csn, errors),
+    });
+    const streams = new ReplicaStreams({
+      settings,
+      world,
+      term: membership.term,
+      order,
+      onFailed: report,
+      onRefused: (id, csn, error) => refused.note(id, csn, error),
+    });
     this.#streams = streams;
     this.#prober = new Prober({
       clock: world.clock,

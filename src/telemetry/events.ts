@@ -70,6 +70,15 @@ interface EventFields {
     readonly retryMs: number;
   };
   'member-differs': { readonly member: string; readonly difference: string };
+  'record-refused': {
+    readonly csn: number;
+    /** Of the first answer. */
+    readonly sqlState: string | undefined;
+    readonly members: readonly string[];
+    /** By member. */
+    readonly answers: Readonly<Record<string, string>>;
+    readonly done: string;
+  };
   'rows-suspected': { readonly table: string; readonly members: readonly string[] };
   'capture-restored': { readonly member: string; readonly tables: readonly string[] };
   'verification-ended': {
@@ -244,6 +253,15 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     meaning:
       'A verification has found a difference. The member is taken out, and brought level by comparing.',
     say: (e) => `member ${e.member} differs: ${e.difference}`,
+  },
+  'record-refused': {
+    level: 'error',
+    meaning:
+      'A commit of the primary can be applied by no replica, which is not their fault. They are inactive until they have been compared, which begins at once and counts against nobody. The commit itself stands, unless `done` says otherwise.',
+    say: (e) =>
+      `no replica can apply CSN ${e.csn}: ${Object.entries(e.answers)
+        .map(([member, answer]) => `${member}: ${answer}`)
+        .join('; ')}; ${e.done}`,
   },
   'rows-suspected': {
     level: 'warn',

@@ -91,6 +91,7 @@ export class DataWork {
         owned: choice.owned,
         reason: choice.reason,
         asked: request.strategy,
+        copy: attempt.remedy?.least === 'full',
       });
       if (decided.kind === 'refused') throw new SyncFailure('refused', decided.reason, decided.hint);
       const { kind, reason } = decided;

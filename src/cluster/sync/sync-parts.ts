@@ -83,8 +83,8 @@ export class SyncFailure extends Error {
   readonly kind: SyncFailureKind;
   readonly hint: string;
 
-  constructor(kind: SyncFailureKind, message: string, hint = '') {
-    super(message);
+  constructor(kind: SyncFailureKind, message: string, hint = '', cause?: unknown) {
+    super(message, { cause });
     this.name = 'SyncFailure';
     this.kind = kind;
     this.hint = hint;

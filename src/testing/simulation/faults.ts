@@ -29,6 +29,7 @@ const kinds: readonly { readonly weight: number; readonly strike: Strike }[] = [
   { weight: 1, strike: (faults) => faults.replaceByForeign() },
   { weight: 1, strike: (faults) => faults.writeDirectly() },
   { weight: 1, strike: (faults) => faults.setDate() },
+  { weight: 3, strike: (faults) => faults.refuseRecord() },
 ];
 
 /** Steps within which the faults of a history strike: about as many as a history without faults has. */
@@ -155,6 +156,15 @@ export class Faults {
     this.#changeWhileOut((server) =>
       server.writeDirectly('stray', this.#random.below(1000), this.#random.happens(0.3)),
     );
+  }
+
+  /** A record that the primary could make and no replica can. */
+  refuseRecord(): void {
+    this.#world.refuseNext = this.#random.pick([
+      { blame: 'client', sqlState: '23514' },
+      { blame: 'unfit', sqlState: 'XX000' },
+    ] as const);
+    if (this.#random.happens(0.4)) this.#member().refusesDiff = true;
   }
 
   #putBack(server: SimServer): void {

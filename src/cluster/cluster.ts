@@ -148,7 +148,8 @@ export class Cluster {
         outageMs: settings.outageMs,
       }),
     });
-    const common = { settings, world, membership, roster, order, streams, stopped };
+    const isContested = (id: string): boolean => this.verification.isContested(id);
+    const common = { settings, world, membership, roster, order, streams, stopped, isContested };
     this.moves = new MemberMoves({
       ...common,
       users: this.#users,
@@ -165,6 +166,7 @@ export class Cluster {
         follow: (id) => this.#follow(id),
         removeReplica: (id, reason, event) => this.moves.removeReplica(id, reason, event),
         markMembers: () => void this.moves.markMembers(),
+        reigns: (id) => void this.verification.primaryMoved(id),
       },
       membership.primary,
     );
@@ -183,6 +185,7 @@ export class Cluster {
       tools: parts.tools,
       primaryId,
       activated: (id, reason) => this.moves.activated(id, reason),
+      compared: (id) => this.verification.settled(id),
     });
     this.#sampling = new Sampling({
       ...common,
@@ -284,7 +287,7 @@ export class Cluster {
     const readers: MemberLoad[] = [];
     for (const id of this.membership.active) {
       const load = this.load(id);
-      if (load.suspect) continue;
+      if (load.suspect || this.verification.isContested(id)) continue;
       if (id === this.#primary.id) {
         load.appliedCsn = Infinity;
       } else {

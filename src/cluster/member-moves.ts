@@ -20,6 +20,7 @@ export interface MemberMovesOptions {
   readonly streams: ReplicaStreams;
   readonly users: ReadonlySet<MemberUser>;
   readonly primary: () => PrimaryMoves;
+  readonly isContested: (id: string) => boolean;
   /** How members come back. */
   readonly sync: () => Reactivation;
 }
@@ -46,7 +47,8 @@ export class MemberMoves {
   async takeOutDiffering(wrong: ReadonlyMap<string, string>): Promise<void> {
     const { membership, world } = this.#options;
     const primary = this.#options.primary();
-    const heir = membership.active.find((id) => !wrong.has(id));
+    const heirs = membership.active.filter((id) => !wrong.has(id));
+    const heir = heirs.find((id) => !this.#options.isContested(id)) ?? heirs[0];
     if (heir === undefined) throw nobodyIsLeft([...wrong.keys()]);
     for (const id of wrong.keys()) await membership.accuse(id);
     const reason = wrong.get(primary.id);
@@ -135,6 +137,7 @@ export class MemberMoves {
     await sync.cancel(id, reason);
     await configure();
     await membership.forget(id);
+    await sync.left(id);
     roster.remove(id);
     world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
   }

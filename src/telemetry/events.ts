@@ -79,6 +79,14 @@ interface EventFields {
     readonly answers: Readonly<Record<string, string>>;
     readonly done: string;
   };
+  'primary-differs': {
+    readonly primary: string;
+    /** Those that differ from it. */
+    readonly members: readonly string[];
+    /** One sentence for each. */
+    readonly differences: readonly string[];
+  };
+  'primary-agrees': { readonly primary: string };
   'rows-suspected': { readonly table: string; readonly members: readonly string[] };
   'capture-restored': { readonly member: string; readonly tables: readonly string[] };
   'verification-ended': {
@@ -251,7 +259,7 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
   'member-differs': {
     level: 'error',
     meaning:
-      'A verification has found a difference. The member is taken out, and brought level by comparing.',
+      'A verification has found a difference from the primary and another member. The member is taken out, and brought level by comparing.',
     say: (e) => `member ${e.member} differs: ${e.difference}`,
   },
   'record-refused': {
@@ -262,6 +270,18 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
       `no replica can apply CSN ${e.csn}: ${Object.entries(e.answers)
         .map(([member, answer]) => `${member}: ${answer}`)
         .join('; ')}; ${e.done}`,
+  },
+  'primary-differs': {
+    level: 'error',
+    meaning:
+      'A verification has found that the primary differs from replicas where no other member agrees with it. That proves nothing against either side, so nobody is taken out and nothing is repaired: a person has to decide. Until then reads are answered by the primary, and by members that agree with it. `lockstep status` names the commands, `lockstep verify --last` shows the rows side by side.',
+    say: (e) =>
+      `primary ${e.primary} differs from ${e.members.join(', ')}, and nobody agrees with it: ${e.differences.slice(0, 5).join('; ')}; it is for a person to decide: lockstep status`,
+  },
+  'primary-agrees': {
+    level: 'info',
+    meaning: 'The primary differs from nobody any more: every active member answers reads again.',
+    say: (e) => `nobody differs from primary ${e.primary} any more`,
   },
   'rows-suspected': {
     level: 'warn',

@@ -165,6 +165,12 @@ export class Reactivation {
     if (automatic && this.#cancelTick !== undefined) this.#tick();
   }
 
+  /** For good. */
+  async left(id: string): Promise<void> {
+    this.#excused.delete(id);
+    await this.#parts.compared(id);
+  }
+
   /** Ends what is under way for a member. False: there was nothing. */
   async cancel(id: string, reason = 'an operator ended it'): Promise<boolean> {
     const running = this.#cares.get(id)?.running;

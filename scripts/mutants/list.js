@@ -98,7 +98,11 @@ export const mutants = {
     breaks: 'a member is made like one that may have missed commits',
     guarantee: 'G6',
     anchor: `    const replica = membership.active.find(
-      (id) => id !== primaryId && !roster.load(id).suspect && streams.get(id)?.ended === false,
+      (id) =>
+        id !== primaryId &&
+        !roster.load(id).suspect &&
+        !this.#parts.isContested(id) &&
+        streams.get(id)?.ended === false,
     );
     const source = roster.member(replica ?? primaryId);
     const watched = watch(this.#parts, { source, signal });

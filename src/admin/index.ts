@@ -52,6 +52,7 @@ export { SYNC_STRATEGIES } from './operations.ts';
 export type {
   ClusterStatus,
   CommandResult,
+  Contest,
   MemberDifference,
   MemberStatus,
   NewMember,

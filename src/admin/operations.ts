@@ -232,8 +232,10 @@ export interface VerifyReport {
   readonly members: readonly string[];
   readonly tables: number;
   readonly rows: number;
-  /** One for each member that differs from what is taken for right. */
+  /** One for each member that differs from the primary and from another member: it is wrong. */
   readonly differences: readonly MemberDifference[];
+  /** One for each member that differs from the primary where nobody agrees with that: who is right is for a person to say. */
+  readonly contested: readonly MemberDifference[];
   /** What was found and needs no repair: tables that are watched again, rows that are equal now. One sentence for each. */
   readonly settled: readonly { readonly member: string; readonly text: string }[];
   /** How long commits waited while the snapshots were opened. */
@@ -294,6 +296,16 @@ export interface RepairReport {
   readonly watched: readonly { readonly member: string; readonly tables: readonly string[] }[];
 }
 
+/** The primary differs from replicas, and no other member agrees with it. Nothing is repaired by itself. */
+export interface Contest {
+  /** ISO 8601: when it was found last. */
+  readonly at: string;
+  readonly primary: string;
+  /** Those that differ from it. They answer no reads. */
+  readonly members: readonly string[];
+  readonly findings: readonly { readonly member: string; readonly text: string }[];
+}
+
 /** What is known of the members' equality. */
 export interface VerificationStatus {
   /** ISO 8601: when the last one ended; null when there was none. */
@@ -302,6 +314,8 @@ export interface VerificationStatus {
   readonly reason: string | null;
   /** ISO 8601: when the next one is due by the schedule; null when there is none. */
   readonly nextAt: string | null;
+  /** Null: the primary differs from nobody, or whoever differs is known to be wrong. */
+  readonly contest: Contest | null;
   /** When each table was last looked at, and what was found. */
   readonly tables: readonly {
     readonly table: string;

@@ -34,21 +34,28 @@ export function showSync(report: SyncReport): string {
 }
 
 export function showVerification(report: VerifyReport): string {
-  const { outcome, reason, csn, members, tables, rows, differences, settled, tookMs } = report;
+  const { outcome, reason, csn, members, tables, rows, differences, contested, settled, tookMs } = report;
   const scope = `${members.join(', ')}: ${amount(tables, 'table')}, ${amount(rows, 'row')}${csn === null ? '' : ` at CSN ${csn}`}, in ${took(tookMs)}`;
   const open = reason === null ? [] : [`Not checked: ${oneLine(reason)}`];
   if (outcome === 'equal') return [`Equal: ${scope}`, ...open].join('\n');
   if (outcome === 'unchecked') return open.join('\n');
   const wrong = differences.map(({ member }) => member);
+  const apart = [...new Set([...wrong, ...contested.map(({ member }) => member)])];
   return [
-    `Different: ${wrong.length === 0 ? 'rows of nobody' : wrong.join(', ')}, of ${scope}`,
+    `Different: ${apart.length === 0 ? 'rows of nobody' : apart.join(', ')}, of ${scope}`,
     ...settled.map(({ member, text }) => `${member}: ${oneLine(text)}`),
-    ...differences.flatMap(differenceLines),
+    ...differences.flatMap((one) => differenceLines(one)),
+    ...contested.flatMap((one) => differenceLines(one, ' from the primary, with which nobody agrees')),
     ...open,
     ...(wrong.length === 0
       ? []
       : [
           `What differs is taken out and brought level by itself; to have it done now: lockstep repair${wrong.length === 1 ? ` ${wrong[0]}` : ''}`,
+        ]),
+    ...(contested.length === 0
+      ? []
+      : [
+          'Nobody is taken out for what nobody agrees with the primary in, and nothing of it is repaired: lockstep status shows how to decide.',
         ]),
   ].join('\n');
 }
@@ -96,9 +103,12 @@ const DID: Words = { missing: 'put in', extra: 'taken out' };
 const WOULD: Words = { missing: 'to put in', extra: 'to take out' };
 const FOUND: Words = { missing: 'missing', extra: 'too many' };
 
-function differenceLines({ member, schema, tables, sequences }: MemberDifference): readonly string[] {
+function differenceLines(
+  { member, schema, tables, sequences }: MemberDifference,
+  from = '',
+): readonly string[] {
   return [
-    `${member} differs:`,
+    `${member} differs${from}:`,
     ...schema.map((line) => `  schema: ${oneLine(line)}`),
     ...tables.flatMap((one) => [
       ...changeLines(one, FOUND),

@@ -1,4 +1,5 @@
 import type { ClusterStatus, MemberStatus } from '../admin/index.ts';
+import { contestLines } from './show-contest.ts';
 import { progressLine, syncHeadline } from './show-progress.ts';
 import { oneLine, table } from './table.ts';
 
@@ -13,6 +14,7 @@ export function showStatus(status: ClusterStatus, now: number): string {
       ['MEMBER', 'ACTIVE', 'STATE', 'ROLE', 'WEIGHT', 'LOAD', 'LATENCY', 'LAG', 'SINCE', 'VERSION', 'REASON'],
       status.members.map(memberRow),
     ),
+    ...contestLines(status.verification.contest),
     ...riskLines(status),
     ...syncLines(status, now),
     ...verificationLines(status.verification, now),

@@ -7,6 +7,11 @@ export function asMemberError(id: string, error: unknown): MemberError {
   return error instanceof MemberError ? error : new MemberError(id, 'gone', messageOf(error));
 }
 
+/** Nobody listens there, or the server says itself that it is not ready: to ask again costs nothing. */
+export function refusesConnections({ message, sqlState }: MemberError): boolean {
+  return sqlState === '57P03' || /ECONNREFUSED/.test(message);
+}
+
 export function notActive(id: string): LockstepError {
   return new LockstepError({
     code: 'cluster.not-active',

@@ -7,6 +7,7 @@ import { invariant, messageOf } from '../base/index.ts';
 import { MemberError } from '../dialects/contract.ts';
 import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
 import type { ApplyStream } from './apply/apply-stream.ts';
+import { RefusedRecords } from './apply/refused-records.ts';
 import { ReplicaStreams } from './apply/replica-streams.ts';
 import { asMemberError, nodeStops } from './cluster-errors.ts';
 import { CommitBoundary } from './commits/commit-boundary.ts';
@@ -101,7 +102,24 @@ export class Cluster {
     this.order = order;
     const { signal: stopped } = this.#stopped;
     const report = (id: string, error: unknown): void => this.report(id, asMemberError(id, error));
-    const streams = new ReplicaStreams({ settings, world, term: membership.term, order, onFailed: report });
+    const refused = new RefusedRecords({
+      world,
+      stopped,
+      counting: () => this.#streams.counting,
+      onFailed: report,
+      primaryIsLost: () => membership.entry(this.#primary.id)?.state !== 'active',
+      primaryAnswers: async () => (await this.#prober.ask(this.#primary.id)) === undefined,
+      takeOut: (csn, errors) => this.moves.takeOutRefusing(csn, errors),
+      revoke: (csn, errors) => this.moves.revoke(csn, errors),
+    });
+    const streams = new ReplicaStreams({
+      settings,
+      world,
+      term: membership.term,
+      order,
+      onFailed: report,
+      onRefused: (id, csn, error) => refused.note(id, csn, error),
+    });
     this.#streams = streams;
     this.#prober = new Prober({
       clock: world.clock,
@@ -130,7 +148,8 @@ export class Cluster {
         outageMs: settings.outageMs,
       }),
     });
-    const common = { settings, world, membership, roster, order, streams, stopped };
+    const isContested = (id: string): boolean => this.verification.isContested(id);
+    const common = { settings, world, membership, roster, order, streams, stopped, isContested };
     this.moves = new MemberMoves({
       ...common,
       users: this.#users,
@@ -147,6 +166,7 @@ export class Cluster {
         follow: (id) => this.#follow(id),
         removeReplica: (id, reason, event) => this.moves.removeReplica(id, reason, event),
         markMembers: () => void this.moves.markMembers(),
+        reigns: (id) => void this.verification.primaryMoved(id),
       },
       membership.primary,
     );
@@ -165,6 +185,7 @@ export class Cluster {
       tools: parts.tools,
       primaryId,
       activated: (id, reason) => this.moves.activated(id, reason),
+      compared: (id) => this.verification.settled(id),
     });
     this.#sampling = new Sampling({
       ...common,
@@ -266,7 +287,7 @@ export class Cluster {
     const readers: MemberLoad[] = [];
     for (const id of this.membership.active) {
       const load = this.load(id);
-      if (load.suspect) continue;
+      if (load.suspect || this.verification.isContested(id)) continue;
       if (id === this.#primary.id) {
         load.appliedCsn = Infinity;
       } else {

@@ -20,6 +20,7 @@ export interface MemberMovesOptions {
   readonly streams: ReplicaStreams;
   readonly users: ReadonlySet<MemberUser>;
   readonly primary: () => PrimaryMoves;
+  readonly isContested: (id: string) => boolean;
   /** How members come back. */
   readonly sync: () => Reactivation;
 }
@@ -46,7 +47,8 @@ export class MemberMoves {
   async takeOutDiffering(wrong: ReadonlyMap<string, string>): Promise<void> {
     const { membership, world } = this.#options;
     const primary = this.#options.primary();
-    const heir = membership.active.find((id) => !wrong.has(id));
+    const heirs = membership.active.filter((id) => !wrong.has(id));
+    const heir = heirs.find((id) => !this.#options.isContested(id)) ?? heirs[0];
     if (heir === undefined) throw nobodyIsLeft([...wrong.keys()]);
     for (const id of wrong.keys()) await membership.accuse(id);
     const reason = wrong.get(primary.id);
@@ -59,6 +61,40 @@ export class MemberMoves {
         );
     }
     for (const [id, why] of wrong) await this.takeOut(id, new MemberError(id, 'diverged', why));
+  }
+
+  /** No replica can apply this record. None of them is to blame, and each comes back by comparing, at once. */
+  async takeOutRefusing(csn: number, errors: ReadonlyMap<string, MemberError>): Promise<void> {
+    this.#tellRefused(csn, errors, 'they are inactive, and are compared with the primary at once');
+    for (const [id, error] of errors) {
+      const reason = refusedReason(csn, error);
+      await this.removeReplica(id, reason, 'failed', true);
+    }
+    this.#options.sync().excuse([...errors.keys()], csn);
+  }
+
+  /** And the primary, which alone has it, is lost: the cluster decides against it. */
+  revoke(csn: number, errors: ReadonlyMap<string, MemberError>): void {
+    const { order, streams, world } = this.#options;
+    const reason = 'no replica can apply it, and the primary, which alone had it, is lost';
+    this.#tellRefused(csn, errors, `${reason}: it did not happen, nor did what came behind it`);
+    // Whoever joins beside them lets go of what it was given first.
+    streams.letGoOfJoiners(csn);
+    for (const dead of order.revoke(csn)) world.raise({ type: 'commit-decided-dead', csn: dead, reason });
+    streams.revoke(csn);
+  }
+
+  #tellRefused(csn: number, errors: ReadonlyMap<string, MemberError>, done: string): void {
+    const answers = Object.fromEntries([...errors].map(([id, { message }]) => [id, message]));
+    const [first] = errors.values();
+    this.#options.world.raise({
+      type: 'record-refused',
+      csn,
+      sqlState: first?.sqlState,
+      members: [...errors.keys()],
+      answers,
+      done,
+    });
   }
 
   /** Takes out a member that is not, or no longer, the primary. */
@@ -101,6 +137,7 @@ export class MemberMoves {
     await sync.cancel(id, reason);
     await configure();
     await membership.forget(id);
+    await sync.left(id);
     roster.remove(id);
     world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
   }
@@ -163,4 +200,9 @@ export class MemberMoves {
     const { membership, roster } = this.#options;
     if (roster.find(id) === undefined) throw unknownMember(id, membership.members);
   }
+}
+
+/** As status and doctor show it. */
+function refusedReason(csn: number, { message }: MemberError): string {
+  return `no replica can apply CSN ${csn}, which is not its fault: ${message}`;
 }

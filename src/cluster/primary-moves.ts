@@ -28,6 +28,9 @@ export interface PrimaryMovesOptions {
   removeReplica(id: string, reason: string, event: WayOut): Promise<void>;
   report(id: string, error: unknown): void;
   markMembers(): void;
+  /** It does not hold what the primary holds, and nobody has said who is right. */
+  isContested(id: string): boolean;
+  reigns(id: string): void;
 }
 
 /** Until the state is tried to be written again. */
@@ -67,6 +70,8 @@ export class PrimaryMoves {
         const change = await membership.change(from, event, reason, {
           primary: this.#successor(from),
           wholeUpToCsn: order.recorded,
+          // Whoever takes over may not hold what this one holds, whatever their logs say.
+          ...(membership.active.some((id) => this.#options.isContested(id)) && { differs: true }),
         });
         if (change !== undefined) world.raise({ type: 'member-deactivated', member: from, reason });
         for (const csn of order.primaryLost()) {
@@ -162,6 +167,7 @@ export class PrimaryMoves {
     const { membership, order, roster, streams, world } = this.#options;
     streams.end(to);
     this.#id = to;
+    this.#options.reigns(to);
     if (membership.entry(from)?.state !== 'active') roster.member(from).close();
     world.raise({ type: 'primary-switched', from, to, reason });
     order.acknowledge();
@@ -176,6 +182,8 @@ export class PrimaryMoves {
       .sort((a, b) => {
         const [one, other] = [roster.load(a), roster.load(b)];
         if (one.suspect !== other.suspect) return one.suspect ? 1 : -1;
+        const contested = [a, b].map((id) => this.#options.isContested(id));
+        if (contested[0] !== contested[1]) return contested[0] === true ? 1 : -1;
         const further = (streams.get(b)?.appliedCsn ?? 0) - (streams.get(a)?.appliedCsn ?? 0);
         return further || other.weight - one.weight;
       });

@@ -4,6 +4,7 @@ import { systemClock } from '../base/index.ts';
 import type { Clock } from '../base/index.ts';
 import type {
   JobControl,
+  MemberDifference,
   RepairReport,
   RepairRequest,
   SyncReport,
@@ -20,6 +21,8 @@ import type { SyncEngine } from './sync-engine.ts';
 
 type Sync = Cluster['sync'];
 type Outcome = Awaited<ReturnType<Sync['run']>>;
+type Verified = Awaited<ReturnType<Cluster['verification']['run']>>;
+type Difference = Verified['differences'] extends ReadonlyMap<string, infer One> ? One : never;
 type Measured = NonNullable<NonNullable<ReturnType<Sync['statusOf']>>['progress']>;
 
 export class EngineSync implements SyncEngine {
@@ -63,7 +66,7 @@ export class EngineSync implements SyncEngine {
 
   async verify({ tables, rate }: VerifyRequest, control: JobControl): Promise<VerifyReport> {
     const since = this.#clock.monotonicMs();
-    const { differences, settled, ...verified } = await this.#cluster.verification.run(
+    const { differences, contested, settled, ...verified } = await this.#cluster.verification.run(
       { ...(tables !== undefined && { tables }), ...(rate !== undefined && { maxBytesPerSecond: rate }) },
       { signal: control.signal, progress: (progress) => control.progress(progressOf(progress)) },
     );
@@ -75,13 +78,8 @@ export class EngineSync implements SyncEngine {
       csn: csn ?? null,
       tables: verified.tables.length,
       rows: verified.tables.reduce((sum, { rows }) => sum + rows, 0),
-      differences: [...differences].map(([member, difference]) => ({
-        member,
-        ...difference,
-        tables: difference.tables.map(({ table, missing, extra, samples, atLeast }) => {
-          return { table, missing, extra, samples, atLeast };
-        }),
-      })),
+      differences: [...differences].map(shownDifference),
+      contested: [...contested].map(shownDifference),
       settled: [...settled].flatMap(([member, lines]) => lines.map((text) => ({ member, text }))),
       heldMs: Math.round(heldMs),
       tookMs: Math.round(this.#clock.monotonicMs() - since),
@@ -89,8 +87,9 @@ export class EngineSync implements SyncEngine {
   }
 
   get verification(): VerificationStatus {
-    const { last, tables, dueInMs } = this.#cluster.verification;
+    const { contest, last, tables, dueInMs } = this.#cluster.verification;
     return {
+      contest: contest ?? null,
       at: last?.at ?? null,
       outcome: last?.outcome ?? null,
       reason: last?.reason ?? null,
@@ -149,11 +148,11 @@ export class EngineSync implements SyncEngine {
     const clock = this.#clock;
     const cluster = this.#cluster;
     const since = clock.monotonicMs();
-    const { differences, outcome, reason } = await cluster.verification.run(
+    const { differences, contested, outcome, reason } = await cluster.verification.run(
       { dryRun: true },
       { signal: control.signal, progress: (progress) => control.progress(progressOf(progress)) },
     );
-    const found = differences.get(id);
+    const found = differences.get(id) ?? contested.get(id);
     const [schema] = found?.schema ?? [];
     const tables = (found?.tables ?? []).map(({ table, missing, extra, samples }) => {
       return { table, missing, extra, samples };
@@ -173,6 +172,16 @@ export class EngineSync implements SyncEngine {
       tookMs: Math.round(clock.monotonicMs() - since),
     };
   }
+}
+
+function shownDifference([member, difference]: readonly [string, Difference]): MemberDifference {
+  return {
+    member,
+    ...difference,
+    tables: difference.tables.map(({ table, missing, extra, samples, atLeast }) => {
+      return { table, missing, extra, samples, atLeast };
+    }),
+  };
 }
 
 const whatIf = { strategy: 'diff', dryRun: true } as const;

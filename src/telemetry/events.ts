@@ -70,6 +70,23 @@ interface EventFields {
     readonly retryMs: number;
   };
   'member-differs': { readonly member: string; readonly difference: string };
+  'record-refused': {
+    readonly csn: number;
+    /** Of the first answer. */
+    readonly sqlState: string | undefined;
+    readonly members: readonly string[];
+    /** By member. */
+    readonly answers: Readonly<Record<string, string>>;
+    readonly done: string;
+  };
+  'primary-differs': {
+    readonly primary: string;
+    /** Those that differ from it. */
+    readonly members: readonly string[];
+    /** One sentence for each. */
+    readonly differences: readonly string[];
+  };
+  'primary-agrees': { readonly primary: string };
   'rows-suspected': { readonly table: string; readonly members: readonly string[] };
   'capture-restored': { readonly member: string; readonly tables: readonly string[] };
   'verification-ended': {
@@ -242,8 +259,29 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
   'member-differs': {
     level: 'error',
     meaning:
-      'A verification has found a difference. The member is taken out, and brought level by comparing.',
+      'A verification has found a difference from the primary and another member. The member is taken out, and brought level by comparing.',
     say: (e) => `member ${e.member} differs: ${e.difference}`,
+  },
+  'record-refused': {
+    level: 'error',
+    meaning:
+      'A commit of the primary can be applied by no replica, which is not their fault. They are inactive until they have been compared, which begins at once and counts against nobody. The commit itself stands, unless `done` says otherwise.',
+    say: (e) =>
+      `no replica can apply CSN ${e.csn}: ${Object.entries(e.answers)
+        .map(([member, answer]) => `${member}: ${answer}`)
+        .join('; ')}; ${e.done}`,
+  },
+  'primary-differs': {
+    level: 'error',
+    meaning:
+      'A verification has found that the primary differs from replicas where no other member agrees with it. That proves nothing against either side, so nobody is taken out and nothing is repaired: a person has to decide. Until then reads are answered by the primary, and by members that agree with it. `lockstep status` names the commands, `lockstep verify --last` shows the rows side by side.',
+    say: (e) =>
+      `primary ${e.primary} differs from ${e.members.join(', ')}, and nobody agrees with it: ${e.differences.slice(0, 5).join('; ')}; it is for a person to decide: lockstep status`,
+  },
+  'primary-agrees': {
+    level: 'info',
+    meaning: 'The primary differs from nobody any more: every active member answers reads again.',
+    say: (e) => `nobody differs from primary ${e.primary} any more`,
   },
   'rows-suspected': {
     level: 'warn',

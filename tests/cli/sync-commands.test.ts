@@ -347,6 +347,7 @@ describe('cli: verify and repair', () => {
     tables: 12,
     rows: 1_204_112,
     differences: [],
+    contested: [],
     settled: [],
     heldMs: 12,
     tookMs: 812,

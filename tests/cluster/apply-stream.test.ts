@@ -10,7 +10,7 @@ const writeSet: WriteSet = { bytes: 1, parts: () => [Buffer.from('x')], release:
 /** To a replica that is at CSN 5, by a clock that stands still unless it says otherwise. */
 function streamTo(
   openApply: () => Promise<ApplyLink> | undefined,
-  { clock = {}, onFailed }: { clock?: Partial<Clock>; onFailed: (error: MemberError) => void },
+  { clock = {}, onFailed }: { clock?: Partial<Clock>; onFailed: (error: MemberError, csn?: number) => void },
 ): ApplyStream {
   return new ApplyStream({ id: 'b', openApply } as unknown as Member, {
     clock: { monotonicMs: () => 0, wallTime: () => new Date(0), after: () => () => undefined, ...clock },
@@ -129,4 +129,29 @@ test('apply: a replica that answers when asked, and on which every connection br
   expect(failures.at(-1)?.message).toMatch(
     /reset; nothing behind CSN 5 was applied for 160 ms, although it answers/,
   );
+});
+
+test('apply: of a batch that is refused for what it holds the others are applied, and the one is named; dead, it is no obstacle', async () => {
+  const applied: number[] = [];
+  const failures: unknown[] = [];
+  const link: ApplyLink = {
+    apply: (records) => {
+      if (records.some(({ csn, writeSet: content }) => csn === 7 && content !== null))
+        return Promise.reject(new MemberError('b', 'client', 'no', '23514'));
+      for (const { csn } of records) applied.push(csn);
+      return Promise.resolve();
+    },
+    lastCsn: () => Promise.resolve(applied.at(-1) ?? 5),
+    close: () => undefined,
+  };
+  const stream = streamTo(() => Promise.resolve(link), {
+    onFailed: (error, csn) => failures.push([error.blame, csn]),
+  });
+  for (const csn of [6, 7, 8]) stream.push({ csn, term: 1, slot: 0, writeSet });
+  await stream.open();
+  while (failures.length === 0) await Promise.resolve();
+  expect([applied, failures, stream.refusedCsn, stream.appliedCsn]).toEqual([[6], [['client', 7]], 7, 6]);
+  stream.revoke(7);
+  await stream.drained();
+  expect([applied, stream.refusedCsn, stream.waitingBytes]).toEqual([[6, 7, 8], undefined, 0]);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chooseByLog } from '../../src/cluster/sync/choose-strategy.ts';
+import { chooseByLog, chooseBySchema } from '../../src/cluster/sync/choose-strategy.ts';
 import type { Findings } from '../../src/cluster/sync/choose-strategy.ts';
 import type { LoggedPlace } from '../../src/dialects/contract.ts';
 import { runsOf } from '../../src/dialects/logged-runs.ts';
@@ -89,4 +89,21 @@ describe('strategy: two logs beside each other', () => {
     expect(choose(but(7, { dead: true }), but(7, undefined))).toMatchObject({ kind: 'replay', gaps: [] });
     expect(choose(but(7, { slot: 1 }), whole)).toMatchObject({ kind: 'replay', gaps: [] });
   });
+});
+
+test('strategy: what comparing was not enough for is copied, unless it was never part of the cluster or an operator says otherwise', () => {
+  const found = {
+    unlike: undefined,
+    schema: { kind: 'equal' },
+    owned: true,
+    reason: 'r',
+    asked: undefined,
+  } as const;
+  expect(chooseBySchema({ ...found, copy: true })).toEqual({
+    kind: 'full',
+    reason: 'comparing was not enough: r',
+  });
+  expect(chooseBySchema({ ...found, copy: false })).toMatchObject({ kind: 'diff' });
+  expect(chooseBySchema({ ...found, copy: true, asked: 'diff' })).toMatchObject({ kind: 'diff' });
+  expect(chooseBySchema({ ...found, copy: true, owned: false })).toMatchObject({ kind: 'refused' });
 });

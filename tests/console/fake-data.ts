@@ -33,6 +33,7 @@ export function fakeStatus(members: number): ClusterStatus {
       outcome: 'equal',
       reason: null,
       nextAt: new Date(Date.now() + 21 * HOUR_MS).toISOString(),
+      contest: null,
       tables: [],
     },
   };

@@ -40,7 +40,14 @@ export function unrecorded(operations: Operations): CommandRunner {
   return new CommandRunner(operations, () => undefined);
 }
 
-export const neverVerified = { at: null, outcome: null, reason: null, nextAt: null, tables: [] } as const;
+export const neverVerified = {
+  at: null,
+  outcome: null,
+  reason: null,
+  nextAt: null,
+  contest: null,
+  tables: [],
+} as const;
 
 export function memberStatus(status: Partial<MemberStatus>): MemberStatus {
   return {

@@ -121,6 +121,9 @@ function make(everyMs = 0): Verification {
         return active();
       },
       entry: (id: string) => ({ state: out.includes(id) ? 'inactive' : 'active' }),
+      get members() {
+        return members.map((id) => ({ id }));
+      },
     },
     roster: { member: (id: string) => ({ id }), load: () => ({ suspect: false }) },
     boundary: {
@@ -242,11 +245,9 @@ describe('verification: who is right', () => {
   test.each([
     [{ db1: 'x', db2: 'x', db3: 'x' }, []],
     [{ db1: 'x', db2: 'y', db3: 'x' }, ['db2']],
-    [{ db1: 'y', db2: 'x', db3: 'x' }, ['db1']],
-    [{ db1: 'x', db2: 'y' }, ['db2']],
-    [{ db1: 'x', db2: 'y', db3: 'z' }, ['db2', 'db3']],
+    [{ db1: 'x', db2: 'x', db3: 'y', db4: 'z' }, ['db3', 'db4']],
     [{ db1: 'x', db2: 'y', db3: 'y', db4: 'x' }, ['db2', 'db3']],
-    [{ db1: 'x', db2: 'y', db3: 'y', db4: 'z', db5: 'y' }, ['db1', 'db4']],
+    [{ db1: 'x', db2: 'y', db3: 'y', db4: 'x', db5: 'y' }, ['db2', 'db3', 'db5']],
   ])('verification: of %j with db1 as primary, %j are wrong, and are taken out', async (t, wrong) => {
     worlds = [{ t }];
     const { outcome, differences, csn, tables } = await run();
@@ -265,6 +266,77 @@ describe('verification: who is right', () => {
     ]);
   });
 
+  test.each([
+    [{ db1: 'y', db2: 'x', db3: 'x' }, ['db2', 'db3']],
+    [{ db1: 'x', db2: 'y' }, ['db2']],
+    [{ db1: 'x', db2: 'y', db3: 'z' }, ['db2', 'db3']],
+    [{ db1: 'x', db2: 'y', db3: 'y', db4: 'z', db5: 'y' }, ['db2', 'db3', 'db4', 'db5']],
+  ])(
+    'verification: of %j nobody agrees with the primary db1: %j are contested, and nobody is taken out',
+    async (t, apart) => {
+      worlds = [{ t }];
+      const { outcome, differences, contested } = await run();
+      expect([outcome, [...differences], [...contested.keys()], out]).toEqual(['differs', [], apart, []]);
+      expect(verification.contest).toMatchObject({ primary: 'db1', members: apart });
+      expect(apart.map((id) => verification.isContested(id))).toEqual(apart.map(() => true));
+      expect(verification.isContested('db1')).toBe(false);
+      expect(events.filter(({ type }) => type === 'member-differs')).toEqual([]);
+      expect(events.find(({ type }) => type === 'primary-differs')).toMatchObject({
+        primary: 'db1',
+        members: apart,
+        differences: apart.map((id) => expect.stringContaining(`${id}: rows of t: 1 missing`)),
+      });
+    },
+  );
+
+  test('verification: definitions are judged object by object: who differs in one may agree with the primary in another', async () => {
+    worlds = [{ t: equal, schema: { db2: ['view v', 'view w'], db3: ['view v'] } }];
+    const { differences, contested } = await run();
+    expect([[...differences.keys()], [...contested.keys()], out]).toEqual([['db2'], ['db2', 'db3'], ['db2']]);
+    // Whoever is taken out comes back as the primary is.
+    expect(verification.contest).toMatchObject({ members: ['db3'] });
+  });
+
+  test('verification: a primary that cannot read its own data is taken out', async () => {
+    worlds = [{ t: equal, error: new MemberError('db1', 'diverged', 'table t cannot be read') }];
+    await run();
+    expect(accused).toEqual([['db1']]);
+    expect(verification.contest).toBeUndefined();
+  });
+
+  test('verification: what is contested is over when all are made equal, or found so; and outlives the node', async () => {
+    const apart = { db1: 'y', db2: 'x', db3: 'x' };
+    worlds = [{ t: apart }];
+    await run();
+    await verification.settled('db2');
+    expect(verification.contest?.members).toEqual(['db3']);
+    const { contest } = verification;
+    verification = make();
+    await verification.start();
+    expect(verification.contest).toEqual(contest);
+    await verification.settled('db3');
+    expect(verification.contest).toBeUndefined();
+    expect(events.filter(({ type }) => type === 'primary-agrees')).toEqual([
+      { type: 'primary-agrees', primary: 'db1' },
+    ]);
+    worlds = [{ t: apart }];
+    await run();
+    // Of one table nothing follows for the others.
+    worlds = [{ t: equal }];
+    await run({ tables: ['t'] });
+    expect(verification.contest?.members).toEqual(['db2', 'db3']);
+    await run();
+    expect(verification.contest).toBeUndefined();
+  });
+
+  test('verification: when another becomes the primary, it is the former one that is contested', async () => {
+    worlds = [{ t: { db1: 'y', db2: 'x', db3: 'x' } }];
+    await run();
+    primaryId = 'db2';
+    await verification.primaryMoved('db2');
+    expect(verification.contest).toMatchObject({ primary: 'db2', members: ['db1'] });
+  });
+
   test('verification: the row is shown as each member has it', async () => {
     worlds = [{ t: { db1: 'x', db2: 'y', db3: 'x' } }];
     const { tables } = await run();
@@ -275,19 +347,6 @@ describe('verification: who is right', () => {
         values: { db1: { id: '1', a: 'r' }, db3: { id: '1', a: 'r' }, db2: { id: '1', a: 'y' } },
       },
     ]);
-  });
-
-  test('verification: where everybody is wrong in something, the primary stays', async () => {
-    worlds = [{ t: { db1: 'y', db2: 'x', db3: 'x' }, u: { db1: 'x', db2: 'y', db3: 'y' } }];
-    expect([...(await run()).differences.keys()]).toEqual(['db1']);
-    expect(accused).toEqual([['db1']]);
-    out = [];
-    accused = [];
-    worlds = [
-      { t: { db1: 'y', db2: 'x', db3: 'x', db4: 'z' }, u: { db1: 'x', db2: 'y', db3: 'z', db4: 'x' } },
-    ];
-    expect([...(await run()).differences.keys()].toSorted()).toEqual(['db1', 'db2', 'db3', 'db4']);
-    expect(accused).toEqual([['db4', 'db2', 'db3']]);
   });
 
   test('verification: nobody is right where there is nobody', () => {
@@ -328,20 +387,21 @@ describe('verification: no false alarm', () => {
   });
 
   test('verification: who differed for certain, and then left, does not come back by what it missed', async () => {
-    for (const t of [
-      { db1: 'x', db2: 'y', db3: 'x' },
-      { db1: 'x', db2: 'y' },
-    ]) {
-      out = [];
-      accused = [];
-      looks = [];
-      worlds = [{ t, certain: true }];
-      const running = verification.run();
-      await waitFor(() => looks.length === 1 && clock.waitedFor, { what: 'the first look' });
-      out.push('db2');
-      expect([...(await ended(running)).differences.keys()]).toEqual(['db2']);
-      expect(accused).toEqual([['db2']]);
-    }
+    worlds = [{ t: { db1: 'x', db2: 'y', db3: 'x' }, certain: true }];
+    const running = verification.run();
+    await waitFor(() => looks.length === 1 && clock.waitedFor, { what: 'the first look' });
+    out.push('db2');
+    expect([...(await ended(running)).differences.keys()]).toEqual(['db2']);
+    expect(accused).toEqual([['db2']]);
+  });
+
+  test('verification: of two, who differed for certain, and then left, answers nobody when it comes back', async () => {
+    worlds = [{ t: { db1: 'x', db2: 'y' }, certain: true }];
+    const running = verification.run();
+    await waitFor(() => looks.length === 1 && clock.waitedFor, { what: 'the first look' });
+    out.push('db2');
+    expect([...(await ended(running)).contested.keys()]).toEqual(['db2']);
+    expect([accused, verification.isContested('db2')]).toEqual([[], true]);
   });
 
   test('verification: what looks different in another place each time says nothing of anybody', async () => {

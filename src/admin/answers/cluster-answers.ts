@@ -77,6 +77,15 @@ export const statusAnswer = answer<ClusterStatus>(
       outcome: outcome.nullable(),
       reason: z.string().nullable(),
       nextAt: moment.nullable(),
+      contest: z
+        .object({
+          at: moment,
+          primary: z.string(),
+          members: z.array(z.string()).describe('They differ from the primary and answer no reads.'),
+          findings: z.array(z.object({ member: z.string(), text: z.string() })),
+        })
+        .nullable()
+        .describe('The primary differs from replicas and nobody agrees with it: a person has to decide.'),
       tables: z.array(z.object({ table: z.string(), at: moment, csn: z.int(), outcome })),
     }),
   }),

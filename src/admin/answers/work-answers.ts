@@ -117,7 +117,12 @@ const verifyReport = answer<VerifyReport>(
     members: z.array(z.string()),
     tables: z.int(),
     rows: z.number(),
-    differences: z.array(memberDifference),
+    differences: z.array(memberDifference).describe('Of members that are wrong.'),
+    contested: z
+      .array(memberDifference)
+      .describe(
+        'Of members that differ from the primary where nobody agrees with it: a person has to decide.',
+      ),
     settled: z.array(z.object({ member: z.string(), text: z.string() })),
     heldMs: z.number().describe('How long commits waited while the snapshots were opened.'),
     tookMs: z.number(),

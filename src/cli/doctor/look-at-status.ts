@@ -1,6 +1,7 @@
 /** What the node itself says of the cluster, judged: who is not active and why, and what to do. Pure. */
 import type { ClusterStatus, MemberStatus } from '../../admin/index.ts';
 import type { Finding } from '../program.ts';
+import { contestCures, contestHeadline } from '../show-contest.ts';
 import { duration } from '../show-status.ts';
 
 /** Verified longer ago than this is worth a word, where there is a schedule. */
@@ -27,17 +28,28 @@ export function lookAtCluster(status: ClusterStatus, now: number): readonly Find
               ? 'bring the others back: see below'
               : 'add another: lockstep member add --id db2 --url postgres://…',
         };
-  return [node, spare, verified(status, now)];
+  return [node, spare, verified(status, now), ...contested(status)];
+}
+
+function contested({ verification: { contest } }: ClusterStatus): readonly Finding[] {
+  if (contest === null) return [];
+  const found = contestHeadline(contest);
+  return [{ name: 'primary', ok: 'fail', found, cure: `if ${contestCures(contest).join('; if ')}` }];
 }
 
 function verified({ verification }: ClusterStatus, now: number): Finding {
-  const { at, outcome, reason } = verification;
+  const { at, contest, outcome, reason } = verification;
   const name = 'verification';
   if (at === null || outcome === null) return { name, ok: 'ok', found: 'there was none yet' };
   const ago = now - Date.parse(at);
   const found = `${duration(Math.max(0, ago))} ago: ${outcome}${reason === null ? '' : ` (${reason})`}`;
   if (outcome === 'differs')
-    return { name, ok: 'fail', found, cure: 'lockstep repair, then lockstep verify' };
+    return {
+      name,
+      ok: 'fail',
+      found,
+      cure: contest === null ? 'lockstep repair, then lockstep verify' : 'see primary, then lockstep verify',
+    };
   if (outcome === 'unchecked' || ago > VERIFIED_MS_MAX)
     return { name, ok: 'warn', found, cure: 'lockstep verify' };
   return { name, ok: 'ok', found };

@@ -9,6 +9,7 @@ import { messageOf, pause, withDeadline } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { ApplyLink, CommitRecord, Member } from '../../dialects/contract.ts';
+import { isOfContent } from './refusal.ts';
 
 export interface ApplyStreamOptions {
   readonly clock: Clock;
@@ -21,11 +22,12 @@ export interface ApplyStreamOptions {
   /** Commits under way on the primary are worth a moment's wait: one transaction for many costs the replica little more. */
   gather?(): Promise<void> | undefined;
   onApplied(): void;
-  onFailed(error: MemberError): void;
+  /** `csn`: of the record that was refused for what it holds. */
+  onFailed(error: MemberError, csn?: number): void;
 }
 
 interface Due {
-  readonly record: CommitRecord;
+  record: CommitRecord;
   sinceMs: number;
   /** Behind the record come places that need nothing. */
   upTo: number;
@@ -55,6 +57,9 @@ export class ApplyStream {
   #running = true;
   #stalled = false;
   #ended = false;
+  /** So many records are applied one by one: together they were refused, and one of them is why. */
+  #singly = 0;
+  #refusedCsn: number | undefined;
   #appliedCsn: number;
   #visibleCsn: number;
   #confirmedCsn = 0;
@@ -104,6 +109,11 @@ export class ApplyStream {
     return this.#ended;
   }
 
+  /** The record that it stands still at, because the member refuses what it holds. */
+  get refusedCsn(): number | undefined {
+    return this.#stalled && !this.#ended ? this.#refusedCsn : undefined;
+  }
+
   /** What was pushed before, or is meanwhile, has all its time from here on. Where it fails, the first record tries again. */
   async open(): Promise<void> {
     try {
@@ -137,8 +147,19 @@ export class ApplyStream {
   goOn(): void {
     if (!this.#stalled || this.#ended) return;
     this.#stalled = false;
+    this.#refusedCsn = undefined;
     this.#renewTime();
     void this.#run();
+  }
+
+  /** From this CSN on, which it has not applied, everything is dead. It stands still, and goes on with that. */
+  revoke(csn: number): void {
+    for (const due of this.#queue) {
+      if (due.record.csn < csn) continue;
+      this.#waitingBytes -= bytesOf(due);
+      due.record = { ...due.record, writeSet: null };
+    }
+    this.goOn();
   }
 
   #renewTime(): void {
@@ -184,7 +205,9 @@ export class ApplyStream {
   }
 
   #nextBatch(): Due[] {
-    const { batchMax, batchBytesMax } = this.#options;
+    const { batchBytesMax } = this.#options;
+    const batchMax = this.#singly > 0 ? 1 : this.#options.batchMax;
+    this.#singly = Math.max(0, this.#singly - 1);
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && count < batchMax) {
@@ -280,12 +303,19 @@ export class ApplyStream {
 
   #stall(batch: readonly Due[], error: unknown): void {
     if (this.#ended) return;
-    this.#stalled = true;
     this.#queue.unshift(...batch);
     for (const due of batch) this.#waitingBytes += bytesOf(due);
+    const ofContent = isOfContent(error);
+    if (ofContent && batch.length > 1) {
+      this.#singly = batch.length;
+      void this.#run();
+      return;
+    }
+    this.#stalled = true;
+    this.#refusedCsn = ofContent ? batch[0]?.record.csn : undefined;
     const failure =
       error instanceof MemberError ? error : new MemberError(this.member.id, 'unfit', messageOf(error));
-    this.#options.onFailed(failure.blame === 'gone' ? this.#lasting(failure) : failure);
+    this.#options.onFailed(failure.blame === 'gone' ? this.#lasting(failure) : failure, this.#refusedCsn);
   }
 
   /** Who answers every probe and breaks every connection that is to apply would be waited for without an end. */

@@ -2,11 +2,12 @@
 
 import { pause, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { Blame, CommitRecord, Member } from '../../dialects/contract.ts';
+import type { CommitRecord, Member } from '../../dialects/contract.ts';
 import type { CommitOrder } from '../commits/commit-order.ts';
 import type { ClusterSettings, World } from '../world.ts';
 import { ApplyStream } from './apply-stream.ts';
 import { Joiner } from './joiner.ts';
+import { failsAlone } from './refusal.ts';
 
 export interface ReplicaStreamsOptions {
   readonly settings: ClusterSettings;
@@ -15,6 +16,8 @@ export interface ReplicaStreamsOptions {
   readonly order: CommitOrder;
   /** A stream stands still, because the member failed it. */
   onFailed(id: string, error: MemberError): void;
+  /** A stream stands still at this record, which the member refuses for what it holds. */
+  onRefused(id: string, csn: number, error: MemberError): void;
 }
 
 /** How long a replica's next transaction waits for commits that are just being made on the primary. */
@@ -61,6 +64,21 @@ export class ReplicaStreams {
     return level;
   }
 
+  /** Those that count. */
+  get counting(): readonly ApplyStream[] {
+    return [...this.#streams.values()];
+  }
+
+  /** No member can apply this record, and it is decided against: who was about to join with it does so another time. */
+  letGoOfJoiners(csn: number): void {
+    for (const [id, joiner] of this.#beside) joiner.fail(new MemberError(id, 'gone', revoked(csn)));
+  }
+
+  /** From there on everything is dead for those that count. None of them has applied it. */
+  revoke(csn: number): void {
+    for (const stream of this.counting) stream.revoke(csn);
+  }
+
   push(record: CommitRecord): void {
     for (const stream of this.#streams.values()) stream.push(record);
     for (const joiner of this.#beside.values()) {
@@ -78,7 +96,7 @@ export class ReplicaStreams {
 
   /** Counts from now on. Rejects when the member cannot be reached; what is pushed then waits. */
   async open(member: Member): Promise<void> {
-    const stream = this.#make(member, (error) => this.#failed(member.id, error));
+    const stream = this.#make(member, (error, csn) => this.#failed(member.id, error, csn));
     this.#streams.set(member.id, stream);
     await stream.open();
   }
@@ -100,7 +118,7 @@ export class ReplicaStreams {
         if (this.#streams.get(id) === joiner.stream) this.#streams.delete(id);
         this.#options.order.acknowledge();
       },
-      failed: (error) => this.#failed(id, error),
+      failed: (error) => this.#failed(id, error, joiner.stream.refusedCsn),
     });
     this.#beside.set(id, joiner);
     return joiner;
@@ -125,7 +143,7 @@ export class ReplicaStreams {
     for (const { stream } of this.#beside.values()) stream.end();
   }
 
-  #make(member: Member, onFailed: (error: MemberError) => void): ApplyStream {
+  #make(member: Member, onFailed: (error: MemberError, csn?: number) => void): ApplyStream {
     const { settings, world, term, order } = this.#options;
     return new ApplyStream(member, {
       clock: world.clock,
@@ -140,9 +158,13 @@ export class ReplicaStreams {
     });
   }
 
-  #failed(id: string, error: MemberError): void {
+  #failed(id: string, error: MemberError, refusedCsn: number | undefined): void {
     this.#options.world.raise({ type: 'member-unfit', member: id, reason: error.message });
     const { blame, message, sqlState } = error;
+    if (refusedCsn !== undefined) {
+      this.#options.onRefused(id, refusedCsn, error);
+      return;
+    }
     // A broken connection is a reason to ask; an order that cannot be carried out is evidence.
     const asked = blame === 'gone' || blame === 'fenced';
     const verdict = failsAlone(blame) ? 'diverged' : 'unfit';
@@ -157,9 +179,8 @@ export class ReplicaStreams {
   }
 }
 
-/** What the primary could do and this member cannot, whenever it is asked: its rows or its schema must be others. */
-export function failsAlone(blame: Blame): boolean {
-  return blame === 'client' || blame === 'diverged';
+function revoked(csn: number): string {
+  return `CSN ${csn}, which it had been given, was decided against`;
 }
 
 function tooMuchWaits(id: string): MemberError {

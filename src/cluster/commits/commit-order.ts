@@ -195,6 +195,21 @@ export class CommitOrder {
     return died;
   }
 
+  /**
+   * No replica can apply this place, and the primary, which alone has it, is lost: it is dead after all, and so is what comes behind it.
+   * None of them was acknowledged. Returns those that had been committed. Nobody reads their write sets any more.
+   */
+  revoke(csn: number): readonly number[] {
+    const revoked = this.#dispatched.filter((entry) => entry.csn >= csn && entry.fate === 'committed');
+    for (const entry of revoked) {
+      entry.fate = 'dead';
+      entry.tombstone = true;
+      entry.writeSet?.release();
+      entry.writeSet = null;
+    }
+    return revoked.map((entry) => entry.csn);
+  }
+
   /** Called whenever a replica has applied more, or there are fewer to wait for. */
   acknowledge(): void {
     const level = this.#hooks.appliedEverywhere();

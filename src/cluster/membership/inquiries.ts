@@ -7,7 +7,7 @@
 import { messageOf, pause } from '../../base/index.ts';
 import type { MemberError } from '../../dialects/contract.ts';
 import type { ReplicaStreams } from '../apply/replica-streams.ts';
-import { nodeStops } from '../cluster-errors.ts';
+import { nodeStops, refusesConnections } from '../cluster-errors.ts';
 import type { Roster } from '../roster.ts';
 import type { ClusterSettings, Verdict, World } from '../world.ts';
 import type { Membership } from './membership.ts';
@@ -114,5 +114,5 @@ export class Inquiries {
 
 /** No second opinion is needed: nobody listens there, or it says itself that it cannot be used. One broken connection proves nothing. */
 function isCertain(error: MemberError): boolean {
-  return error.blame === 'unfit' || error.sqlState === '57P03' || /ECONNREFUSED/.test(error.message);
+  return error.blame === 'unfit' || refusesConnections(error);
 }

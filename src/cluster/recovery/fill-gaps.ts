@@ -4,19 +4,32 @@
  */
 
 import { LockstepError } from '../../base/index.ts';
-import type { CommitRecord, LoggedPlace, Member } from '../../dialects/contract.ts';
+import type { CommitRecord, LoggedPlace, Member, MemberError } from '../../dialects/contract.ts';
 import { placesOf } from '../../dialects/logged-runs.ts';
+import { isOfContent } from '../apply/refusal.ts';
+import { asMemberError } from '../cluster-errors.ts';
 import type { World } from '../world.ts';
 
 /** How far below the lowest end of a log a commit can be missing: more than can ever be in flight at once. */
 export const windowCsns = 20_000;
 
-/** Returns the CSN at which all of them then end. */
+export interface Filled {
+  /** Where all of them end, without those that refuse. */
+  readonly lastCsn: number;
+  /** What they are to be given is what they cannot take. */
+  readonly refusing: ReadonlyMap<string, Refused>;
+}
+
+export interface Refused {
+  readonly csn: number;
+  readonly error: MemberError;
+}
+
 export async function fillGaps(
   members: readonly Member[],
   term: number,
   raise: World['raise'],
-): Promise<number> {
+): Promise<Filled> {
   const reports = await Promise.all(members.map((member) => member.inspect()));
   const ends = reports.map(({ lastCsn }) => lastCsn);
   const after = Math.max(0, Math.min(...ends) - windowCsns);
@@ -31,15 +44,18 @@ export async function fillGaps(
     }
   }
   const order = [...all.keys()].sort((a, b) => a - b);
+  const refusing = new Map<string, Refused>();
   for (const [index, member] of members.entries()) {
     const log = logs[index] as readonly LoggedPlace[];
     const has = new Set(log.map((record) => record.csn));
     // What its log does not reach down to it has without a record.
     const baseCsn = reports[index]?.marks?.baseCsn ?? 0;
     const missing = order.filter((csn) => csn > baseCsn && !has.has(csn));
-    if (missing.length > 0) await give(member, missing, all, term, raise);
+    if (missing.length === 0) continue;
+    const refused = await give(member, missing, all, term, raise);
+    if (refused !== undefined) refusing.set(member.id, refused);
   }
-  return Math.max(0, ...ends);
+  return { lastCsn: Math.max(0, ...ends), refusing };
 }
 
 async function give(
@@ -48,7 +64,7 @@ async function give(
   all: ReadonlyMap<number, { record: LoggedPlace; from: Member }>,
   term: number,
   raise: World['raise'],
-): Promise<void> {
+): Promise<Refused | undefined> {
   const link = await member.openApply(term);
   try {
     for (const csn of missing) {
@@ -57,8 +73,14 @@ async function give(
       const { record, from } = known;
       const writeSet = record.dead ? null : await from.log.read(csn);
       const full: CommitRecord = { csn, term: record.term, slot: record.slot, writeSet };
-      await link.apply([full]);
-      writeSet?.release();
+      try {
+        await link.apply([full]);
+      } catch (error) {
+        if (!isOfContent(error)) throw error;
+        return { csn, error: asMemberError(member.id, error) };
+      } finally {
+        writeSet?.release();
+      }
     }
   } finally {
     link.close();
@@ -72,6 +94,7 @@ async function give(
     firstCsn: first,
     lastCsn: missing.at(-1) as number,
   });
+  return undefined;
 }
 
 function contradiction(one: Member, other: Member, csn: number): LockstepError {

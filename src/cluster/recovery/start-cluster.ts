@@ -14,6 +14,7 @@ import type { MemberEntry } from '../membership/membership.ts';
 import type { SyncTools } from '../sync/sync-parts.ts';
 import type { ClusterMember, ClusterSettings, World } from '../world.ts';
 import { fillGaps, windowCsns } from './fill-gaps.ts';
+import type { Refused } from './fill-gaps.ts';
 
 export interface StartOptions {
   readonly settings: ClusterSettings;
@@ -93,21 +94,41 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
     await member.raiseTerm(term);
   }
   if (membership.version === firstVersion) await membership.begin(term);
-  const lastCsn = await fillGaps(
+  const { lastCsn, refusing } = await fillGaps(
     verdict.trusted.map(({ member }) => member),
     term,
     world.raise,
   );
+  const trusted = verdict.trusted.filter(({ member }) => !refusing.has(member.id));
+  await leaveOut(refusing, membership, world, () => heaviest(trusted, members));
   membership.noteCsn(lastCsn);
   // Its removal had come as far as the configuration when an earlier node ended.
   for (const { id } of loaded === undefined ? [] : missingOf(loaded, members))
     world.raise({ type: 'member-removed', member: id, reason: 'an operator removed it' });
   for (const [id, reason] of verdict.distrusted)
     world.raise({ type: 'member-deactivated', member: id, reason });
-  world.raise({ type: 'term-started', term, primary });
-  const slot = await lastSlot(verdict.trusted, lastCsn);
+  world.raise({ type: 'term-started', term, primary: membership.primary ?? primary });
+  const slot = await lastSlot(trusted, lastCsn);
   const { tools } = options;
   return new Cluster({ settings, world, members, membership, tools, start: { term, lastCsn, slot } });
+}
+
+/** What they lack they cannot be given: they are compared, and the others go on. Somebody has all of it. */
+async function leaveOut(
+  refusing: ReadonlyMap<string, Refused>,
+  membership: Membership,
+  { raise }: World,
+  next: () => string,
+): Promise<void> {
+  for (const [id, { csn, error }] of refusing) {
+    const { message, sqlState } = error;
+    const reason = `it cannot apply CSN ${csn}, which it lacked: ${message}`;
+    const done = 'it is inactive, and is compared with the others';
+    raise({ type: 'record-refused', csn, sqlState, members: [id], answers: { [id]: message }, done });
+    const primary = membership.primary === id ? { primary: next() } : {};
+    await membership.change(id, 'failed', reason, { ...primary, differs: true });
+    raise({ type: 'member-deactivated', member: id, reason });
+  }
 }
 
 /** A first start that died before every member had what it needs: it is made again, with all its proof. */

@@ -3,7 +3,7 @@
  * applied. Nothing is queued, however far the member is behind.
  */
 
-import { withDeadline } from '../../base/index.ts';
+import { messageOf, withDeadline } from '../../base/index.ts';
 import type {
   ApplyLink,
   CommitRecord,
@@ -14,7 +14,7 @@ import type {
 } from '../../dialects/contract.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import { applyDeadlineMs } from '../apply/apply-stream.ts';
-import { failsAlone } from '../apply/replica-streams.ts';
+import { isOfContent } from '../apply/refusal.ts';
 import { isActive, SyncFailure } from './sync-parts.ts';
 import type { SyncParts } from './sync-parts.ts';
 
@@ -192,9 +192,9 @@ export class CatchUp {
 
 /** What a member cannot do may mean that its rows are not what its log says. */
 export function failureOf(error: unknown): unknown {
+  if (isOfContent(error)) return new SyncFailure('differs', messageOf(error));
   if (!(error instanceof MemberError)) return error;
   const { blame, message } = error;
-  if (failsAlone(blame)) return new SyncFailure('differs', message);
   return new SyncFailure(blame === 'gone' ? 'unreachable' : 'failed', message);
 }
 

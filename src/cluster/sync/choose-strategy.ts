@@ -139,12 +139,14 @@ export interface DataFindings {
   readonly reason: string;
   /** An operator's word. */
   readonly asked: Strategy | undefined;
+  /** Comparing has been tried, and has failed by what it met. */
+  readonly copy?: boolean;
 }
 
 export type DataChoice = { readonly kind: 'diff' | 'full'; readonly reason: string } | Refusal;
 
 /** Comparing or copying. What was never part of the cluster is changed on an operator's word only. */
-export function chooseBySchema({ unlike, schema, owned, reason, asked }: DataFindings): DataChoice {
+export function chooseBySchema({ unlike, schema, owned, reason, asked, copy }: DataFindings): DataChoice {
   if (unlike !== undefined && (asked === undefined || !unlike.bearable)) return refuseUnlike(unlike);
   if (schema.kind === 'empty') return { kind: 'full', reason: `${reason}, and it is empty` };
   if (asked === 'full') return { kind: 'full', reason: 'an operator asked for it' };
@@ -154,6 +156,8 @@ export function chooseBySchema({ unlike, schema, owned, reason, asked }: DataFin
       'If its data may be replaced: lockstep sync with --strategy diff (keeps what is equal) or full.',
     );
   }
+  if (copy === true && owned && asked === undefined)
+    return { kind: 'full', reason: `comparing was not enough: ${reason}` };
   if (schema.kind === 'equal') return { kind: 'diff', reason };
   const { differences } = schema;
   const shown = `${differences.slice(0, 3).join('; ')}${differences.length > 3 ? `; and ${differences.length - 3} more` : ''}`;

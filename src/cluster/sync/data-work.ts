@@ -91,6 +91,7 @@ export class DataWork {
         owned: choice.owned,
         reason: choice.reason,
         asked: request.strategy,
+        copy: attempt.remedy?.least === 'full',
       });
       if (decided.kind === 'refused') throw new SyncFailure('refused', decided.reason, decided.hint);
       const { kind, reason } = decided;
@@ -109,6 +110,7 @@ export class DataWork {
       if (!dryRun) {
         attempt.progress({ phase: 'conclude', table: undefined, ofTable: undefined });
         await step(data.conclude(member, source, { csn: snapshot.csn, term, version }));
+        await this.#parts.compared(member.id);
       }
       const outcome = outcomeOf({ kind, reason, source, dryRun, tables, keeper, bytes: pace.bytes });
       return { outcome, baseCsn: dryRun ? undefined : snapshot.csn };
@@ -156,7 +158,11 @@ export class DataWork {
     await gate.passed();
     const primaryId = this.#parts.primaryId();
     const replica = membership.active.find(
-      (id) => id !== primaryId && !roster.load(id).suspect && streams.get(id)?.ended === false,
+      (id) =>
+        id !== primaryId &&
+        !roster.load(id).suspect &&
+        !this.#parts.isContested(id) &&
+        streams.get(id)?.ended === false,
     );
     const source = roster.member(replica ?? primaryId);
     const watched = watch(this.#parts, { source, signal });

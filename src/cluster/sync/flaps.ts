@@ -24,6 +24,11 @@ export class Flaps {
     this.#failures = [];
   }
 
+  /** It goes out now, and that does not count. */
+  excuse(): void {
+    this.#activeSinceMs = undefined;
+  }
+
   /** Seen inactive. True when it is in quarantine from now on. */
   out(nowMs: number): boolean {
     // It has not been active since it was seen last.

@@ -24,7 +24,8 @@ export async function levelPositions(
   await parts.gate.passed();
   const primaryId = parts.primaryId();
   const replica = membership.active.find(
-    (id) => !roster.load(id).suspect && (streams.get(id)?.appliedCsn ?? -1) >= afterCsn,
+    (id) =>
+      !roster.load(id).suspect && !parts.isContested(id) && (streams.get(id)?.appliedCsn ?? -1) >= afterCsn,
   );
   const source = roster.member(replica ?? primaryId);
   const { clock } = world;

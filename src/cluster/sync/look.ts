@@ -72,6 +72,6 @@ async function answered<T>(question: Promise<T>): Promise<T> {
     return await question;
   } catch (error) {
     if (!(error instanceof MemberError)) throw error;
-    throw new SyncFailure(error.blame === 'gone' ? 'unreachable' : 'failed', error.message);
+    throw new SyncFailure(error.blame === 'gone' ? 'unreachable' : 'failed', error.message, '', error);
   }
 }

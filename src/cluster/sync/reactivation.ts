@@ -6,6 +6,7 @@
 
 import { BackOff, LockstepError, messageOf, pause } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
+import { refusesConnections } from '../cluster-errors.ts';
 import type { Strategy } from './choose-strategy.ts';
 import { Flaps } from './flaps.ts';
 import { ProgressMeter } from './progress-meter.ts';
@@ -13,7 +14,7 @@ import type { MeasuredProgress } from './progress-meter.ts';
 import { SyncFailure } from './sync-parts.ts';
 import type { Phase, SyncParts, SyncProgress } from './sync-parts.ts';
 import { Synchroniser } from './synchroniser.ts';
-import type { SyncOutcome, SyncRequest } from './synchroniser.ts';
+import type { Remedy, SyncOutcome, SyncRequest } from './synchroniser.ts';
 
 /** What is done, or planned, to bring a member level. */
 export interface SyncStatus {
@@ -59,8 +60,8 @@ interface Care {
   readonly retry: BackOff;
   dueMs: number;
   attempts: number;
-  /** Why replaying is not enough. */
-  compare: string | undefined;
+  /** What has been tried is not enough. */
+  remedy: Remedy | undefined;
   lastReason: string | undefined;
   running: Running | undefined;
 }
@@ -69,12 +70,20 @@ interface Care {
 const reportMs = 5000;
 
 const stopMs = 2000;
+/** The longest time between two tries of a member that refuses connections: that costs neither side anything. */
+const refusedConnectMs = 2500;
+/** The longest time until members are compared again that refuse one record after the other. */
+const refusedRecordsMs = 30_000;
+/** Replay, diff, full. */
+const strategiesMax = 3;
 
 export class Reactivation {
   readonly #parts: SyncParts;
   readonly #synchroniser: Synchroniser;
   readonly #cares = new Map<string, Care>();
   readonly #flaps = new Map<string, Flaps>();
+  /** When members were taken out for a record that nobody can apply. */
+  readonly #excused = new Map<string, readonly number[]>();
   #cancelTick: (() => void) | undefined;
 
   constructor(parts: SyncParts) {
@@ -106,14 +115,17 @@ export class Reactivation {
     await this.cancel(id, 'an operator asked for another attempt');
     if (this.#parts.membership.entry(id)?.state === 'active') throw isActiveAlready(id);
     const care = this.#care(id);
-    const comparing = care.compare !== undefined;
     try {
-      return await this.#attempt(care, request, true, watch).catch(async (error: unknown) => {
-        // What replaying was not enough for is compared at once: he has asked for the whole way.
-        const enough = comparing || care.compare === undefined || request.strategy !== undefined;
-        if (enough || watch.signal?.aborted === true) throw error;
-        return await this.#attempt(care, request, true, watch);
-      });
+      for (let tries = 1; ; tries++) {
+        const before = care.remedy;
+        try {
+          return await this.#attempt(care, request, true, watch);
+        } catch (error) {
+          // What replaying was not enough for is compared at once, and then copied: he has asked for the whole way.
+          const nothingElse = !goesFurther(before, care.remedy) || request.strategy !== undefined;
+          if (nothingElse || tries === strategiesMax || watch.signal?.aborted === true) throw error;
+        }
+      }
     } catch (error) {
       throw refusal(id, error);
     } finally {
@@ -129,6 +141,34 @@ export class Reactivation {
   /** Somebody waits for his turn. */
   get turnWanted(): boolean {
     return this.#synchroniser.turnWanted;
+  }
+
+  /**
+   * They were taken out for a record that nobody can apply: they are compared at once, and it counts for nothing. Only who refuses
+   * one after the other waits a little longer each time.
+   */
+  excuse(ids: readonly string[], csn: number): void {
+    const { settings, world } = this.#parts;
+    const { automatic, quarantineFailures, quarantineMs, retryMs } = settings.sync;
+    const now = world.clock.monotonicMs();
+    for (const id of ids) {
+      this.#flapsOf(id).excuse();
+      const recent = [...(this.#excused.get(id) ?? []).filter((at) => now - at < quarantineMs), now];
+      this.#excused.set(id, recent);
+      if (!automatic || this.#parts.membership.entry(id)?.state !== 'inactive') continue;
+      const care = this.#care(id);
+      care.remedy = { least: 'diff', reason: `no replica can apply CSN ${csn}` };
+      const tooMany = recent.length - quarantineFailures;
+      care.dueMs =
+        tooMany <= 0 ? now : now + Math.min(refusedRecordsMs, retryMs * 2 ** Math.min(tooMany, 30));
+    }
+    if (automatic && this.#cancelTick !== undefined) this.#tick();
+  }
+
+  /** For good. */
+  async left(id: string): Promise<void> {
+    this.#excused.delete(id);
+    await this.#parts.compared(id);
   }
 
   /** Ends what is under way for a member. False: there was nothing. */
@@ -205,7 +245,7 @@ export class Reactivation {
       probing,
       retry,
       attempts: 0,
-      compare: undefined,
+      remedy: undefined,
       lastReason: undefined,
       running: undefined,
       dueMs: now + retry.nextMs(),
@@ -283,7 +323,7 @@ export class Reactivation {
       const outcome = await this.#synchroniser.attempt({
         member: roster.member(id),
         request,
-        compare: care.compare,
+        remedy: care.remedy,
         byOperator: running.byOperator,
         signal: running.abort.signal,
         chosen: (strategy, reason, source) => {
@@ -319,17 +359,22 @@ export class Reactivation {
     raise({ type: 'sync-ended', member: id, strategy, source, rows, bytes, tookMs: Math.round(tookMs) });
   }
 
-  #failed(care: Care, { chosen, request }: Running, error: unknown): void {
+  #failed(care: Care, { chosen, request, meter }: Running, error: unknown): void {
     const { settings, world, stopped } = this.#parts;
     const kind = error instanceof SyncFailure ? error.kind : 'failed';
     const reason = messageOf(error);
     const news = reason !== care.lastReason;
     care.lastReason = reason;
     if (kind !== 'unreachable') care.probing.reset();
-    if (kind === 'log-gone' || kind === 'differs') care.compare = reason;
+    const before = care.remedy;
+    if (kind === 'log-gone') care.remedy = { least: 'diff', reason };
+    if (kind === 'differs')
+      care.remedy = { least: afterwards(chosen?.strategy, meter.progress.phase), reason };
     let waitMs: number;
     if (this.#flaps.get(care.id)?.quarantined || kind === 'refused') waitMs = this.#seldomMs();
-    else if (kind === 'unreachable' && chosen === undefined) waitMs = care.probing.nextMs();
+    else if (kind === 'unreachable' && chosen === undefined)
+      waitMs = Math.min(care.probing.nextMs(), refusesToConnect(error) ? refusedConnectMs : Infinity);
+    else if (goesFurther(before, care.remedy)) waitMs = 0;
     else if (kind === 'source') waitMs = settings.sync.retryMs;
     else waitMs = care.retry.nextMs();
     care.dueMs = world.clock.monotonicMs() + waitMs;
@@ -359,6 +404,21 @@ function shown({ rowsPerSecond, bytesPerSecond, leftMs, ofTable, ...rest }: Meas
     tableBytesDone: ofTable?.bytesDone,
     tableLeftMs: ofTable?.leftMs === undefined ? undefined : Math.round(ofTable.leftMs),
   };
+}
+
+/** What comes after a strategy that has failed by what it met. Whoever was made level, and then refused a record, is compared again. */
+function afterwards(strategy: Strategy | undefined, phase: Phase): Remedy['least'] {
+  return strategy === 'diff' && phase !== 'catch-up' && phase !== 'join' ? 'full' : 'diff';
+}
+
+/** Another strategy than the one before is next, and one that was not tried. */
+function goesFurther(before: Remedy | undefined, now: Remedy | undefined): boolean {
+  return now !== undefined && (before === undefined || (before.least === 'diff' && now.least === 'full'));
+}
+
+function refusesToConnect(error: unknown): boolean {
+  const cause = error instanceof SyncFailure ? error.cause : undefined;
+  return cause instanceof MemberError && refusesConnections(cause);
 }
 
 function isActiveAlready(id: string): LockstepError {

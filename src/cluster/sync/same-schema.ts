@@ -43,7 +43,8 @@ async function differences(
   { member, signal }: { readonly member: Member; readonly signal: AbortSignal },
 ): Promise<readonly string[]> {
   const primaryId = parts.primaryId();
-  const sourceId = parts.membership.active.find((id) => id !== primaryId) ?? primaryId;
+  const sourceId =
+    parts.membership.active.find((id) => id !== primaryId && !parts.isContested(id)) ?? primaryId;
   const source = parts.roster.member(sourceId);
   const watched = watch(parts, { source, target: member, signal });
   const unless = <T>(ms: number, work: Promise<T>): Promise<T> =>

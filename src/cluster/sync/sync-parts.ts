@@ -41,6 +41,10 @@ export interface SyncParts {
   readonly stopped: AbortSignal;
   readonly tools: SyncTools | undefined;
   primaryId(): string;
+  /** It does not hold what the primary holds, and nobody has said who is right: nobody is made like it. */
+  isContested(id: string): boolean;
+  /** Its data were made those of a source. */
+  compared(id: string): Promise<void>;
   /** A member has become active: the second witness is told, and it is said. */
   activated(id: string, reason: string): Promise<void>;
 }
@@ -83,8 +87,8 @@ export class SyncFailure extends Error {
   readonly kind: SyncFailureKind;
   readonly hint: string;
 
-  constructor(kind: SyncFailureKind, message: string, hint = '') {
-    super(message);
+  constructor(kind: SyncFailureKind, message: string, hint = '', cause?: unknown) {
+    super(message, { cause });
     this.name = 'SyncFailure';
     this.kind = kind;
     this.hint = hint;

@@ -24,11 +24,16 @@ export interface SyncRequest {
   readonly maxBytesPerSecond?: number;
 }
 
+/** What was tried before has failed by what it met: at least this has to be done, and why. */
+export interface Remedy {
+  readonly least: 'diff' | 'full';
+  readonly reason: string;
+}
+
 export interface Attempt {
   readonly member: Member;
   readonly request: SyncRequest;
-  /** Replaying has been tried and was not enough. */
-  readonly compare: string | undefined;
+  readonly remedy: Remedy | undefined;
   readonly byOperator: boolean;
   readonly signal: AbortSignal;
   chosen(strategy: Strategy, reason: string, source: string | undefined): void;
@@ -154,7 +159,7 @@ export class Synchroniser {
 }
 
 /** What the log says, or an operator, or an earlier attempt. */
-function chosen(found: Findings, { request, compare }: Attempt): Exclude<LogChoice, { kind: 'refused' }> {
+function chosen(found: Findings, { request, remedy }: Attempt): Exclude<LogChoice, { kind: 'refused' }> {
   const choice = chooseByLog(found);
   if (choice.kind === 'refused') throw new SyncFailure('refused', choice.reason, choice.hint);
   const { strategy } = request;
@@ -164,5 +169,5 @@ function chosen(found: Findings, { request, compare }: Attempt): Exclude<LogChoi
   }
   if (strategy !== undefined && strategy !== 'replay')
     return { kind: 'data', owned: true, reason: 'an operator asked for it' };
-  return compare === undefined ? choice : { kind: 'data', owned: true, reason: compare };
+  return remedy === undefined ? choice : { kind: 'data', owned: true, reason: remedy.reason };
 }

@@ -12,7 +12,7 @@ import type {
   MemberDifference,
   TableDifference,
 } from '../../dialects/sync-contract.ts';
-import { rowsApart, tableSentence } from './judge.ts';
+import { isWitnessed, rowsApart, tableSentence } from './judge.ts';
 import type { RowApart } from './judge.ts';
 
 export type Outcome = 'equal' | 'differs' | 'unchecked';
@@ -43,19 +43,42 @@ interface Suspicion {
   sequences: ByMember;
 }
 
+/** Who is compared at a look. */
+export interface Compared {
+  readonly ids: readonly string[];
+  readonly primaryId: string;
+}
+
+/** `contested`: nobody holds the same as the primary. */
+interface Judged<T> {
+  readonly found: T;
+  readonly contested: boolean;
+}
+
+/** By member, whatever is not as on the primary. */
+export interface Differences {
+  /** Another member holds the same as the primary. */
+  readonly wrong: ReadonlyMap<string, MemberDifference>;
+  /** Nobody does. */
+  readonly contested: ReadonlyMap<string, MemberDifference>;
+}
+
 export class Findings {
   readonly #done = new Map<string, VerifiedTable>();
-  readonly #differences = new Map<string, { readonly member: string; readonly found: TableDifference }[]>();
+  readonly #differences = new Map<string, Judged<ReadonlyMap<string, TableDifference>>>();
   /** By table, who differed at the look before. */
-  readonly #suspected = new Map<string, { readonly differences: Suspected; readonly looks: number }>();
+  readonly #suspected = new Map<
+    string,
+    { readonly differences: Suspected; readonly looks: number; readonly contested: boolean }
+  >();
   readonly #failures = new Map<
     string,
     { readonly count: number; readonly reason: string; readonly csn: number }
   >();
   #definitions: 'open' | Suspicion | 'done' = 'open';
   #definitionLooks = 0;
-  readonly #schema = new Map<string, string[]>();
-  readonly #sequences = new Map<string, string[]>();
+  #schema: ReadonlyMap<string, readonly Judged<Finding>[]> = new Map();
+  #sequences: ReadonlyMap<string, readonly Judged<Finding>[]> = new Map();
   readonly #damaged = new Map<string, { count: number; text: string }>();
   /** By member, tables that were not watched on it. */
   readonly #unwatched = new Map<string, Map<string, string>>();
@@ -116,7 +139,7 @@ export class Findings {
   table(
     { table, rows, members, differences, certain, failure }: ComparedTable,
     csn: number,
-    all: readonly string[],
+    { ids: all, primaryId }: Compared,
   ): void {
     this.#told.add(table);
     if (failure !== undefined) {
@@ -133,15 +156,14 @@ export class Findings {
       this.#suspected.set(table, {
         differences: certain ? differences : doubted(differences),
         looks: looks + 1,
+        contested: this.#isContested(table, { ids: members, primaryId }, differences),
       });
       return;
     }
     this.#suspected.delete(table);
     const confirmed = new Map([...left, ...[...differences].filter(([member]) => before.has(member))]);
-    this.#differences.set(
-      table,
-      [...confirmed].map(([member, found]) => ({ member, found })),
-    );
+    const contested = this.#isContested(table, { ids: members, primaryId }, confirmed);
+    this.#differences.set(table, { found: confirmed, contested });
     const verdict = (id: string): Outcome =>
       confirmed.has(id) ? 'differs' : members.includes(id) ? 'equal' : 'unchecked';
     this.#done.set(table, {
@@ -155,7 +177,7 @@ export class Findings {
   }
 
   /** What a look has found besides rows. */
-  look({ schema, sequences, complete }: Comparison): void {
+  look({ schema, sequences, complete }: Comparison, compared: Compared): void {
     this.#allTold ||= complete;
     if (complete) this.#forgetDropped();
     this.#told = new Set();
@@ -175,8 +197,9 @@ export class Findings {
     this.#definitions = 'done';
     if (confirmed === undefined)
       this.#restless = 'definitions looked different again and again, each time in another place';
-    for (const [id, found] of confirmed?.schema ?? []) this.#schema.set(id, texts(found));
-    for (const [id, found] of confirmed?.sequences ?? []) this.#sequences.set(id, texts(found));
+    if (confirmed === undefined) return;
+    this.#schema = judged(confirmed.schema, compared);
+    this.#sequences = judged(confirmed.sequences, compared);
   }
 
   damage(member: string, text: string): void {
@@ -206,24 +229,32 @@ export class Findings {
     for (const { what, text } of found) known.set(what, `${text}; ${why}`);
   }
 
-  /** By member, whatever is not as on those that are right. */
-  get differences(): ReadonlyMap<string, MemberDifference> {
-    const found = new Map<string, { schema: string[]; tables: TableDifference[]; sequences: string[] }>();
-    const of = (id: string): { schema: string[]; tables: TableDifference[]; sequences: string[] } => {
-      const known = found.get(id) ?? { schema: [], tables: [], sequences: [] };
-      found.set(id, known);
-      return known;
-    };
-    for (const id of this.damaged) of(id).schema.push(this.#damaged.get(id)?.text ?? '');
-    for (const [id, lines] of this.#schema) of(id).schema.push(...lines);
-    for (const entries of this.#differences.values())
-      for (const { member, found: difference } of entries) of(member).tables.push(difference);
+  get differences(): Differences {
+    const all = { wrong: new Collected(), contested: new Collected() };
+    const among = (contested: boolean): Collected => (contested ? all.contested : all.wrong);
+    // A server that cannot read its data is evidence enough, also against the primary.
+    for (const id of this.damaged) all.wrong.of(id).schema.push(this.#damaged.get(id)?.text ?? '');
+    for (const [id, found] of this.#schema)
+      for (const { found: one, contested } of found) among(contested).of(id).schema.push(one.text);
+    for (const { found, contested } of this.#differences.values())
+      for (const [id, difference] of found) among(contested).of(id).tables.push(difference);
     // What there was no further look at.
-    for (const { differences } of this.#suspected.values())
-      for (const [member, difference] of differences)
-        if (difference !== undefined) of(member).tables.push(difference);
-    for (const [id, lines] of this.#sequences) of(id).sequences.push(...lines);
-    return found;
+    for (const { differences, contested } of this.#suspected.values())
+      for (const [id, difference] of differences)
+        if (difference !== undefined) among(contested).of(id).tables.push(difference);
+    for (const [id, found] of this.#sequences)
+      for (const { found: one, contested } of found) among(contested).of(id).sequences.push(one.text);
+    return { wrong: all.wrong.members, contested: all.contested.members };
+  }
+
+  /** What was written to a table that the primary did not watch has reached nobody: then it is known who is right. */
+  #isContested(
+    table: string,
+    { ids, primaryId }: Compared,
+    differences: ReadonlyMap<string, unknown>,
+  ): boolean {
+    if (this.wasUnwatchedOn(primaryId, table)) return false;
+    return !isWitnessed(primaryId, ids, (id) => differences.has(id));
   }
 
   /** By member, what was found and needs no repair: tables are watched again, rows that differed are equal now. */
@@ -290,6 +321,30 @@ function common(before: ByMember, now: ByMember): ByMember {
   return new Map(found.filter(([, findings]) => findings.length > 0));
 }
 
-function texts(findings: readonly Finding[]): string[] {
-  return findings.map(({ text }) => text);
+/** Object by object: who differs in one may agree with the primary in another. */
+function judged(
+  found: ByMember,
+  { ids, primaryId }: Compared,
+): ReadonlyMap<string, readonly Judged<Finding>[]> {
+  const differs = (id: string, what: string): boolean =>
+    found.get(id)?.some((one) => one.what === what) === true;
+  return new Map(
+    [...found].map(([member, findings]) => [
+      member,
+      findings.map((one) => ({
+        found: one,
+        contested: !isWitnessed(primaryId, ids, (id) => differs(id, one.what)),
+      })),
+    ]),
+  );
+}
+
+class Collected {
+  readonly members = new Map<string, { schema: string[]; tables: TableDifference[]; sequences: string[] }>();
+
+  of(id: string): { schema: string[]; tables: TableDifference[]; sequences: string[] } {
+    const known = this.members.get(id) ?? { schema: [], tables: [], sequences: [] };
+    this.members.set(id, known);
+    return known;
+  }
 }

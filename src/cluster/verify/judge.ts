@@ -3,13 +3,24 @@
 import type { MemberDifference, RowPair, RowText, TableDifference } from '../../dialects/sync-contract.ts';
 
 /**
- * Members that hold the same are one group. The largest is right; where two are as large, the one with the primary: it is
- * what clients have been shown.
+ * Members that hold the same are one group. The one with the primary is what the others are held against: replicas are made of what it
+ * handed out, so that their number proves nothing against it. Where it has nothing of the kind, the largest.
  */
 export function rightGroup(groups: readonly (readonly string[])[], primaryId: string): readonly string[] {
-  const size = Math.max(0, ...groups.map((group) => group.length));
-  const largest = groups.filter((group) => group.length === size);
-  return largest.find((group) => group.includes(primaryId)) ?? largest[0] ?? [];
+  const [largest] = [...groups].sort((one, other) => other.length - one.length);
+  return groups.find((group) => group.includes(primaryId)) ?? largest ?? [];
+}
+
+/**
+ * Somebody else holds the same as the primary: whoever differs from both is wrong. Where nobody does, that is for a person to
+ * judge: the primary may be wrong, or what it does may not have reached anybody.
+ */
+export function isWitnessed(
+  primaryId: string,
+  compared: readonly string[],
+  differs: (id: string) => boolean,
+): boolean {
+  return compared.includes(primaryId) && compared.some((id) => id !== primaryId && !differs(id));
 }
 
 /** One row as each of the members has it. */

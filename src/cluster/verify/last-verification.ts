@@ -1,5 +1,6 @@
 /** What is remembered of a verification, over restarts. Plain data, and no more of it than somebody reads. */
 
+import type { Contest } from './contest.ts';
 import type { Outcome, VerifiedTable } from './findings.ts';
 import { sentences } from './judge.ts';
 import type { Verified } from './verification-run.ts';
@@ -29,6 +30,7 @@ export interface TableVerdict {
 export interface VerificationNote {
   readonly format: typeof noteFormat;
   readonly last: LastVerification;
+  readonly contest?: Contest;
   /** When everything was verified last, in milliseconds since 1970. */
   readonly fullMs: number;
   readonly tables: readonly (TableVerdict & { readonly table: string })[];
@@ -47,12 +49,13 @@ export function summary(
   verified: Verified,
   end: { readonly at: string; readonly tookMs: number },
 ): LastVerification {
-  const { outcome, reason, csn, members, heldMs, differences, settled } = verified;
+  const { outcome, reason, csn, members, heldMs, differences, contested, settled } = verified;
   const findings = members.flatMap((member) => {
-    const difference = differences.get(member);
     const lines = [
       ...(settled.get(member) ?? []),
-      ...(difference === undefined ? [] : sentences(difference)),
+      ...[differences.get(member), contested.get(member)].flatMap((one) =>
+        one === undefined ? [] : sentences(one),
+      ),
     ];
     return lines.map((text) => ({ member, text: text.slice(0, findingLengthMax) }));
   });
@@ -86,10 +89,11 @@ function withinBytes(tables: readonly VerifiedTable[]): readonly VerifiedTable[]
 export function noteOf(
   last: LastVerification,
   tables: ReadonlyMap<string, TableVerdict>,
-  fullMs: number,
+  { fullMs, contest }: { readonly fullMs: number; readonly contest: Contest | undefined },
 ): VerificationNote {
   const all = [...tables].map(([table, verdict]) => ({ table, ...verdict }));
-  return { format: noteFormat, last, fullMs, tables: all.slice(-tablesMax) };
+  const tail = all.slice(-tablesMax);
+  return { format: noteFormat, last, fullMs, tables: tail, ...(contest !== undefined && { contest }) };
 }
 
 /** Undefined: it is not one that can be read. Its content was proven whole where it was read. */

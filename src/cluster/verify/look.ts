@@ -56,16 +56,13 @@ export async function look(parts: LookParts, findings: Findings, options: LookOp
       tables,
       skip: findings.done,
       definitions: findings.definitionsWanted,
-      right: (groups, table) =>
-        table !== undefined && findings.wasUnwatchedOn(primaryId, table)
-          ? (groups.find((group) => group.includes(primaryId)) ?? rightGroup(groups, primaryId))
-          : rightGroup(groups, primaryId),
+      right: (groups) => rightGroup(groups, primaryId),
       onTable: (one) => {
-        findings.table(one, csn, ids);
+        findings.table(one, csn, { ids, primaryId });
         return !options.enough();
       },
     });
-    findings.look(found);
+    findings.look(found, { ids, primaryId });
     return { csn, heldMs, unwatched: found.unwatched };
   } catch (error) {
     if (error instanceof MemberError && error.blame === 'diverged')

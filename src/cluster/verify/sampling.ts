@@ -18,6 +18,8 @@ export interface SamplingParts {
   readonly roster: Roster;
   readonly order: CommitOrder;
   readonly data: DataSync | undefined;
+  /** That it differs is known, and a person's to settle. */
+  isContested(id: string): boolean;
   /** Finds out whether members differ in a table. False: nothing could be found out now. */
   confirm(table: string): Promise<boolean>;
 }
@@ -64,7 +66,7 @@ export class Sampling {
 
   async #look(data: DataSync): Promise<void> {
     const { membership, roster, world } = this.#parts;
-    const ids = membership.active.filter((id) => !roster.load(id).suspect);
+    const ids = membership.active.filter((id) => !roster.load(id).suspect && !this.#parts.isContested(id));
     if (ids.join() !== this.#asked) this.#forget();
     this.#asked = ids.join();
     if (ids.length < 2) return;

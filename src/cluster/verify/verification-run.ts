@@ -55,8 +55,10 @@ export interface Verified {
   /** Those that were compared. */
   readonly members: readonly string[];
   readonly tables: readonly VerifiedTable[];
-  /** Of those that are not right, from what is. */
+  /** Of those that are wrong, from what is right. */
   readonly differences: ReadonlyMap<string, MemberDifference>;
+  /** Of those that differ from the primary where no other member agrees with it: who is right is not known. */
+  readonly contested: ReadonlyMap<string, MemberDifference>;
   /** By member, what was found and needs no repair: tables are watched again, rows that differed are equal now. */
   readonly settled: ReadonlyMap<string, readonly string[]>;
   /** The longest time that commits waited. */
@@ -222,12 +224,13 @@ export class VerificationRun {
     reason: string | undefined;
   }): Verified {
     const { findings, compared, csn, heldMs } = known;
-    const { differences, settled, tables } = findings;
+    const { settled, tables } = findings;
+    const { wrong: differences, contested } = findings.differences;
     const reason = known.reason ?? findings.failure;
-    const members = [...new Set([...compared, ...differences.keys()])];
-    const found = differences.size > 0 || settled.size > 0;
+    const members = [...new Set([...compared, ...differences.keys(), ...contested.keys()])];
+    const found = differences.size > 0 || contested.size > 0 || settled.size > 0;
     const outcome = found ? 'differs' : reason === undefined ? 'equal' : 'unchecked';
-    return { outcome, reason, csn, members, tables, differences, settled, heldMs };
+    return { outcome, reason, csn, members, tables, differences, contested, settled, heldMs };
   }
 }
 

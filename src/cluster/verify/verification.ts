@@ -6,6 +6,8 @@
 
 import { LockstepError, messageOf, pause } from '../../base/index.ts';
 import type { Note } from '../../coordination/index.ts';
+import { contestAfter, contestOf, contestWithout, isSameContest } from './contest.ts';
+import type { Contest } from './contest.ts';
 import { sentences } from './judge.ts';
 import { noteOf, readNote, summary } from './last-verification.ts';
 import type { LastVerification, TableVerdict } from './last-verification.ts';
@@ -38,6 +40,7 @@ export class Verification {
   readonly #looks: VerificationRun;
   readonly #tables = new Map<string, TableVerdict>();
   #last: LastVerification | undefined;
+  #contest: Contest | undefined;
   #running = false;
   /** Because something looked suspicious: nobody has asked for it, and nobody is told that it is in his way. */
   #suspecting = false;
@@ -66,6 +69,30 @@ export class Verification {
     return this.#last;
   }
 
+  /** Undefined: the primary differs from nobody, or whoever differs is known to be wrong. */
+  get contest(): Contest | undefined {
+    return this.#contest;
+  }
+
+  /** It does not hold what the primary holds, and nobody has said who is right. */
+  isContested(id: string): boolean {
+    return this.#contest?.members.includes(id) === true;
+  }
+
+  /** It was compared with the primary, and made equal, or has left. */
+  async settled(id: string): Promise<void> {
+    if (this.#contest?.members.includes(id) === true)
+      await this.#nowContested(contestWithout(this.#contest, id));
+  }
+
+  /** Another member has become the primary. */
+  async primaryMoved(to: string): Promise<void> {
+    const { membership } = this.#parts;
+    if (this.#contest === undefined || this.#contest.primary === to) return;
+    const all = membership.members.map(({ id }) => id);
+    await this.#nowContested(contestOf(this.#contest, { to, all }));
+  }
+
   /** By table, what was found when it was last looked at. */
   get tables(): ReadonlyMap<string, TableVerdict> {
     return this.#tables;
@@ -80,6 +107,8 @@ export class Verification {
   async start(): Promise<void> {
     const note = readNote(await this.#parts.note?.load().catch(() => undefined));
     this.#last = note?.last;
+    this.#contest = note?.contest;
+    await this.primaryMoved(this.#parts.primaryId());
     for (const { table, ...verdict } of note?.tables ?? []) this.#tables.set(table, verdict);
     this.#fullMs = note?.fullMs ?? this.#fullMs;
     this.reschedule();
@@ -114,7 +143,10 @@ export class Verification {
       await this.#takeOut(verified);
       const end = { at: clock.wallTime().toISOString(), tookMs: Math.round(clock.monotonicMs() - since) };
       this.#tell(verified);
-      if (request.tables === undefined && verified.outcome !== 'unchecked') this.#wasFull(end.at);
+      const whole = request.tables === undefined;
+      const now = { at: end.at, primary: this.#parts.primaryId(), whole };
+      await this.#nowContested(contestAfter(this.#contest, verified, now), request.suspicion !== true);
+      if (whole && verified.outcome !== 'unchecked') this.#wasFull(end.at);
       if (request.suspicion !== true || verified.outcome === 'differs')
         await this.#remember(summary(verified, end));
       const { outcome, reason, csn, members, tables, heldMs } = verified;
@@ -186,8 +218,24 @@ export class Verification {
   async #remember(last: LastVerification): Promise<void> {
     this.#last = last;
     for (const { table, csn, outcome } of last.tables) this.#tables.set(table, { at: last.at, csn, outcome });
+    await this.#save(last);
+  }
+
+  async #nowContested(contest: Contest | undefined, anew = false): Promise<void> {
+    const before = this.#contest;
+    // Where there is one it is told again for who asked.
+    if (isSameContest(before, contest) && !(anew && contest !== undefined)) return;
+    this.#contest = contest;
+    const { raise } = this.#parts.world;
+    if (contest !== undefined) raise({ type: 'primary-differs', ...told(contest) });
+    else if (before !== undefined) raise({ type: 'primary-agrees', primary: this.#parts.primaryId() });
+    if (this.#last !== undefined) await this.#save(this.#last);
+  }
+
+  async #save(last: LastVerification): Promise<void> {
+    const kept = { fullMs: this.#fullMs, contest: this.#contest };
     try {
-      await this.#parts.note?.save(noteOf(last, this.#tables, this.#fullMs));
+      await this.#parts.note?.save(noteOf(last, this.#tables, kept));
     } catch (error) {
       const { raise } = this.#parts.world;
       raise({ type: 'internal-error', where: 'the record of the verification', error: messageOf(error) });
@@ -207,7 +255,7 @@ export class Verification {
     }
   }
 
-  /** Whoever is wrong, as long as somebody stays: where everybody is wrong in something, that is the primary. */
+  /** Whoever is wrong, as long as somebody stays: where everybody's data cannot be read, that is the primary. */
   async #takeOut({ members, differences }: Verified): Promise<void> {
     const { membership, world } = this.#parts;
     const primaryId = this.#parts.primaryId();
@@ -228,6 +276,10 @@ export class Verification {
       }
     }
   }
+}
+
+function told({ primary, members, findings }: Contest) {
+  return { primary, members, differences: findings.map(({ member, text }) => `${member}: ${text}`) };
 }
 
 function underWay(): LockstepError {

@@ -29,6 +29,8 @@ const kinds: readonly { readonly weight: number; readonly strike: Strike }[] = [
   { weight: 1, strike: (faults) => faults.replaceByForeign() },
   { weight: 1, strike: (faults) => faults.writeDirectly() },
   { weight: 1, strike: (faults) => faults.setDate() },
+  { weight: 3, strike: (faults) => faults.refuseRecord() },
+  { weight: 2, strike: (faults) => faults.writeToPrimary() },
 ];
 
 /** Steps within which the faults of a history strike: about as many as a history without faults has. */
@@ -155,6 +157,23 @@ export class Faults {
     this.#changeWhileOut((server) =>
       server.writeDirectly('stray', this.#random.below(1000), this.#random.happens(0.3)),
     );
+  }
+
+  /** A record that the primary could make and no replica can. */
+  refuseRecord(): void {
+    this.#world.refuseNext = this.#random.pick([
+      { blame: 'client', sqlState: '23514' },
+      { blame: 'unfit', sqlState: 'XX000' },
+    ] as const);
+    if (this.#random.happens(0.4)) this.#member().refusesDiff = true;
+  }
+
+  /** While it serves: nobody else has that row, as where capture has a hole. */
+  writeToPrimary(): void {
+    const primary = this.#nodes.current?.cluster.primary.id;
+    const server = this.#servers.find(({ id }) => id === primary);
+    if (server?.up === true)
+      server.writeDirectly('stray', this.#random.below(1000), this.#random.happens(0.3));
   }
 
   #putBack(server: SimServer): void {

@@ -166,6 +166,10 @@ export class Nodes {
     if (event.type === 'sync-started') this.onSync(event.member, event.source);
     if (event.type === 'member-differs' && world.directWrites === 0)
       world.violated('G2', `${event.member} differs, although nobody has written to it: ${event.difference}`);
+    if (event.type === 'primary-differs' && world.directWrites === 0)
+      world.violated('G2', `${event.primary} differs from all others, although nobody has written to any`);
+    if (event.type === 'primary-switched' && event.reason.startsWith('it differs'))
+      world.violated('G5', `${event.from} is no primary any more, because others outvoted it`);
     if (event.type === 'internal-error' && (event.where === 'inquiry' || event.where === 'verification'))
       world.violated('engine', `${event.where}: ${event.error}`);
   }

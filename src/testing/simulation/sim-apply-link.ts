@@ -79,6 +79,11 @@ export class SimApplyLink implements ApplyLink {
     if (server.log.has(csn))
       throw new MemberError(server.id, 'client', `member ${server.id}: duplicate CSN ${csn}`, '23505');
     if (payload === null) return;
+    const refusal = world.refusalOf(csn);
+    if (refusal !== undefined) {
+      const why = `member ${server.id}: what CSN ${csn} says cannot be done here`;
+      throw new MemberError(server.id, refusal.blame, why, refusal.sqlState);
+    }
     if (world.flawed('loses-a-write-set') && world.random.happens(0.1)) return;
     for (const change of JSON.parse(payload) as Change[]) {
       await server.lock(backend, change.key);

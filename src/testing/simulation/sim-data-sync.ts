@@ -123,8 +123,13 @@ export class SimDataSync implements DataSync {
     });
   }
 
-  diff(job: SyncJob): Promise<readonly TableChange[]> {
-    return this.#repair(job);
+  async diff(job: SyncJob): Promise<readonly TableChange[]> {
+    await this.#on(job.target, async (server, backend) => {
+      await server.work(backend, 0.2);
+      if (!server.refusesDiff) return;
+      throw new MemberError(server.id, 'client', `member ${server.id}: a row cannot be compared`, '22000');
+    });
+    return await this.#repair(job);
   }
 
   async full(job: SyncJob): Promise<readonly TableChange[]> {

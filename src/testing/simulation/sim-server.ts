@@ -58,6 +58,8 @@ export class SimServer {
   term = 0;
   /** Those that synchronise it. */
   readonly syncs = new Set<Backend>();
+  /** Something in it cannot be compared: only copying helps. */
+  refusesDiff = false;
   /** How many of the next transactions fail because the disk is full. */
   diskFullFor = 0;
   readonly #world: World;
@@ -275,6 +277,7 @@ export class SimServer {
 
   emptyRows(): void {
     this.#repairs();
+    this.refusesDiff = false;
     this.rows.clear();
     this.#tell('is emptied');
   }

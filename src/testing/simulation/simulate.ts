@@ -198,11 +198,38 @@ class Simulation {
       await clock.run(() => outcome !== undefined, clock.monotonicMs() + restMs);
       if (outcome === 'equal') return;
       found = outcome ?? 'no end';
+      await this.#decide();
       // One of the schedule's may be under way.
       await clock.run(() => false, clock.monotonicMs() + verificationPauseMs);
       await this.#rest('after a verification');
     }
     if (world.violations.length === 0) world.violated('G2', `verification finds ${found}, again and again`);
+  }
+
+  /** A person says who is right, where nobody agrees with the primary. */
+  async #decide(): Promise<void> {
+    const { cluster } = this.#nodes.current ?? {};
+    const contest = cluster?.verification.contest;
+    if (cluster === undefined || contest === undefined) return;
+    const { clock, random, story } = this.#world;
+    const [other = ''] = contest.members;
+    const wrong = random.happens(0.5) ? contest.members : [contest.primary];
+    const decided = async (): Promise<void> => {
+      if (wrong[0] === contest.primary) await cluster.moves.switchPrimary(other);
+      for (const id of wrong)
+        if (cluster.membership.entry(id)?.state === 'active')
+          await cluster.moves.takeOutDiffering(new Map([[id, 'an operator has it repaired']]));
+    };
+    story.tell('operator', `says that ${wrong.join(', ')} must be repaired`);
+    let over = false;
+    void decided().then(
+      () => (over = true),
+      (error: unknown) => {
+        story.tell('operator', messageOf(error));
+        over = true;
+      },
+    );
+    await clock.run(() => over, clock.monotonicMs() + restMs);
   }
 
   #active(): readonly SimServer[] {

@@ -12,6 +12,11 @@ export interface Violation {
   readonly line: number;
 }
 
+export interface Refusal {
+  readonly blame: 'client' | 'unfit';
+  readonly sqlState: string;
+}
+
 export class World {
   readonly clock: SimClock;
   readonly story: Story;
@@ -22,6 +27,10 @@ export class World {
   readonly violations: Violation[] = [];
   /** How often somebody has written to a member around Lockstep. */
   directWrites = 0;
+  /** The next record that no replica has met yet is one that none of them can take, with this answer. */
+  refuseNext: Refusal | undefined;
+  readonly #refused = new Map<number, Refusal>();
+  #metUpTo = 0;
   /** Called at every message on the network: where faults strike. */
   onStep: (step: number) => void = () => undefined;
   /** By term: the machine that committed for it. */
@@ -53,6 +62,17 @@ export class World {
 
   pause(ms: number): Promise<void> {
     return pause(this.clock, ms);
+  }
+
+  /** A replica is about to apply this record. Undefined: it can. */
+  refusalOf(csn: number): Refusal | undefined {
+    if (csn > this.#metUpTo && this.refuseNext !== undefined) {
+      this.#refused.set(csn, this.refuseNext);
+      this.refuseNext = undefined;
+      this.story.tell('FAULT', `CSN ${csn} can be applied by nobody`);
+    }
+    this.#metUpTo = Math.max(this.#metUpTo, csn);
+    return this.#refused.get(csn);
   }
 
   /** At most one node writes in a term. */

@@ -4,7 +4,6 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { VerifyReport } from '../../../src/admin/index.ts';
 import { pause, systemClock } from '../../../src/base/index.ts';
 import { CommitBoundary } from '../../../src/cluster/commits/commit-boundary.ts';
-import { compareMembers } from '../../../src/testing/index.ts';
 import { FreshCluster, patientProbe } from '../../failure/fresh-cluster.ts';
 import type { TestMember } from '../../failure/fresh-cluster.ts';
 import { Load } from '../../failure/load.ts';
@@ -150,35 +149,84 @@ describe('ops: verify', () => {
     expect(await verify()).toMatchObject({ status: 0 });
   });
 
-  test('ops: the majority is right also when it is the primary that differs', async () => {
+  test('ops: where all agree against the primary nobody is deposed and nothing removed; clients read what the primary has', async () => {
     cluster = await FreshCluster.start(fixture.servers, automatic);
     const { primary } = await cluster.status();
-    await tamper(cluster.member(primary ?? ''), 'delete from counters where client = 3');
+    await cluster
+      .member(primary ?? '')
+      .ask('begin; set local lockstep.guard = off; insert into counters values (999, 1); commit');
+    const there = 'select count(*) from counters where client = 999';
+    await waitFor(async () => (await cluster.status()).verification.contest !== null, {
+      what: 'the contest to be found by itself',
+      timeoutMs: 30_000,
+    });
     const { status, report } = await verify();
-    expect([status, report.differences]).toMatchObject([
+    expect([status, report]).toMatchObject([
       5,
-      [{ member: primary, tables: [{ table: 'public.counters', missing: 1, extra: 0 }] }],
+      {
+        differences: [],
+        contested: [
+          { member: 'db2', tables: [{ table: 'public.counters', missing: 1, extra: 0 }] },
+          { member: 'db3', tables: [{ table: 'public.counters', missing: 1, extra: 0 }] },
+        ],
+      },
     ]);
-    await cluster.untilActive(primary ?? '');
-    expect((await cluster.status()).primary).not.toBe(primary);
-    const members = Object.fromEntries(cluster.members.map(({ id, ask }) => [id, ask]));
-    expect(await compareMembers(members)).toEqual([]);
+    expect(await states()).toEqual(['db1 active', 'db2 active', 'db3 active']);
+    expect((await cluster.status()).primary).toBe(primary);
+    for (let session = 0; session < 6; session++) {
+      const client = await connect(cluster.url);
+      expect((await client.query(there)).rows).toEqual([{ count: '1' }]);
+    }
+    const shown = (await lockstep('status')).stdout;
+    expect(shown).toContain('primary db1 differs from db2, db3, and no other member agrees with it.');
+    expect(shown).toContain('  db2: rows of public.counters: 1 missing (lacks (999,1))');
+    expect(shown).toContain('  db1 is right: lockstep repair db2, then lockstep repair db3\n');
+    expect(shown).toContain('  db2 is right: lockstep switch-primary db2, then lockstep repair db1');
+    expect((await lockstep('verify', '--last')).stdout).toContain('    db2  (not there)\n');
+    // A restart does not make anybody forget it.
+    await cluster.stopNode();
+    await cluster.startNode();
+    expect((await cluster.status()).verification.contest).toMatchObject({ members: ['db2', 'db3'] });
+    for (const id of ['db2', 'db3'])
+      expect((await lockstep('repair', id)).stdout).toContain(`Member ${id} is active.`);
+    expect((await cluster.status()).verification.contest).toBeNull();
+    for (const { ask } of cluster.members) expect(await ask(there)).toEqual([['1']]);
+    expect(await verify()).toMatchObject({ status: 0 });
   });
 
-  test('ops: of two that differ the primary is right; the other one stays out until it is repaired', async () => {
+  test('ops: a person may say that the replicas are right: what only the primary had is kept in a file', async () => {
+    cluster = await FreshCluster.start(fixture.servers, patient);
+    await tamper(cluster.member('db1'), 'delete from counters where client = 3');
+    expect((await verify()).report).toMatchObject({
+      differences: [],
+      contested: [{ member: 'db2' }, { member: 'db3' }],
+    });
+    await lockstep('switch-primary', 'db2');
+    expect((await cluster.status()).verification.contest).toMatchObject({ primary: 'db2', members: ['db1'] });
+    expect((await lockstep('repair', 'db1')).stdout).toContain('Member db1 is active.');
+    expect((await cluster.status()).verification.contest).toBeNull();
+    expect(await cluster.member('db1').ask('select value from counters where client = 3')).toHaveLength(1);
+    expect(await verify()).toMatchObject({ status: 0 });
+  });
+
+  test('ops: of two that differ nobody is taken out, and the replica is repaired on a word', async () => {
     cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
     await tamper(cluster.member('db2'), 'insert into counters values (999, 1)');
     const text = await lockstep('verify', '--tables', 'counters,accounts');
     expect(text.status).toBe(5);
     expect(text.stdout).toMatch(/^Different: db2, of db1, db2: 2 tables, /);
     expect(text.stdout).toContain('public.counters: 1 row too many\n    - (999,1)\n');
-    expect(await states()).toEqual(['db1 active', 'db2 inactive']);
-    expect((await cluster.status()).members[1]?.reason).toContain(
-      'it differs from the others: rows of public.counters',
-    );
+    expect(await states()).toEqual(['db1 active', 'db2 active']);
     const shown = await lockstep('status');
     expect(shown.stdout).toMatch(/verified \S+ ago: members differed.*\n {2}different: public\.counters\n/);
-    const repaired = await lockstep('repair');
+    expect(await lockstep('doctor')).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('if db1 is right: lockstep repair db2; if db2 is right'),
+    });
+    expect((await lockstep('repair', '--dry-run', 'db2')).stdout).toContain(
+      'public.counters: 1 row to take out',
+    );
+    const repaired = await lockstep('repair', 'db2');
     expect(repaired).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(
@@ -192,12 +240,13 @@ describe('ops: verify', () => {
   });
 
   test('ops: what was found to differ does not come back by what it missed, also after a restart', async () => {
-    cluster = await FreshCluster.start(fixture.servers.slice(0, 2), patient);
+    cluster = await FreshCluster.start(fixture.servers, patient);
     await tamper(cluster.member('db2'), 'update accounts set balance = 0 where id = 9');
     expect(await verify()).toMatchObject({ status: 5 });
+    expect(await states()).toEqual(['db1 active', 'db2 inactive', 'db3 active']);
     await cluster.stopNode();
     await cluster.startNode();
-    expect((await lockstep('member', 'activate', 'db2')).stdout).toContain('by diff from db1');
+    expect((await lockstep('member', 'activate', 'db2')).stdout).toContain('by diff from db3');
     expect(await cluster.member('db2').ask('select balance from accounts where id = 9')).toEqual([['1000']]);
   });
 

@@ -7,6 +7,8 @@ export const WANTED_TYPES: readonly string[] = [
   'member-unfit',
   'member-differs',
   'primary-switched',
+  'primary-differs',
+  'record-refused',
   'sync-started',
   'sync-ended',
   'sync-failed',

@@ -87,7 +87,8 @@ function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
       </Notice>
     );
   }
-  const wrong = view === null ? [] : differing(view);
+  const { contest } = state.verification;
+  const wrong = view === null ? [] : differing(view).filter((id) => contest?.members.includes(id) !== true);
   const away = wrong.filter((id) => state.members.some((one) => one.id === id && !one.active));
   const titles = {
     equal: 'All members were equal',
@@ -112,6 +113,14 @@ function Summary({ state, view, onAsk }: SummaryProps): JSX.Element {
       ))}
       {view !== null && view.findings.length > FINDINGS_SHOWN && (
         <p>… and {view.findings.length - FINDINGS_SHOWN} more.</p>
+      )}
+      {contest !== null && (
+        <p>
+          Primary {contest.primary} differs from {contest.members.join(', ')}, and no other member agrees with
+          it. Nothing is repaired by itself, and they answer no reads. If {contest.primary} is right, repair
+          the others, one after the other; if they are right, make one of them the primary, then repair{' '}
+          {contest.primary}.
+        </p>
       )}
       {wrong.length > 0 && (
         <p>

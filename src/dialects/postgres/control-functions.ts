@@ -43,5 +43,8 @@ export async function askControlFunctions(
     `SELECT p.proname, p.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       WHERE n.nspname = 'lockstep' AND p.proname IN (${names})`,
   );
-  return new Map(rows.map(([name, oid]) => [name ?? '', Number(oid)]));
+  const numbers = new Map(rows.map(([name, oid]) => [name ?? '', Number(oid)]));
+  const missing = calledByNode.find((name) => !Number.isInteger(numbers.get(name)));
+  if (missing !== undefined) throw new Error(`it has no function lockstep.${missing}`);
+  return numbers;
 }

@@ -25,6 +25,8 @@ export interface CommitPhase {
   readonly token: string;
   /** What was to be answered in this stage has been. */
   answered: boolean;
+  /** The client has its error. */
+  told: boolean;
   /** Of a large write set. */
   partCount: number;
 }

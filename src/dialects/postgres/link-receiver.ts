@@ -300,7 +300,6 @@ export class LinkReceiver {
       this.#parts.lose(fields.message, fields);
       return;
     }
-    const first = !this.#failed;
     this.#failed = true;
     this.#wantsData = false;
     this.#sqlState = fields.code;
@@ -311,7 +310,8 @@ export class LinkReceiver {
     else if (phase.kind === 'commit') {
       if (blameOf(fields.code) === 'fenced') this.#parts.lose(fields.message, fields);
       // What comes behind it only says that the transaction has failed.
-      else if (first) phase.options.sink.write(frame);
+      else if (!phase.told) phase.options.sink.write(frame);
+      phase.told = true;
     }
   }
 

@@ -115,6 +115,7 @@ export class PostgresSessionLink implements SessionLink {
 
   /** Makes it a session of the node's: its changes are collected from here on. To be called before anything else. */
   async open(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
     const out: Buffer[] = [];
     const opened = this.#expectOpen(out);
     this.#write(out);
@@ -296,9 +297,9 @@ export class PostgresSessionLink implements SessionLink {
   }
 
   #expectOpen(out: Buffer[]): Promise<void> {
+    out.push(this.#settings.functions.call('open_session', []));
     const done = deferred();
     this.#receiver.expect({ kind: 'open', done, error: undefined });
-    out.push(this.#settings.functions.call('open_session', []));
     return done.promise;
   }
 
@@ -421,7 +422,7 @@ export class PostgresSessionLink implements SessionLink {
     { stages, messages }: CommitMessages,
   ): { readonly phase: CommitPhase; readonly outcome: Promise<'committed' | 'refused'> } {
     const done = deferred<'committed' | 'refused'>();
-    const phase: CommitPhase = { kind: 'commit', ...step, stages, done, answered: false, partCount: 0 };
+    const phase: CommitPhase = { kind: 'commit', ...step, stages, done, answered: false, told: false, partCount: 0 };
     this.#begin(phase);
     this.#statements.unnamedGone();
     this.#write(messages);

@@ -172,6 +172,11 @@ export class PostgresSessionLink implements SessionLink {
     return Number(await this.#ownStatement('SELECT lockstep.pending_bytes()'));
   }
 
+  /** A question of the front's own between requests. Undefined: it is refused. */
+  firstValue(sql: string): Promise<string | undefined> {
+    return this.#ownStatement(sql);
+  }
+
   /** A statement of our own between requests; its first value. */
   async #ownStatement(sql: string): Promise<string | undefined> {
     if (this.#canceling !== undefined) await this.#canceling;

@@ -75,20 +75,21 @@ const settingCall = String.raw`:funcid (?:2077|3294) ([^{}]*:args \(\{CONST [^{}
 export const referencesQuery = (version: number): string => `
   WITH raw AS (${trees(version)}),
   named AS (SELECT k, oid, tree, m[2] AS bytes FROM raw, regexp_matches(tree, '${settingCall}', 'g') AS m WHERE tree LIKE '%:funcid 2077 %' OR tree LIKE '%:funcid 3294 %'),
-  trees AS (SELECT k, oid, CASE WHEN tree LIKE '%:funcid 2077 %' OR tree LIKE '%:funcid 3294 %' THEN regexp_replace(tree, '${settingCall}', ':named \\1\\2]', 'g') ELSE tree END AS tree FROM raw),
-  found AS (SELECT DISTINCT t.k, t.oid, m[1] AS what, m[2]::oid AS ref FROM trees t,
+  trees AS (SELECT k, oid, CASE WHEN tree LIKE '%:funcid 2077 %' OR tree LIKE '%:funcid 3294 %' THEN regexp_replace(tree, '${settingCall}', ':named \\1\\2]', 'g') ELSE tree END AS tree, tree LIKE '%:commandType %' AND tree ~ ':commandType [2-9]' AS changes
+    FROM raw),
+  found AS (SELECT DISTINCT t.k, t.oid, m[1] AS what, m[2]::oid AS ref, t.changes FROM trees t,
     regexp_matches(t.tree, ':(funcid|opfuncid|hashfuncid|aggfnoid|winfnoid|relid|resulttype|eqop|sortop) (\\d+)', 'g') AS m WHERE m[2] <> '0'),
   refs AS (
     SELECT k, oid, 'f' AS k2, ref AS oid2 FROM found WHERE what NOT IN ('relid', 'resulttype', 'eqop', 'sortop')
     UNION ALL SELECT k, oid, 'r', ref FROM found WHERE what = 'relid'
     -- A simple view is written as its table is.
     UNION ALL SELECT 'w', oid, 'w', ref FROM found WHERE what = 'relid' AND k = 'r'
-    UNION ALL SELECT t.k, t.oid, 'w', f.ref FROM trees t JOIN found f ON f.k = t.k AND f.oid = t.oid AND f.what = 'relid' WHERE t.tree ~ ':commandType [2-9]'
+    UNION ALL SELECT k, oid, 'w', ref FROM found WHERE what = 'relid' AND k <> 'r' AND changes
     UNION ALL SELECT k, oid, 't', ref FROM found WHERE what = 'resulttype' AND ${own('ref')}
     UNION ALL SELECT f.k, f.oid, 'f', o.oprcode::oid FROM found f JOIN pg_operator o ON o.oid = f.ref WHERE f.what IN ('eqop', 'sortop') AND ${own('o.oid')}
     UNION ALL SELECT * FROM (${links(version)}) AS l)
   SELECT DISTINCT k || r.oid, CASE WHEN k2 = 'f' AND oid2 < 16384 THEN concat('b', p.provolatile, p.proname) WHEN k2 IN ('r', 'w') AND oid2 < 16384 THEN 'l' ELSE k2 || oid2 END
     FROM refs r LEFT JOIN pg_proc p ON k2 = 'f' AND oid2 < 16384 AND p.oid = oid2
   UNION ALL SELECT DISTINCT k || oid, 's' || bytes FROM named
-  UNION ALL SELECT DISTINCT k || oid, 'c' || m[1] FROM trees, regexp_matches(tree, ':commandType ([2-9])', 'g') AS m
-  UNION ALL SELECT DISTINCT k || oid, 'l' FROM trees WHERE tree ~ ':varattno -[1-9]'`;
+  UNION ALL SELECT DISTINCT k || oid, 'c' || m[1] FROM trees, regexp_matches(tree, ':commandType ([2-9])', 'g') AS m WHERE changes
+  UNION ALL SELECT DISTINCT k || oid, 'l' FROM trees WHERE tree LIKE '%:varattno -%' AND tree ~ ':varattno -[1-9]'`;

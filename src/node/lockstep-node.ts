@@ -338,7 +338,9 @@ export class LockstepNode {
       classifier: this.#classifier,
       catalog: this.#built.catalog,
       hooks: {
+        schemaChanging: () => this.#built.catalog.changing(),
         schemaChanged: () => this.#loadCatalog(),
+        watchedSettings: () => this.#built.catalog.settings,
         oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
         maintain: (sql) => this.#maintain(sql),
         knownBetter: this.#knownBetter,

@@ -71,6 +71,7 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
           tag: 'DO',
           because: 'a code block may write',
           runsCode: true,
+          unseen: true,
         }
       );
     case 'ExecuteStmt':
@@ -84,9 +85,9 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
     case 'NotifyStmt':
       return { kind: 'write', tag: 'NOTIFY', because: 'it notifies', name: text(body.conditionname) ?? '' };
     case 'LockStmt':
-      return draftTables('LOCK', body);
+      return draftTables('LOCK', body, catalog);
     case 'TruncateStmt':
-      return draftTables('TRUNCATE', body);
+      return draftTables('TRUNCATE', body, catalog);
     case 'CreateTableAsStmt':
       return draftCreateAs(body, catalog);
     case 'CreateSchemaStmt':

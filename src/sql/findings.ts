@@ -1,8 +1,8 @@
 /**
  * A walk over a statement's syntax tree that notes everything which keeps it from running on any member.
  *
- * What no syntax tree shows: functions behind operators, casts, domains, views and row security. A member that only
- * answers reads has read-only connections, so a write hidden there fails instead of diverging.
+ * What no syntax tree shows, functions behind views, operators, casts, domains and row security, the catalog is asked for.
+ * A member that only answers reads has read-only connections, so a write hidden anywhere fails instead of diverging.
  */
 import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
@@ -11,7 +11,7 @@ import { builtinRole, orderedAggregates } from './function-roles.ts';
 import type { FunctionRole } from './function-roles.ts';
 import { refusals } from './refusals.ts';
 import { CONTROL_SCHEMA } from './statement.ts';
-import type { FunctionCatalog, Refusal, RelationName } from './statement.ts';
+import type { FunctionCatalog, Hidden, HiddenIn, Refusal, RelationName } from './statement.ts';
 
 /** `write` and `primary` hold the first reason found. */
 export interface Findings {
@@ -26,6 +26,8 @@ export interface Findings {
   sessionLock?: true;
   transactionLock?: true;
   setsConfig?: true;
+  unseen?: true;
+  atPrimary?: true;
   endsSessions?: true;
   exportsSnapshot?: true;
   readsClock?: true;
@@ -49,7 +51,9 @@ const MOMENT = /^\s*(?:now|today|tomorrow|yesterday)\b/i;
 
 export function findIn(tree: unknown, catalog: FunctionCatalog): Findings {
   const findings: Findings = {};
-  new Walk(findings, catalog).visit(tree);
+  const walk = new Walk(findings, catalog);
+  walk.visit(tree);
+  if (catalog.everywhere !== undefined) walk.hides(catalog.everywhere, 'a cast');
   return findings;
 }
 
@@ -92,6 +96,15 @@ class Walk {
       case 'TypeName':
       case 'typeName':
         return this.#type(child);
+      case 'A_Expr':
+        return this.#operator(child.name);
+      case 'SubLink':
+        return this.#operator(child.operName);
+      case 'SortBy':
+        return this.#operator(child.useOp);
+      case 'A_Indirection':
+        for (const field of list(child.indirection)) this.#field(field);
+        return;
       case 'A_Const':
         if (MOMENT.test(text(asNode(child.sval).sval) ?? '')) found.volatile = true;
         return;
@@ -137,16 +150,19 @@ class Walk {
     } else if (schema === undefined ? name.startsWith('pg_') : isCatalogSchema(schema)) {
       this.#found.volatile = true;
       this.#primary(`it reads catalog ${name}`);
-    }
+    } else this.#look('relation', schema, name);
   }
 
   #target(relation: Ast): void {
     const name = relationName(relation);
     if (name.name === 'pg_settings' && (name.schema ?? 'pg_catalog') === 'pg_catalog') {
       this.#found.setsConfig = true;
+      this.#found.unseen = true;
     } else if (isSystemCatalog(name)) {
       this.#found.refusal ??= refusals.catalogWrite(name.name);
     }
+    if (this.#catalog.hidden('target', name.schema, name.name)?.session !== undefined)
+      this.#found.unseen = true;
   }
 
   #column(node: Ast): void {
@@ -156,6 +172,30 @@ class Walk {
       this.#found.volatile = true;
       this.#primary(`it reads system column ${name}`);
     }
+    // A function of a row can be called as if it were a column.
+    for (const field of fields.slice(1)) this.#field(field);
+  }
+
+  #field(node: unknown): void {
+    const name = text(asNode(asNode(node).String).sval);
+    if (name !== undefined) this.#look('field', undefined, name);
+  }
+
+  #operator(names: unknown): void {
+    const parts = nameParts(names);
+    if (parts.length > 0) this.#look('operator', parts.length > 1 ? parts.at(-2) : undefined, parts.at(-1)!);
+  }
+
+  #look(what: HiddenIn, schema: string | undefined, name: string): void {
+    const hidden = this.#catalog.hidden(what, schema, name);
+    if (hidden !== undefined) this.hides(hidden, name);
+  }
+
+  hides({ session, writes, local }: Hidden, name: string): void {
+    this.#found.volatile = true;
+    this.#found.atPrimary = true;
+    if (session !== undefined) this.#found.unseen = true;
+    this.#primary(`behind ${name} is ${session ?? writes ?? local}`);
   }
 
   #type(node: Ast): void {
@@ -166,6 +206,7 @@ class Walk {
       this.#found.volatile = true;
       this.#primary(`it uses object ids (${name})`);
     }
+    this.#look('type', names.length > 1 ? names.at(-2) : undefined, name);
   }
 
   #valueFunction(op: string): void {
@@ -191,7 +232,10 @@ class Walk {
       return;
     }
     if (orderedAggregates.has(name) && node.agg_order === undefined) this.#found.orderDependent = true;
-    this.#role(this.#roleOf(schema, name), name);
+    this.#look('function', schema, name);
+    const role = this.#roleOf(schema, name);
+    this.#role(role, name);
+    if (role === 'config' && !isTrue(list(node.args)[2])) this.#found.unseen = true;
   }
 
   /** A user's function may share a built-in's name with other arguments: then the worse of both counts. */
@@ -199,7 +243,10 @@ class Walk {
     if (schema === 'information_schema') return 'member';
     const builtin = schema === undefined || schema === 'pg_catalog' ? builtinRole(name) : undefined;
     const user = schema === 'pg_catalog' ? 'unknown' : this.#catalog.volatility(schema, name);
-    if (user === 'unknown') return builtin ?? 'write';
+    if (user === 'unknown') {
+      if (builtin === undefined) this.#found.unseen = true;
+      return builtin ?? 'write';
+    }
     if (user === 'volatile')
       return builtin === 'large-object' || builtin === 'uncaptured' ? builtin : 'write';
     if (user === 'stable') this.#found.volatile = true;
@@ -228,6 +275,8 @@ class Walk {
       case 'member':
         if (name === 'pg_terminate_backend') found.endsSessions = true;
         if (name === 'pg_export_snapshot') found.exportsSnapshot = true;
+        if (name === 'currval' || name === 'lastval') found.atPrimary = true;
+        if (name.startsWith('pg_advisory_unlock')) found.unseen = true;
         return this.#primary(`it calls ${name}(), which answers for one member`);
       case 'write':
         found.runsCode = true;
@@ -246,6 +295,11 @@ class Walk {
   #primary(reason: string): void {
     this.#found.primary ??= reason;
   }
+}
+
+/** The word, not something that comes to the same. */
+function isTrue(argument: unknown): boolean {
+  return asNode(asNode(asNode(argument).A_Const).boolval).boolval === true;
 }
 
 function isCatalogSchema(schema: string): boolean {

@@ -1,3 +1,5 @@
+export { hiddenInBuiltin, isCarriedSetting, mergeHidden, readBody } from './body.ts';
+export type { Body } from './body.ts';
 export { Classifier } from './classifier.ts';
 export type { ClassifierLimits, SessionReading } from './classifier.ts';
 export { classifyHead } from './oversized.ts';
@@ -9,6 +11,8 @@ export type { TrailBytes } from './server-reading.ts';
 export type {
   Draft,
   FunctionCatalog,
+  Hidden,
+  HiddenIn,
   IsolationLevel,
   Refusal,
   RelationName,

@@ -5,7 +5,7 @@ import { findIn, isSystemCatalog, isTemporary, relationName } from './findings.t
 import type { Findings } from './findings.ts';
 import { refusals, refuse } from './refusals.ts';
 import { CONTROL_SCHEMA } from './statement.ts';
-import type { Draft, FunctionCatalog } from './statement.ts';
+import type { Draft, FunctionCatalog, RelationName } from './statement.ts';
 
 export function draftQuery(node: string, body: Ast, catalog: FunctionCatalog): Draft {
   const found = findIn({ [node]: body }, catalog);
@@ -40,6 +40,8 @@ function flagsOf(found: Findings): Partial<Draft> {
     ...(found.transactionLock && { transactionLock: true }),
     ...(found.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(found.setsConfig && { setsConfig: true }),
+    ...(found.unseen && { unseen: true }),
+    ...(found.atPrimary && { atPrimary: true }),
     ...(found.endsSessions && { endsSessions: true }),
     ...(found.exportsSnapshot && { exportsSnapshot: true }),
   };
@@ -106,7 +108,9 @@ export function draftExplain(body: Ast, inner: (node: string, body: Ast) => Draf
   if (analyze) return { ...explained, tag: 'EXPLAIN' };
   const kind = explained.kind === 'read' ? 'read' : 'primary-read';
   const because = explained.because ?? `the plan of ${explained.tag} is the primary's`;
-  return kind === 'read' ? { kind, tag: 'EXPLAIN' } : { kind, tag: 'EXPLAIN', because };
+  if (kind === 'read') return { kind, tag: 'EXPLAIN' };
+  // Planning runs functions that call themselves immutable.
+  return { kind, tag: 'EXPLAIN', because, ...(explained.unseen && { unseen: true }) };
 }
 
 function isOff(value: string | undefined): boolean {
@@ -126,7 +130,15 @@ export function draftCopy(
     if (isSystemCatalog(target)) return refuse('COPY', refusals.catalogWrite(target.name));
     const found = findIn(body.whereClause, catalog);
     if (found.refusal !== undefined) return refuse('COPY', found.refusal);
-    return { kind: 'copy-in', tag: 'COPY', copy: 'in', targets: [target], because: 'it writes rows' };
+    const unseen = found.unseen ?? hidesSession([target], catalog);
+    return {
+      kind: 'copy-in',
+      tag: 'COPY',
+      copy: 'in',
+      targets: [target],
+      because: 'it writes rows',
+      ...(unseen && { unseen }),
+    };
   }
   const draft =
     body.query === undefined ? draftFrom('COPY', findIn(body, catalog)) : inner(...unwrap(body.query));
@@ -153,7 +165,8 @@ export function draftCursor(body: Ast, inner: (node: string, body: Ast) => Draft
 export function draftPrepare(body: Ast, inner: (node: string, body: Ast) => Draft): Draft {
   const query = inner(...unwrap(body.query));
   if (query.kind === 'refused') return query;
-  return { kind: 'prepare', tag: 'PREPARE', name: text(body.name) ?? '', queryKind: query.kind };
+  const unseen = query.unseen && ({ unseen: true } as const);
+  return { kind: 'prepare', tag: 'PREPARE', name: text(body.name) ?? '', queryKind: query.kind, ...unseen };
 }
 
 /** What a query does to its session it does inside a cursor too. */
@@ -163,12 +176,21 @@ function carried(query: Draft): Partial<Draft> {
     ...(query.transactionLock && { transactionLock: true }),
     ...(query.sessionLock && { sessionLock: true, pinsSession: true }),
     ...(query.setsConfig && { setsConfig: true }),
+    ...(query.unseen && { unseen: true }),
+    ...(query.atPrimary && { atPrimary: true }),
     ...(query.endsSessions && { endsSessions: true }),
   };
 }
 
+function hidesSession(targets: readonly RelationName[], catalog: FunctionCatalog): true | undefined {
+  const hidden = targets.some(
+    ({ schema, name }) => catalog.hidden('target', schema, name)?.session !== undefined,
+  );
+  return hidden || undefined;
+}
+
 /** LOCK and TRUNCATE name tables and nothing else. */
-export function draftTables(tag: 'LOCK' | 'TRUNCATE', body: Ast): Draft {
+export function draftTables(tag: 'LOCK' | 'TRUNCATE', body: Ast, catalog: FunctionCatalog): Draft {
   const targets = list(body.relations).map((item) => relationName(asNode(asNode(item).RangeVar)));
   if (targets.some((target) => target.schema === CONTROL_SCHEMA))
     return refuse(tag, tag === 'LOCK' ? refusals.controlLock : refusals.controlSchema);
@@ -181,6 +203,7 @@ export function draftTables(tag: 'LOCK' | 'TRUNCATE', body: Ast): Draft {
     because: 'it empties tables',
     truncate: true,
     targets,
+    ...(hidesSession(targets, catalog) && { unseen: true }),
     ...(body.restart_seqs === true && { restartIdentity: true }),
   };
 }

@@ -98,6 +98,10 @@ export interface Statement {
   readonly setsConfig?: true;
   /** Calls pg_export_snapshot(): who imports it must be on the same member. */
   readonly exportsSnapshot?: true;
+  /** Runs code that is not in the text and may change the session's state: its settings, locks, temporary objects. */
+  readonly unseen?: true;
+  /** What it does, or tells, belongs to the session's connection to the primary, in a READ ONLY transaction too. */
+  readonly atPrimary?: true;
   /** Calls pg_terminate_backend(). */
   readonly endsSessions?: true;
   /** Once it has run, the session depends on the state of one server connection. */
@@ -151,10 +155,28 @@ export type Draft = Omit<Statement, 'start' | 'end'>;
 
 export type Volatility = 'immutable' | 'stable' | 'volatile' | 'unknown';
 
-/** The functions outside pg_catalog, as the primary knows them. */
+/** What running an object of the schema may do besides giving an answer, each with what tells so. */
+export interface Hidden {
+  /** It may change or use the session's state. */
+  session?: string | undefined;
+  writes?: string | undefined;
+  /** The answer belongs to one member, or to the session's connection to it. */
+  local?: string | undefined;
+}
+
+/** A `field` is a function as `row.name` calls it, a `target` a relation that is written. */
+export type HiddenIn = 'function' | 'field' | 'relation' | 'target' | 'type' | 'operator';
+
+/** The functions outside pg_catalog, and what is not proven harmless in the schema, as the primary knows them. */
 export interface FunctionCatalog {
   /** Grows with every change; a classification is remembered only as long as it stays. */
   readonly version: number;
+  /** Settings, by name, that code may read on any member. */
+  readonly settings: readonly string[];
+  /** Without a schema, of all that have the name. Undefined: nothing, or there is no such thing. */
+  hidden(what: HiddenIn, schema: string | undefined, name: string): Hidden | undefined;
+  /** What hides behind any statement whatever. */
+  readonly everywhere: Hidden | undefined;
   /** The worst among the overloads; without a schema, among all schemas. */
   volatility(schema: string | undefined, name: string): Volatility;
 }

@@ -94,6 +94,9 @@ function extended(sql: string, values: readonly string[], name = ''): PostgresRe
 }
 
 async function opened(member: PostgresMember, call: Call): Promise<SessionLink | undefined> {
+  // In a node that comes first, too: from here on the member takes its sessions.
+  const applying = await call('openApply', () => member.openApply(1));
+  applying?.close();
   return await call('openSession', () =>
     member.openSession(
       { user: undefined, password: undefined, settings: new Map([['application_name', 'fuzz']]) },

@@ -23,9 +23,6 @@ export async function recordMembers(
   const call: Call = (_, work) => work().catch(() => undefined);
   for (const [name, script] of Object.entries(memberScripts)) {
     const member = memberAt({ ...place, port: recorder.port });
-    // From here on the member takes its sessions; in a node that comes first, too.
-    (await member.openApply(1)).close();
-    recorder.take();
     await script(member, call);
     member.close();
     sessions.set(name, recorder.take());

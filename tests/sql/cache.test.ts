@@ -218,7 +218,10 @@ describe('sql: cache', () => {
       get version() {
         return version;
       },
+      settings: [],
+      everywhere: undefined,
       volatility: () => volatility,
+      hidden: () => undefined,
     };
     const fresh = await Classifier.load();
     const sql = Buffer.from('SELECT f(1)');

@@ -44,6 +44,8 @@ export class Session implements MemberUser {
   /** 'wanted': the client has taken its request back before any member had it. */
   #cancelling: 'not-possible' | 'possible' | 'wanted' = 'not-possible';
   #pinned: string | undefined;
+  /** The same, as the server said when it was asked last. */
+  #held: string | undefined;
   /** Its end came while a commit was carried through: the client is told after its answer. */
   #orphaned: LockstepError | undefined;
 
@@ -64,7 +66,7 @@ export class Session implements MemberUser {
       limits,
       links: this.#links,
       runner: this.#runner,
-      pinned: () => this.#pinned !== undefined,
+      pinned: () => this.pinned !== undefined,
       throwIfCancelled: () => this.#throwIfCancelled(),
     });
     this.#unregister = cluster.register(this);
@@ -90,7 +92,7 @@ export class Session implements MemberUser {
   }
 
   get pinned(): string | undefined {
-    return this.#pinned;
+    return this.#pinned ?? this.#held;
   }
 
   /** The session depends on state that only its connection to the primary has. */
@@ -98,8 +100,35 @@ export class Session implements MemberUser {
     this.#pinned ??= what;
   }
 
+  /** Whether, and what of this kind the server says that there is. Undefined: nothing (any more). */
+  holds(what: string | undefined): void {
+    this.#held = what;
+  }
+
+  /** For good, until it is taken back: nothing that a server says about it makes a difference. */
+  get pinnedForGood(): boolean {
+    return this.#pinned !== undefined;
+  }
+
   unpin(): void {
     this.#pinned = undefined;
+    this.#held = undefined;
+  }
+
+  /**
+   * A question of the front's own, between transactions, to the connection that the last request ran on. Undefined: that is
+   * lost, and with it whatever the session held there.
+   */
+  async ask<T>(question: (link: SessionLink) => Promise<T>): Promise<T | undefined> {
+    const link = this.#runner.last;
+    if (link === undefined) return undefined;
+    try {
+      return await this.#runner.ask(link, question);
+    } catch (error) {
+      if (!(error instanceof MemberError)) throw error;
+      this.#stateLost();
+      return undefined;
+    }
   }
 
   /** The links as they are; for what concerns each connection, like forgetting a prepared statement. */
@@ -227,8 +256,8 @@ export class Session implements MemberUser {
 
   /** What pinned the session to the primary is gone. */
   #stateLost(): void {
-    if (this.#pinned === undefined) return;
-    this.#endWith(sessionStateLost(this.#pinned));
+    const { pinned } = this;
+    if (pinned !== undefined) this.#endWith(sessionStateLost(pinned));
   }
 
   #endWith(error: LockstepError): void {
@@ -244,7 +273,7 @@ export class Session implements MemberUser {
 
   async #read(work: Work, sink: AnswerSink): Promise<Answer> {
     const tried = new Set<string>();
-    const primaryOnly = work.effect === 'primary-read' || this.#pinned !== undefined;
+    const primaryOnly = work.effect === 'primary-read' || this.pinned !== undefined;
     for (let failures = 0; ; failures++) {
       const reader = primaryOnly ? undefined : this.#runner.chooseReader(tried);
       const member = reader === undefined ? undefined : this.#cluster.member(reader.id);

@@ -33,6 +33,7 @@ export class TransactionRunner {
   async run(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     if (transaction.failed) throw transactionAborted();
     const { limits, runner } = this.#parts;
+    if (work.atPrimary) await this.#toPrimary(transaction);
     for (;;) {
       const held = new HeldAnswer(sink, limits.heldAnswerBytes);
       try {
@@ -61,6 +62,15 @@ export class TransactionRunner {
         await this.repeat(transaction, error.message, error);
       }
     }
+  }
+
+  /** One that only reads has begun elsewhere, and now comes what belongs to the primary: it is run again there. */
+  async #toPrimary(transaction: Transaction): Promise<void> {
+    transaction.atPrimary = true;
+    const { link } = transaction;
+    if (link === undefined || link.memberId === this.#parts.cluster.primary.id) return;
+    await this.#parts.runner.rollBack(link);
+    await this.repeat(transaction, 'a statement of it belongs to the primary');
   }
 
   /** All of it from its beginning, on the member that is the primary now. Equal answers, or 40001. */
@@ -112,7 +122,7 @@ export class TransactionRunner {
   async #step(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     const { runner } = this.#parts;
     const first = transaction.link === undefined;
-    const link = transaction.link ?? (await this.#placeOf(transaction, work));
+    const link = transaction.link ?? (await this.#placeOf(transaction));
     if (first) this.#parts.throwIfCancelled();
     transaction.link = link;
     let begin = first ? transaction.options.begin : undefined;
@@ -130,9 +140,9 @@ export class TransactionRunner {
     return answer;
   }
 
-  async #placeOf(transaction: Transaction, work: Work): Promise<SessionLink> {
+  async #placeOf(transaction: Transaction): Promise<SessionLink> {
     const { cluster, links, runner } = this.#parts;
-    if (!transaction.options.readOnly || this.#parts.pinned() || work.atPrimary === true)
+    if (!transaction.options.readOnly || this.#parts.pinned() || transaction.atPrimary)
       return links.primaryNow() ?? (await links.primary());
     const tried = new Set<string>();
     for (let reader = runner.chooseReader(tried); reader !== undefined; reader = runner.chooseReader(tried)) {

@@ -9,6 +9,8 @@ export class Transaction {
   /** None before the first statement. */
   link: SessionLink | undefined;
   wrote = false;
+  /** All of it belongs to the primary, though it only reads. */
+  atPrimary = false;
   /** It cannot be told how much it changes. */
   unknownSize = false;
   /** Why it cannot be run again. */

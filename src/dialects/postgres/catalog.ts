@@ -1,46 +1,69 @@
 /**
- * What the dialect must know of the schema besides what the members look after themselves: which functions may write,
- * whether anything is deferred to COMMIT, and each member's own number for each table.
+ * What the dialect must know of the schema besides what the members look after themselves: which functions may write, and what
+ * else hides behind names; whether anything is deferred to COMMIT; and each member's own number for each table.
  */
 
-import type { FunctionCatalog } from '../../sql/index.ts';
+import type { FunctionCatalog, Hidden, HiddenIn } from '../../sql/index.ts';
 import type { InternalConnection } from './internal-connection.ts';
+import { readPurity } from './purity.ts';
+import type { Bodies, Purity } from './purity.ts';
 
 type Volatility = ReturnType<FunctionCatalog['volatility']>;
 
-const rank: Readonly<Record<string, number>> = { i: 1, s: 2, v: 3 };
 const names: readonly Volatility[] = ['unknown', 'immutable', 'stable', 'volatile'];
+const letters = { function: 'f', field: '.', relation: 'r', target: 'w', type: 't', operator: 'o' } as const;
+const unsure: Hidden = {
+  session: 'a schema that changes just now',
+  writes: undefined,
+  local: undefined,
+};
 
 export class PostgresCatalog implements FunctionCatalog {
   version = 0;
   /** A constraint or trigger may run at COMMIT: it has to run before the write set is taken. */
   hasDeferred = false;
-  #functions = new Map<string, number>();
+  #purity: Purity = { hidden: new Map(), volatility: new Map(), settings: [], everything: undefined };
+  readonly #bodies: Bodies = new Map();
+  /** Changes of the schema that may be in force and have not been read. */
+  #changing = 0;
   /** Of each member: its number of a table → the table's name. */
   readonly #namesByMember = new Map<string, ReadonlyMap<number, string>>();
   readonly #numbersByMember = new Map<string, ReadonlyMap<string, number>>();
 
+  get settings(): readonly string[] {
+    return this.#purity.settings;
+  }
+
+  get everywhere(): Hidden | undefined {
+    return this.#changing > 0 ? unsure : this.#purity.everything;
+  }
+
   volatility(schema: string | undefined, name: string): Volatility {
-    return names[this.#functions.get(schema === undefined ? name : `${schema}\0${name}`) ?? 0] ?? 'unknown';
+    return names[this.#purity.volatility.get(keyOf(schema, name)) ?? 0] ?? 'unknown';
+  }
+
+  hidden(what: HiddenIn, schema: string | undefined, name: string): Hidden | undefined {
+    return this.#purity.hidden.get(letters[what] + keyOf(schema, name));
+  }
+
+  /** Until what this returns is called, nothing is proven: what is read may be older than what members do. */
+  changing(): () => void {
+    this.#changing += 1;
+    this.version += 1;
+    return () => {
+      this.#changing -= 1;
+      this.version += 1;
+    };
   }
 
   /** From the primary, at the start and after each schema statement. */
   async loadFunctions(connection: InternalConnection): Promise<void> {
-    const functions = new Map<string, number>();
-    const rows = await connection.rows(
-      `SELECT n.nspname, p.proname, p.provolatile FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-       WHERE n.nspname NOT IN ('pg_catalog', 'lockstep')`,
-    );
-    for (const [schema, name, volatility] of rows) {
-      const value = rank[volatility ?? ''] ?? 0;
-      for (const key of [name ?? '', `${schema}\0${name}`])
-        functions.set(key, Math.max(functions.get(key) ?? 0, value));
-    }
+    const purity = await readPurity(connection, this.#bodies);
     const [deferred] = await connection.rows(
       `SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable) OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE condeferrable)`,
     );
     this.hasDeferred = deferred?.[0] === 't';
-    this.#functions = functions;
+    this.#purity = purity;
     this.version += 1;
   }
 
@@ -59,4 +82,8 @@ export class PostgresCatalog implements FunctionCatalog {
     const name = this.#namesByMember.get(from)?.get(oid);
     return name === undefined ? 0 : (this.#numbersByMember.get(to)?.get(name) ?? 0);
   }
+}
+
+function keyOf(schema: string | undefined, name: string): string {
+  return schema === undefined ? name : `${schema}\0${name}`;
 }

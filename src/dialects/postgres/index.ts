@@ -11,6 +11,8 @@ export type {
   RequestMessage,
 } from './request.ts';
 export { PostgresSessionLink } from './session-link.ts';
+export { carryStatement, probeQuestion } from './session-probe.ts';
+export type { SessionState } from './session-probe.ts';
 export { compareFingerprints } from './compare-fingerprints.ts';
 export { comparePreflight } from './compare-preflight.ts';
 export { PostgresDataSync } from './sync/postgres-data-sync.ts';

@@ -219,6 +219,11 @@ export class PostgresSessionLink implements SessionLink {
     return Number(await this.#ownStatement('SELECT lockstep.pending_bytes()'));
   }
 
+  /** A question of the front's own between requests. Undefined: it is refused. */
+  firstValue(sql: string): Promise<string | undefined> {
+    return this.#ownStatement(sql);
+  }
+
   /** A statement of our own between requests; its first value. */
   async #ownStatement(sql: string): Promise<string | undefined> {
     if (this.#canceling !== undefined) await this.#canceling;
@@ -422,7 +427,15 @@ export class PostgresSessionLink implements SessionLink {
     { stages, messages }: CommitMessages,
   ): { readonly phase: CommitPhase; readonly outcome: Promise<'committed' | 'refused'> } {
     const done = deferred<'committed' | 'refused'>();
-    const phase: CommitPhase = { kind: 'commit', ...step, stages, done, answered: false, told: false, partCount: 0 };
+    const phase: CommitPhase = {
+      kind: 'commit',
+      ...step,
+      stages,
+      done,
+      answered: false,
+      told: false,
+      partCount: 0,
+    };
     this.#begin(phase);
     this.#statements.unnamedGone();
     this.#write(messages);

@@ -21,6 +21,7 @@ export interface ClientTransactionParts {
   readonly session: Session;
   readonly book: StatementBook;
   readonly sink: AnswerSink;
+  schemaChanging(): () => void;
   /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
   schemaChanged(): Promise<void>;
 }
@@ -153,10 +154,12 @@ export class ClientTransaction {
   async #commit(): Promise<Outcome> {
     const { session, sink, book } = this.#parts;
     let outcome: Outcome = 'refused';
+    const known = this.#schemaChanged ? this.#parts.schemaChanging() : undefined;
     try {
       if (this.#schemaChanged && !(await this.#settleDeferred())) await session.rollback();
       else outcome = await session.commit(sink);
     } finally {
+      if (outcome !== 'committed') known?.();
       if (outcome === 'committed')
         for (const setting of this.#settings) session.settings.add(setting, session.runningLinks());
       this.#settings = [];
@@ -164,7 +167,7 @@ export class ClientTransaction {
     }
     if (this.#schemaChanged) {
       this.#schemaChanged = false;
-      if (outcome === 'committed') await this.#parts.schemaChanged();
+      if (outcome === 'committed') await this.#parts.schemaChanged().finally(known);
     }
     return outcome;
   }

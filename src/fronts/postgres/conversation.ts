@@ -157,7 +157,9 @@ export class Conversation {
     cancelKey: { pid: number; key: Buffer },
   ): Promise<void> {
     this.#session = session;
-    this.#runner = new StatementRunner(session, this.#book, this.#sink, this.#options.hooks);
+    this.#runner = new StatementRunner(session, this.#book, this.#sink, this.#options.hooks, (text) =>
+      this.#classify(text),
+    );
     this.#batch = new ExtendedBatch({
       session,
       runner: this.#runner,
@@ -165,6 +167,7 @@ export class Conversation {
       sink: this.#sink,
       preparedStatementsMax: this.#options.limits.preparedStatements,
       classify: (text) => this.#classify(text),
+      schemaVersion: () => this.#options.catalog.version,
     });
     for (const [name, value] of parameters) {
       this.#noteParameter(name, value);
@@ -430,12 +433,15 @@ export class Conversation {
 
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
     if (!(await this.#batchBefore())) return;
+    this.#runner.unseen();
     await this.#session.run(largeQuery(head, totalBytes, rest), this.#sink);
+    await this.#runner.settle();
     this.#readyForQuery();
   }
 
   async #largeExtended(type: number, head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
     this.#runner.beginImplicit();
+    this.#runner.unseen();
     await this.#runBatch('flush');
     if (this.#skipping) return;
     const work = largeExtended(type, head, totalBytes, rest, this.#book);
@@ -458,6 +464,7 @@ export class Conversation {
       await this.#failed(error);
     }
     this.#skipping = false;
+    await this.#runner.settle();
     this.#readyForQuery();
   }
 
@@ -470,7 +477,7 @@ export class Conversation {
       this.#runner.workOf([statement], text, this.#runner.requestFor(statement, frame)),
       this.#sink,
     );
-    if (!answer.failed) this.#runner.noteEffects(statement, text, true);
+    if (!answer.failed) this.#runner.noteEffects(statement);
   }
 
   /** A simple query comes after what was sent before it, and takes the unnamed statement away. False: that has failed. */
@@ -514,6 +521,7 @@ export class Conversation {
     this.#batch.drop();
     this.#skipping = false;
     if (this.#session.transaction === 'none') this.#book.endTransaction();
+    await this.#runner.settle();
     this.#readyForQuery();
   }
 

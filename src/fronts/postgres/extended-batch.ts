@@ -30,6 +30,7 @@ export interface ExtendedBatchParts {
   readonly sink: ClientSink;
   readonly preparedStatementsMax: number;
   classify(text: Buffer): readonly Statement[];
+  readonly schemaVersion: () => number;
 }
 
 /** Messages that wait for their Sync are run when there are this many bytes of them. */
@@ -44,6 +45,7 @@ interface Message {
 interface Segment {
   readonly messages: RequestMessage[];
   readonly executed: Statement[];
+  readonly bound: Statement[];
   readonly parsed: BookedStatement[];
   text: Buffer;
 }
@@ -141,11 +143,22 @@ export class ExtendedBatch {
       parse: kept,
       confirmed: false,
       statement,
+      schemaVersion: this.#parts.schemaVersion(),
       text: readParse(kept).query,
       local: isLocal(statement),
     };
     this.#parts.book.addStatement(booked);
     return booked;
+  }
+
+  /** What a statement is depends on the schema as it is now, not as it was when it was prepared. */
+  #current(booked: BookedStatement): Statement {
+    const version = this.#parts.schemaVersion();
+    if (booked.schemaVersion !== undefined && booked.schemaVersion !== version) {
+      booked.statement = this.#parts.classify(booked.text)[0] ?? booked.statement;
+      booked.schemaVersion = version;
+    }
+    return booked.statement;
   }
 
   #addToSegment(segment: Segment, type: number, frame: Buffer): void {
@@ -161,6 +174,7 @@ export class ExtendedBatch {
         const { portal, statement: name } = readBindNames(frame);
         const statement = this.#parts.book.statement(name);
         this.#parts.book.addPortal(portal, statement);
+        if (statement !== undefined) segment.bound.push(this.#current(statement));
         segment.messages.push(use(frame, statement));
         return;
       }
@@ -173,7 +187,7 @@ export class ExtendedBatch {
       }
       case Frontend.Execute: {
         const booked = this.#parts.book.portal(readExecute(frame).portal);
-        segment.executed.push(booked?.statement ?? unknownStatement);
+        segment.executed.push(booked === undefined ? unknownStatement : this.#current(booked));
         if (booked !== undefined) segment.text = booked.text;
         segment.messages.push({ kind: 'plain', frame });
         return;
@@ -186,9 +200,11 @@ export class ExtendedBatch {
 
   /** False: it failed, and the rest of the batch is passed over. */
   async #runSegment(segment: Segment): Promise<boolean> {
-    const { messages, executed, parsed, text } = segment;
+    const { messages, executed, bound, parsed, text } = segment;
     if (messages.length === 0) return true;
-    const statements = executed.length > 0 ? executed : parsed.map(({ statement }) => statement);
+    const prepared = parsed.map(({ statement }) => statement);
+    // Planning, too, runs functions that call themselves immutable.
+    const statements = executed.length > 0 ? executed : [...prepared, ...bound];
     let work = this.#parts.runner.workOf(statements, text, extendedRequest(messages));
     // Without Execute nothing happens yet, so nothing has to be committed.
     if (executed.length === 0 && work.effect === 'write' && this.#parts.session.transaction === 'none')
@@ -199,7 +215,7 @@ export class ExtendedBatch {
       this.#parts.sink,
     );
     if (!answer.failed) {
-      for (const statement of executed) this.#parts.runner.noteEffects(statement, text, false);
+      for (const statement of executed) this.#parts.runner.noteEffects(statement);
       return true;
     }
     for (const statement of parsed)
@@ -246,10 +262,17 @@ function isTransaction(batch: readonly Message[], end: 'sync' | 'flush'): boolea
 const noParameters = backend.parameterDescription([]);
 
 /** A portal of SQL's PREPARE or of nothing at all: the server knows. */
-const unknownStatement: Statement = { kind: 'write', tag: '', start: 0, end: 0, runsCode: true };
+const unknownStatement: Statement = {
+  kind: 'write',
+  tag: '',
+  start: 0,
+  end: 0,
+  runsCode: true,
+  unseen: true,
+};
 
 function newSegment(): Segment {
-  return { messages: [], executed: [], parsed: [], text: Buffer.alloc(0) };
+  return { messages: [], executed: [], bound: [], parsed: [], text: Buffer.alloc(0) };
 }
 
 function use(frame: Buffer, statement: PreparedStatement | undefined): RequestMessage {

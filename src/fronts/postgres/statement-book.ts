@@ -5,7 +5,10 @@ import type { Statement } from '../../sql/index.ts';
 
 /** A statement as Parse brought it. */
 export interface BookedStatement extends PreparedStatement {
-  readonly statement: Statement;
+  /** As the schema was when it was asked for last. */
+  statement: Statement;
+  /** By that version of the schema; of one too large to be kept, for good. */
+  schemaVersion?: number;
   /** Its text; of one too large to be kept, its beginning. */
   readonly text: Buffer;
   /** Never sent to a member as a prepared statement: transaction control, settings, schema statements. */

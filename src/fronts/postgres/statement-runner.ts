@@ -16,13 +16,18 @@ import { databaseNamed, discardInTransaction, ownSetting, refused, volatileView 
 import { complete } from './own-answers.ts';
 import { failingRequest, simpleRequest } from './requests.ts';
 import { aroundResetAll, aroundSchemaStatement } from './schema-work.ts';
+import { SessionState } from './session-state.ts';
 import type { StatementBook } from './statement-book.ts';
 import { endsTransaction, workOf } from './statement-work.ts';
 import type { KnownBetter } from './statement-work.ts';
 
 export interface RunnerHooks {
+  /** The schema of the cluster is going to change. What this returns is called when it has not, or is known. */
+  schemaChanging(): () => void;
   /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
   schemaChanged(): Promise<void>;
+  /** Settings that code reads wherever it runs. */
+  readonly watchedSettings: () => readonly string[];
   /** All members call their database the same. */
   readonly oneDatabaseName: () => boolean;
   /** Done on the primary; the others do it for themselves, each in its own time. */
@@ -34,24 +39,41 @@ export interface RunnerHooks {
 /** Settings that are kept here and not on the members, whose own value serves Lockstep. */
 const readOnlyDefault = 'default_transaction_read_only';
 
+/** Of other statements that were prepared in SQL it is not remembered what they are. */
+const preparedMax = 1000;
+const preparedBytesMax = 8192;
+
 export class StatementRunner {
   readonly #session: Session;
   readonly #book: StatementBook;
   readonly #sink: AnswerSink;
   readonly #hooks: RunnerHooks;
   readonly #transaction: ClientTransaction;
+  readonly #state: SessionState;
+  readonly #classify: (text: Buffer) => readonly Statement[];
+  /** The text of PREPARE, by name. */
+  readonly #prepared = new Map<string, Buffer>();
   #listens = false;
   #textBefore: Buffer | undefined;
 
-  constructor(session: Session, book: StatementBook, sink: AnswerSink, hooks: RunnerHooks) {
+  constructor(
+    session: Session,
+    book: StatementBook,
+    sink: AnswerSink,
+    hooks: RunnerHooks,
+    classify: (text: Buffer) => readonly Statement[],
+  ) {
     this.#session = session;
     this.#book = book;
     this.#sink = sink;
     this.#hooks = hooks;
+    this.#classify = classify;
+    this.#state = new SessionState(session, hooks.watchedSettings, () => this.#listens);
     this.#transaction = new ClientTransaction({
       session,
       book,
       sink,
+      schemaChanging: () => hooks.schemaChanging(),
       schemaChanged: () => hooks.schemaChanged(),
     });
   }
@@ -107,7 +129,7 @@ export class StatementRunner {
       case 'discard':
         return await this.#discard(statement, text);
       case 'prepare':
-        return await this.#setting({ sql: text });
+        return await this.#prepare(statement, text);
       case 'deallocate':
         return await this.#deallocate(statement, text);
       case 'listen':
@@ -140,7 +162,7 @@ export class StatementRunner {
           this.workOf([statement], text, this.requestFor(statement, frontend.query(text), textBefore)),
           this.#sink,
         );
-        if (!answer.failed) this.noteEffects(statement, text, true);
+        if (!answer.failed) this.noteEffects(statement);
         return !answer.failed;
       }
     }
@@ -154,8 +176,19 @@ export class StatementRunner {
       : { protocol: 'simple', messages: [{ kind: 'uses', frame, statement: named }] };
   }
 
+  /** Between the last statement and the client's next: the session follows what code out of sight has made of it. */
+  async settle(): Promise<void> {
+    await this.#state.settle();
+  }
+
+  /** Something that cannot be read runs. */
+  unseen(): void {
+    this.#state.unseen({ anySetting: true });
+  }
+
   /** Throws where one of them is not possible now. */
   workOf(statements: readonly Statement[], text: Buffer, request: Work['request']): Work {
+    for (const statement of statements) this.#expect(statement);
     return workOf(statements, text, request, {
       inTransaction: this.#session.transaction !== 'none',
       readOnlyByDefault: this.#transaction.defaults.readOnly,
@@ -163,8 +196,7 @@ export class StatementRunner {
     });
   }
 
-  /** `repeatable`: the text alone does the same again. */
-  noteEffects(statement: Statement, text: Buffer, repeatable: boolean): void {
+  noteEffects(statement: Statement): void {
     const session = this.#session;
     if (statement.kind === 'temp-ddl') {
       session.pin('temporary objects');
@@ -172,10 +204,29 @@ export class StatementRunner {
       session.pin('an advisory lock');
     } else if (statement.kind === 'declare-cursor' && statement.hold) {
       session.pin('a cursor WITH HOLD');
-    } else if (statement.setsConfig) {
-      if (repeatable && statement.kind === 'primary-read') this.#noteSetting({ sql: Buffer.from(text) });
-      else session.pin('settings made by a function');
     }
+  }
+
+  /** Also when it fails: an advisory lock outlives an error. */
+  #expect(statement: Statement): void {
+    if (statement.unseen || (statement.tag === 'EXECUTE' && this.#executesUnseen(statement.name ?? '')))
+      this.#state.unseen({ anySetting: statement.setsConfig === true });
+    // It may take away what keeps the session on the primary.
+    else if (statement.tag === 'CLOSE') this.#state.unseen();
+  }
+
+  #executesUnseen(name: string): boolean {
+    const booked = this.#book.statement(name);
+    const text = booked?.text ?? this.#prepared.get(name);
+    return text === undefined || this.#classify(text).some((statement) => statement.unseen);
+  }
+
+  async #prepare(statement: Statement, text: Buffer): Promise<boolean> {
+    if (!(await this.#setting({ sql: text }))) return false;
+    const known = text.length <= preparedBytesMax && this.#prepared.size < preparedMax;
+    if (known) this.#prepared.set(statement.name ?? '', Buffer.from(text));
+    else this.#prepared.delete(statement.name ?? '');
+    return true;
   }
 
   /** An error that was found here: an open transaction fails on the member as it would have failed there. */
@@ -287,6 +338,8 @@ export class StatementRunner {
       session.forgetOthers();
       session.settings.reset();
       session.unpin();
+      this.#state.reset();
+      this.#prepared.clear();
       this.#book.clear();
       this.#listens = false;
       this.#transaction.setDefaults({ readOnly: false, serializable: false });
@@ -307,7 +360,9 @@ export class StatementRunner {
       return true;
     }
     if (!(await this.#setting({ sql: text }))) return false;
+    this.#prepared.delete(name);
     if (statement.all) {
+      this.#prepared.clear();
       this.#book.clear();
       session.forgetOthers();
       for (const link of session.links()) (link as PostgresSessionLink).forgetAll();
@@ -322,6 +377,8 @@ export class StatementRunner {
     const own = this.#session.transaction === 'none';
     if (own) this.beginImplicit();
     this.#transaction.noteSchemaChange();
+    // Defaults that are computed and triggers of events run code.
+    this.#state.unseen();
     try {
       const answer = await this.#session.run(
         {

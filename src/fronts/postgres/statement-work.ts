@@ -42,7 +42,7 @@ export function workOf(
     if (statement.restartIdentity || statement.setsSequences) setsSequences = true;
     if (statement.copy === 'in') takesInput = true;
     if (statement.endsSessions) endsSessions = true;
-    if (statement.exportsSnapshot) atPrimary = true;
+    if (belongsToPrimary(statement)) atPrimary = true;
   }
   if (effect === 'primary-read' && asksForReadOnly(text))
     return tellReadOnly(request, text, readOnlyByDefault);
@@ -60,6 +60,12 @@ export function workOf(
     ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
     onUnsuitable: (as) => knownBetter.note(text, as),
   };
+}
+
+/** In a READ ONLY transaction too, which may have begun elsewhere. */
+function belongsToPrimary(statement: Statement): boolean {
+  const { atPrimary, exportsSnapshot, runsCode, sessionLock, transactionLock } = statement;
+  return (atPrimary ?? exportsSnapshot ?? runsCode ?? sessionLock ?? transactionLock) === true;
 }
 
 /** On a server too, a PREPARE TRANSACTION that fails leaves no transaction behind; drivers rely on it. */

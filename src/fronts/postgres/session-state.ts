@@ -1,0 +1,104 @@
+/**
+ * What code out of sight has done to the session is asked from the server, once, when its transaction is over: settings that
+ * it changed go to the session's other connections; what only one connection can have keeps the session there.
+ */
+
+import type { Session } from '../../cluster/index.ts';
+import { carryStatement, probeQuestion } from '../../dialects/postgres/index.ts';
+import type {
+  OwnStatement,
+  PostgresSessionLink,
+  SessionState as State,
+} from '../../dialects/postgres/index.ts';
+
+/** Of the settings that are carried there is one statement, always the last one. */
+const key = 'carried';
+
+export class SessionState {
+  readonly #session: Session;
+  readonly #watched: () => readonly string[];
+  readonly #listens: () => boolean;
+  #unsure = false;
+  /** Any setting may have changed, or nothing is known yet. */
+  #all = true;
+  /** As the server said. */
+  #known = new Map<string, string>();
+  #carried = new Set<string>();
+  #settingsVersion = 0;
+
+  /** `watched`: the settings that code reads wherever it runs. `listens`: by the client's own word. */
+  constructor(session: Session, watched: () => readonly string[], listens: () => boolean) {
+    this.#session = session;
+    this.#watched = watched;
+    this.#listens = listens;
+  }
+
+  /** Something runs that may change what cannot be seen. */
+  unseen(how: { readonly anySetting?: boolean } = {}): void {
+    this.#unsure = true;
+    if (how.anySetting) this.#all = true;
+  }
+
+  /** Before the client may send what relies on it. */
+  async settle(): Promise<void> {
+    const session = this.#session;
+    if (!this.#unsure || session.transaction !== 'none') return;
+    this.#unsure = false;
+    if (session.pinnedForGood) return;
+    const question = probeQuestion([...this.#watched(), ...this.#carried], this.#all);
+    // Lost before it has said what there is, the session would not know what it has lost.
+    session.holds('what its functions have done');
+    if (question === undefined) return session.pin('more settings than can be watched');
+    const answer = await session.ask((link) => (link as PostgresSessionLink).firstValue(question.sql));
+    const state = answer === undefined ? undefined : question.read(answer);
+    if (state === undefined) {
+      session.holds('a state that its server does not tell');
+      this.#all = true;
+      return;
+    }
+    this.#follow(state);
+    session.holds(
+      state.held ?? (state.listens && !this.#listens() ? 'channels that a function listens on' : undefined),
+    );
+  }
+
+  /** Nothing is left of it. */
+  reset(): void {
+    this.#unsure = false;
+    this.#all = true;
+    this.#known = new Map();
+    this.#carried = new Set();
+  }
+
+  #follow({ values, set }: State): void {
+    const { settings } = this.#session;
+    let changed = false;
+    for (const [name, value] of values) {
+      const known = this.#known.get(name);
+      const news =
+        known === undefined ? !this.#all || set.has(name) || isUnlisted(name, value) : known !== value;
+      if (!news) continue;
+      changed = true;
+      this.#carried.add(name);
+    }
+    this.#known = new Map([...this.#known, ...values]);
+    this.#all = false;
+    const said = settings.version !== this.#settingsVersion;
+    if (this.#carried.size === 0 || !(changed || said)) return;
+    const carried = new Map<string, string>();
+    for (const name of this.#carried) {
+      const value = values.get(name);
+      if (value !== undefined) carried.set(name, value);
+    }
+    const statement: OwnStatement = { sql: carryStatement(carried) };
+    settings.add(statement, this.#session.runningLinks(), key);
+    this.#settingsVersion = settings.version;
+  }
+}
+
+/** What the server does not list among what was set, though it was: names of the users' own, and the role. */
+function isUnlisted(name: string, value: string): boolean {
+  return name.includes('.') || (name === 'role' && value !== noRole);
+}
+
+const noRole = Buffer.from('none').toString('hex');

@@ -22,3 +22,8 @@ function unqualifiedBody(text: string): string {
   const start = text.search(/^(BEGIN ATOMIC|RETURN )/m);
   return start < 0 ? text : text.slice(0, start) + text.slice(start).replaceAll(qualifier, '');
 }
+
+/** Objects that not every version has, and what says the same on all. */
+export function isOfOneVersion(object: string): boolean {
+  return object.startsWith('not null constraint ');
+}

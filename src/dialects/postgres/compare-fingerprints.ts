@@ -1,7 +1,7 @@
 /** Says in sentences where members differ. Judges only: nothing here asks a member. */
 
 import type { Fingerprint } from './fingerprint.ts';
-import { acrossVersions } from './across-versions.ts';
+import { acrossVersions, isOfOneVersion } from './across-versions.ts';
 
 export interface Difference {
   readonly kind: 'definition' | 'rows' | 'sequence';
@@ -29,6 +29,7 @@ function definitionDifferences(members: Members): readonly Difference[] {
   const oneMajor = new Set(fingerprints.map(({ major }) => major)).size === 1;
   if (oneMajor && new Set(fingerprints.map(({ schema }) => schema.digest)).size === 1) return [];
   return allKeys(fingerprints.map(({ schema }) => schema.definitions)).flatMap((object) => {
+    if (!oneMajor && isOfOneVersion(object)) return [];
     const found = new Map<string, string | null>();
     for (const [id, { schema }] of members) {
       const definition = schema.definitions.get(object);

@@ -5,6 +5,8 @@ import { pinnedSettings } from './pinned-settings.ts';
 
 export const readingSettings: Readonly<Record<string, string>> = {
   ...pinnedSettings,
+  // Temporary objects last, not first as they are where nobody names them.
+  search_path: 'pg_catalog, pg_temp',
   client_encoding: 'UTF8',
   TimeZone: 'UTC',
   xmlbinary: 'base64',
@@ -18,9 +20,10 @@ export const readingSettings: Readonly<Record<string, string>> = {
 
 const opening = [
   'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
-  ...Object.entries(readingSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
   // The snapshot is taken by the first statement that reads: here, not with the first table.
-  'SELECT',
+  `SELECT ${Object.entries(readingSettings)
+    .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`)
+    .join(', ')}`,
 ].join('; ');
 
 /** Runs `work` in one repeatable-read, read-only transaction; afterwards the connection is as it was before. */

@@ -111,7 +111,7 @@ async function sequencePositions(ask: AskMember): Promise<readonly (readonly [st
  * not depend on the order of the rows, and sees how often each one is there.
  */
 async function compareRows(members: Members, store: string, rowsMax: number): Promise<readonly Difference[]> {
-  const hash = `hashtextextended(pg_catalog.concat(t.*) collate "C", 0)`;
+  const hash = `hashtextextended(concat(row(t.*)) collate "C", 0)`;
   const bucket = `${hash} & ${buckets - 1}`;
   const sums = await takeInventories(members, async (ask) => {
     const sql = `select ${bucket}, concat_ws(' ', count(*), sum(${hash}::numeric)) from ${store} t group by 1`;
@@ -120,7 +120,7 @@ async function compareRows(members: Members, store: string, rowsMax: number): Pr
   const suspects = differing(sums).map(({ name }) => name);
   if (suspects.length === 0) return [];
   const rows = await takeInventories(members, async (ask) => {
-    const sql = `select pg_catalog.concat(t.*), count(*) from ${store} t where (${bucket}) in (${suspects.join(', ')}) group by 1`;
+    const sql = `select concat(row(t.*)), count(*) from ${store} t where (${bucket}) in (${suspects.join(', ')}) group by 1`;
     return (await ask(sql)).map(([row, count]) => [row ?? '', count ?? ''] as const);
   });
   return differing(rows)

@@ -47,15 +47,14 @@ describe('fingerprint: equal', () => {
   test('members with the same definitions, rows and positions are equal, however they came to them', async () => {
     expect(
       await messagesAfter(`
-        -- Rows in another physical order, a dropped column's number, rights granted in another order, comments, storage.
+        -- Rows in another physical order, a dropped column's number, rights granted in another order, an index to cluster by.
         UPDATE shop.orders SET total = total WHERE id % 3 = 0;
         ALTER TABLE shop.log ADD COLUMN gone text;
         ALTER TABLE shop.log DROP COLUMN gone;
         REVOKE ALL ON shop.customers FROM reader;
         GRANT TRIGGER, UPDATE, INSERT ON shop.customers TO reader;
         GRANT ALL ON shop.customers TO reader;
-        COMMENT ON TABLE shop.orders IS 'other words';
-        ALTER TABLE shop.orders SET (fillfactor = 50);`),
+        ALTER TABLE shop.orders CLUSTER ON orders_pkey;`),
     ).toEqual([]);
   });
 
@@ -310,6 +309,41 @@ END $f$`,
       'an aggregate': [
         `CREATE OR REPLACE AGGREGATE shop.product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '2')`,
         /^aggregate shop.product\(numeric\) differs in line 1/,
+      ],
+      'a comment': [
+        `COMMENT ON TABLE shop.orders IS 'other words'`,
+        'comment on table shop.orders is orders on db1; other words on db2',
+      ],
+      'an option of a table': [
+        'ALTER TABLE shop.orders SET (fillfactor = 50)',
+        'table shop.orders is owner postgres on db1; with fillfactor=50, owner postgres on db2',
+      ],
+      'a way of storing a column': [
+        'ALTER TABLE shop.log ALTER line SET STORAGE EXTERNAL',
+        'column shop.log.line is text on db1; text storage external on db2',
+      ],
+      'a replica identity': ['ALTER TABLE shop.log REPLICA IDENTITY FULL', /replica identity full/],
+      'a column that is no longer inherited alone': [
+        'ALTER TABLE shop.big_customers NO INHERIT shop.customers, INHERIT shop.customers',
+        /^column shop.big_customers.name is .* inherited on db1; .* on db2$/,
+        5,
+      ],
+      'extended statistics': [
+        'DROP STATISTICS shop.related',
+        'statistics shop.related is missing on db2 and is there on db1',
+      ],
+      'a publication': [
+        'CREATE PUBLICATION news FOR TABLE shop.orders',
+        'publication news is missing on db1 and is there on db2',
+      ],
+      'a secret of a user mapping, without showing it': [
+        `CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE USER MAPPING FOR reader SERVER s OPTIONS (password 'x')`,
+        'server s is missing on db1 and is there on db2',
+        2,
+      ],
+      'a right on the database': [
+        `DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO reader', current_database()); END $$`,
+        /^rights on database is .* on db1; .*reader: CREATE on db2$/,
       ],
       'a mapping of words': [
         'ALTER TEXT SEARCH CONFIGURATION shop.plain DROP MAPPING FOR email',

@@ -68,15 +68,15 @@ function comparable(parties: readonly Party[], name: string, request: CompareReq
     const table = party.tables.get(name);
     return table === undefined ? [] : [{ party, table }];
   });
-  const columnsOf = ({ table }: Entrant): string => [...table.columns].sort().join();
+  const columnsOf = ({ table }: Entrant): string => [...table.stored].sort().join();
   const groups = grouped(having, (one, other) => columnsOf(one) === columnsOf(other));
   const ids = request.right(
     groups.map((group) => group.map(({ party }) => party.id)),
     name,
   );
   const right = having.filter(({ party }) => ids.includes(party.id));
-  const columns = right[0]?.table.columns ?? [];
-  return right.map(({ party, table }) => ({ party, table: { ...table, columns } }));
+  const { columns = [], stored = [] } = right[0]?.table ?? {};
+  return right.map(({ party, table }) => ({ party, table: { ...table, columns, stored } }));
 }
 
 /** Whoever fails stops the others: nobody waits for them. */

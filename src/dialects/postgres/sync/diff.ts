@@ -5,9 +5,10 @@ import type { SyncJob, TableChange } from '../../sync-contract.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import type { PostgresMember } from '../postgres-member.ts';
 import { Crew } from './crew.ts';
-import { refresh, refreshOrder } from './materialized-views.ts';
+import type { OnCopied } from './copy-rows.ts';
+import { isSuperuser, copyView, refresh } from './materialized-views.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
-import { repairTable } from './repair-table.ts';
+import { demandUnchanged, repairTable } from './repair-table.ts';
 import type { RepairOptions } from './repair-table.ts';
 import { giveWayToSchemaWork } from './schema-waiters.ts';
 import { SyncProgress } from './sync-progress.ts';
@@ -55,14 +56,8 @@ export async function diffRows(job: SyncJob, sliceRows: number): Promise<readonl
         views,
         await readTables(target, 'materialized views'),
       );
-      if (!job.dryRun && stale.length > 0) {
-        const names = new Set(stale.map(({ table }) => table));
-        await refresh(
-          crew,
-          member,
-          (await refreshOrder(target)).filter((name) => names.has(name)),
-        );
-      }
+      if (!job.dryRun && stale.length > 0)
+        await mendViews(crew, options, { views, stale: new Set(stale.map(({ table }) => table)), member });
       return [...changes, ...stale];
     } finally {
       done.abort();
@@ -79,17 +74,41 @@ async function repairAll(
   const changes: TableChange[] = [];
   for (const table of tables.values()) {
     const there = targets.get(table.name);
-    if (there === undefined || table.columns.some((column) => !there.columns.includes(column))) {
+    if (there === undefined || table.stored.some((column) => !there.stored.includes(column))) {
       throw new LockstepError({
         code: 'sync.schema-differs',
         message: `table ${table.name} of member ${options.snapshot.memberId} is not the same on member ${options.targetId}, so its rows cannot be compared`,
         hint: 'Rows that were repaired before stay as they are. The strategy `full` copies the schema too.',
       });
     }
-    const change = await repairTable(options, table, { ...there, columns: table.columns });
+    const change = await repairTable(options, table, {
+      ...there,
+      columns: table.columns,
+      stored: table.stored,
+    });
     if (change !== undefined) changes.push(change);
   }
   return changes;
+}
+
+async function mendViews(
+  crew: Crew,
+  options: RepairOptions,
+  found: { readonly views: Tables; readonly stale: ReadonlySet<string>; readonly member: PostgresMember },
+): Promise<void> {
+  const { snapshot, source, target, term, progress } = options;
+  if (!(await isSuperuser(target))) return await refresh(crew, found.member, found.stale);
+  for (const view of found.views.values()) {
+    if (!found.stale.has(view.name)) continue;
+    try {
+      await source.query(snapshot.begin);
+      await demandUnchanged(source, snapshot, view);
+      const onCopied: OnCopied = (_, bytes) => progress.moved(view, 0, bytes);
+      await copyView({ source, target, term, view, onCopied });
+    } finally {
+      if (source.lost === undefined) await source.query('ROLLBACK').catch(() => undefined);
+    }
+  }
 }
 
 async function majorOf(connection: InternalConnection): Promise<number> {

@@ -20,7 +20,8 @@ export class Party {
   }
 
   static async enter(crew: Crew, snapshot: PostgresSnapshot): Promise<Party> {
-    return new Party(crew, snapshot, await snapshot.use(readTables));
+    const tables = await snapshot.use((connection) => readTables(connection, 'both'));
+    return new Party(crew, snapshot, tables);
   }
 
   get id(): string {

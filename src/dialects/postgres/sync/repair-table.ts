@@ -7,6 +7,7 @@ import { MemberError } from '../../contract.ts';
 import { sqlStates } from '../sql-states.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import { pipeRows, readRows } from './copy-rows.ts';
+import { demandSameRows } from './demand-same-rows.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
 import type { SyncProgress } from './sync-progress.ts';
 import { copyColumns, keepingCopy, rowsAt } from './sync-table.ts';
@@ -109,6 +110,10 @@ class TableRepair {
       this.#options.progress.enter('repair', this.#table);
       await this.#repair(difference);
       this.#options.progress.enter('compare');
+      await demandSameRows(this.#pair, this.#table, {
+        source: this.#options.snapshot.memberId,
+        target: this.#options.targetId,
+      });
     }
     return {
       table: this.#table.name,

@@ -2,18 +2,14 @@
 
 import { quoteLiteral } from '../../../sql/index.ts';
 import type { RowPair, RowText } from '../../sync-contract.ts';
+import { hasKey, rowKeySql, valueText } from './row-keys.ts';
+import type { RowKey } from './row-keys.ts';
 import type { RowDifference, TablePair } from './table-difference.ts';
 import type { TableSide } from './row-digests.ts';
 
 const pairsMax = 10;
 const columnsMax = 64;
 const valueLengthMax = 200;
-
-interface Key {
-  /** Quoted. */
-  readonly columns: readonly string[];
-  readonly types: readonly string[];
-}
 
 export async function pairRows(pair: TablePair, found: RowDifference): Promise<readonly RowPair[]> {
   const { right, other } = pair;
@@ -49,26 +45,19 @@ export async function pairRows(pair: TablePair, found: RowDifference): Promise<r
   });
 }
 
-/** The primary key. */
-async function readKey({ connection, table }: TableSide): Promise<Key | undefined> {
-  const rows = await connection.rows(
-    `SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)
-       FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-      WHERE i.indrelid = ${quoteLiteral(table.name)}::regclass AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place`,
-  );
-  if (rows.length === 0) return undefined;
-  return { columns: rows.map(([name]) => name ?? ''), types: rows.map(([, type]) => type ?? '') };
+async function readKey({ connection, table }: TableSide): Promise<RowKey | undefined> {
+  const rows = await connection.rows(`SELECT ${rowKeySql(`${quoteLiteral(table.name)}::regclass`)}`);
+  return (JSON.parse(rows[0]?.[0] ?? 'null') as RowKey | null) ?? undefined;
 }
 
 /** It would not be found by what is left of its key. */
-function isCut(row: RowText, { columns }: Key): boolean {
+function isCut(row: RowText, { columns }: RowKey): boolean {
   return columns.some((column) => (row[unquoted(column)]?.length ?? 0) >= valueLengthMax);
 }
 
-function shownColumns({ table }: TableSide, key: Key | undefined): readonly string[] {
+function shownColumns({ table }: TableSide, key: RowKey | undefined): readonly string[] {
   const first = key?.columns ?? [];
-  return [...first, ...table.columns.filter((column) => !first.includes(column))].slice(0, columnsMax);
+  return [...first, ...table.stored.filter((column) => !first.includes(column))].slice(0, columnsMax);
 }
 
 async function byPlaces(
@@ -82,16 +71,12 @@ async function byPlaces(
 
 async function byKeys(
   side: TableSide,
-  key: Key,
+  key: RowKey,
   keys: readonly (readonly (string | null)[])[],
   columns: readonly string[],
 ): Promise<readonly RowText[]> {
   if (keys.length === 0) return [];
-  const listed = keys.map(
-    (values) => `(${values.map((value, at) => `${quoteLiteral(value ?? '')}::${key.types[at]}`).join(', ')})`,
-  );
-  const own = key.columns.map((column) => `"!row".${column}`).join(', ');
-  return await readTexts(side, columns, `(${own}) IN (${listed.join(', ')})`);
+  return await readTexts(side, columns, hasKey(key, keys, '"!row"'));
 }
 
 async function readTexts(
@@ -99,7 +84,9 @@ async function readTexts(
   columns: readonly string[],
   where: string,
 ): Promise<readonly RowText[]> {
-  const values = columns.map((column) => `left("!row".${column}::text, ${valueLengthMax})`).join(', ');
+  const values = columns
+    .map((column) => `left(${valueText(`"!row".${column}`)}, ${valueLengthMax})`)
+    .join(', ');
   const rows = await connection.rows(
     `SELECT to_json(ARRAY[${values}]::text[])::text FROM ${table.from} AS "!row" WHERE ${where}`,
   );

@@ -3,12 +3,13 @@
  * one page or some index look-ups, whatever the size of the table.
  */
 
-import { quoteLiteral } from '../../../sql/index.ts';
 import type { Member } from '../../contract.ts';
 import type { RowSample, RowSampler } from '../../sync-contract.ts';
 import { relationName, userRelations } from '../catalog-sql.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import type { PostgresMember } from '../postgres-member.ts';
+import { hasKey, rowKeySql } from './row-keys.ts';
+import type { RowKey } from './row-keys.ts';
 import { rowText } from './sync-table.ts';
 import { syncSettings } from './sync-settings.ts';
 
@@ -34,9 +35,8 @@ const settings: Readonly<Record<string, string>> = {
 
 interface Table {
   readonly name: string;
-  readonly columns: readonly string[];
-  readonly key: readonly string[];
-  readonly types: readonly string[];
+  readonly stored: readonly string[];
+  readonly key: RowKey;
   readonly pages: number;
 }
 
@@ -61,9 +61,9 @@ export class PostgresRowSampler implements RowSampler {
     const table = this.#nextTable();
     if (table === undefined) return undefined;
     const page = Math.floor(this.#random() * Math.max(table.pages, 1));
-    const sizes = table.columns.map((column) => `coalesce(pg_column_size("!row".${column}), 0)`).join(' + ');
+    const sizes = table.stored.map((column) => `coalesce(pg_column_size("!row".${column}), 0)`).join(' + ');
     const rows = await connection.rows(
-      `SELECT to_json(ARRAY[${table.key.map((column) => `"!row".${column}::text`).join(', ')}])::text FROM ONLY ${table.name} AS "!row"
+      `SELECT to_json(ARRAY[${table.key.columns.map((column) => `concat("!row".${column})`).join(', ')}])::text FROM ONLY ${table.name} AS "!row"
         WHERE "!row".ctid = ANY (ARRAY(SELECT format('(%s,%s)', ${page}, i)::tid FROM generate_series(1, ${itemsMax}) AS i))
           AND ${sizes} <= ${rowBytesMax} LIMIT ${rowsMax}`,
     );
@@ -76,14 +76,9 @@ export class PostgresRowSampler implements RowSampler {
   async digest(member: Member, sample: RowSample): Promise<string> {
     const { of: table, keys } = sample as Sample;
     const connection = await this.#connection(member);
-    const values = keys
-      .map((key) => `(${key.map((value, at) => `${quoteLiteral(value)}::${table.types[at]}`).join(', ')})`)
-      .join(', ');
-    const same = table.key.map((column, at) => `"!row".${column} = k.k${at}`).join(' AND ');
     const [[rows, sum] = []] = await connection.rows(
       `SELECT count(*), sum(hashtextextended(line, 0)) FROM (
-         SELECT ${rowText(table, '"!row"')} AS line FROM (VALUES ${values}) AS k (${table.key.map((_, at) => `k${at}`).join(', ')})
-           JOIN ONLY ${table.name} AS "!row" ON ${same} OFFSET 0) lines`,
+         SELECT ${rowText(table, '"!row"')} AS line FROM ONLY ${table.name} AS "!row" WHERE ${hasKey(table.key, keys, '"!row"')} OFFSET 0) lines`,
     );
     return `${rows} ${sum}`;
   }
@@ -110,17 +105,15 @@ export class PostgresRowSampler implements RowSampler {
   }
 }
 
-/** Those with a primary key. */
+/** Those with a primary key that rows can be looked up by. */
 async function readTables(connection: InternalConnection): Promise<readonly Table[]> {
   const rows = await connection.rows(
     `SELECT json_build_object('name', ${relationName}, 'pages', pg_relation_size(c.oid) / current_setting('block_size')::int,
-       'columns', (SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
-                    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
-       'key', (SELECT json_agg(quote_ident(a.attname) ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts),
-       'types', (SELECT json_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-                   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts))
-     FROM ${userRelations('r')} JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid WHERE c.relpersistence = 'p'`,
+       'stored', (SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
+                   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated IN ('', 's')),
+       'key', k.key)
+     FROM ${userRelations('r')} CROSS JOIN LATERAL (SELECT ${rowKeySql('c.oid')} AS key) k
+     WHERE k.key IS NOT NULL AND c.relpersistence = 'p'`,
   );
   return rows.map(([text]) => JSON.parse(text ?? '{}') as Table);
 }

@@ -6,12 +6,15 @@ import type { InternalConnection } from '../internal-connection.ts';
 export interface SyncTable {
   /** Quoted, with its schema. */
   readonly name: string;
+  readonly kind: 'table' | 'materialized view';
   /** What to select from, to have its own rows and no others. */
   readonly from: string;
   /** For an operator's words: its name as it is written, and those of the partitioned tables above it. */
   readonly knownAs: readonly string[];
-  /** Quoted, in order; those that are computed from others are left out. */
+  /** Quoted, in order; those that are computed from others are left out: what is written. */
   readonly columns: readonly string[];
+  /** Quoted, in order, with those that are computed and stored: what is read and compared. */
+  readonly stored: readonly string[];
   /** Its values are the same in binary on every member of one version: nothing in them is a number of this member's catalog. */
   readonly binary: boolean;
   /** Pages of the table itself. */
@@ -38,34 +41,43 @@ interface Found {
   readonly name: string;
   readonly knownAs: readonly string[];
   readonly columns: readonly string[] | null;
+  readonly stored: readonly string[] | null;
+  readonly kind: string;
   readonly binary: boolean;
   readonly pages: number | null;
   readonly bytes: number | null;
   readonly rows: number;
 }
 
+const kinds = { tables: 'r', 'materialized views': 'm', both: 'rm' } as const;
+
+const columnNames = (which: string): string =>
+  `(SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
+     WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated IN (${which}))`;
+
 /** By name. Partitions each by itself; those that hold no rows of their own are not among them. */
 export async function readTables(
   connection: InternalConnection,
-  kind: 'tables' | 'materialized views' = 'tables',
+  kind: keyof typeof kinds = 'tables',
 ): Promise<ReadonlyMap<string, SyncTable>> {
   const rows = await connection.rows(`
     SELECT json_build_object('name', ${relationName},
       'knownAs', (SELECT json_agg(concat(an.nspname, '.', a.relname)) FROM pg_class a JOIN pg_namespace an ON an.oid = a.relnamespace
                    WHERE a.oid = c.oid OR (c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid)))),
-      'columns', (SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
-                   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''),
+      'columns', ${columnNames(`''`)}, 'stored', ${columnNames(`'', 's'`)}, 'kind', c.relkind,
       'binary', ${isBinary}, 'pages', pg_relation_size(c.oid) / current_setting('block_size')::int, 'bytes', pg_table_size(c.oid), 'rows', c.reltuples)
-    FROM ${userRelations(kind === 'tables' ? 'r' : 'm')} WHERE c.relispopulated ORDER BY ${relationName} COLLATE "C"`);
+    FROM ${userRelations(kinds[kind])} WHERE c.relispopulated ORDER BY ${relationName} COLLATE "C"`);
   return new Map(
     rows.map(([text]) => {
       const found = JSON.parse(text ?? '{}') as Found;
       const pages = found.pages ?? 0;
       const table: SyncTable = {
         name: found.name,
-        from: kind === 'tables' ? `ONLY ${found.name}` : found.name,
+        kind: found.kind === 'r' ? 'table' : 'materialized view',
+        from: found.kind === 'r' ? `ONLY ${found.name}` : found.name,
         knownAs: found.knownAs,
         columns: found.columns ?? [],
+        stored: found.stored ?? [],
         binary: found.binary,
         pages,
         bytes: found.bytes ?? 0,
@@ -84,14 +96,24 @@ export function isMeant(table: SyncTable, word: string): boolean {
   );
 }
 
-/** The text of a row, from the columns by name: members may hold them in another order. */
-export function rowText({ columns }: Pick<SyncTable, 'columns'>, alias: string): string {
-  return `ROW(${columns.map((column) => `${alias}.${column}`).join(', ')})::text COLLATE "C"`;
+/**
+ * The text of a row, from the columns by name: members may hold them in another order. Made by output functions alone: a cast of a
+ * table's row, or of a column, may be its owner's own function, and this runs with the cluster's rights.
+ */
+export function rowText({ stored }: Pick<SyncTable, 'stored'>, alias: string): string {
+  return `concat(ROW(${stored.map((column) => `${alias}.${column}`).join(', ')})) COLLATE "C"`;
 }
 
 /** To follow the table's name in COPY. A table without columns is copied without naming any. */
 export function copyColumns({ columns }: SyncTable): string {
   return columns.length === 0 ? '' : `(${columns.join(', ')})`;
+}
+
+/** What COPY … TO takes. Of a materialized view only a query's rows. */
+export function copySource(table: SyncTable): string {
+  return table.kind === 'table'
+    ? `${table.name} ${copyColumns(table)}`
+    : `(SELECT ${table.columns.join(', ')} FROM ${table.from})`;
 }
 
 /** The same columns of the rows at these places. */

@@ -58,6 +58,7 @@ export async function clearTarget(target: InternalConnection, targetId: string, 
     (await target.rows(sql)).map(([statement]) => statement ?? '');
 
   await inOne([`CREATE TABLE IF NOT EXISTS ${unfinished} ()`]);
+  await inOne(await found(defaultRights));
   await inOne(
     await found(`
       SELECT format('DROP EVENT TRIGGER %I', evtname) FROM pg_event_trigger e
@@ -81,11 +82,25 @@ export async function clearTarget(target: InternalConnection, targetId: string, 
   await inOne(
     await found(`
       SELECT format('DROP FOREIGN DATA WRAPPER %I CASCADE', fdwname) FROM pg_foreign_data_wrapper
+      UNION ALL SELECT format('DROP TRANSFORM IF EXISTS FOR %s LANGUAGE %I', f.trftype::regtype, l.lanname) FROM pg_transform f JOIN pg_language l ON l.oid = f.trflang WHERE f.oid >= 16384
       UNION ALL SELECT format('DROP CAST IF EXISTS (%s AS %s)', castsource::regtype, casttarget::regtype) FROM pg_cast WHERE oid >= 16384
       UNION ALL SELECT format('DROP LANGUAGE %I CASCADE', l.lanname) FROM pg_language l WHERE l.oid >= 16384 AND ${notFromExtension('pg_language', 'l.oid')}
       UNION ALL SELECT format('DROP ACCESS METHOD %I CASCADE', amname) FROM pg_am WHERE oid >= 16384`),
   );
 }
+
+/**
+ * Rights that new objects would get: a dump takes them to be those of a new database. What stands for one schema went with it. The
+ * server forgets an entry that says what holds anyway.
+ */
+const defaultRights = `
+  WITH entries AS (SELECT defaclrole::regrole AS role, defaclacl, acldefault(CASE defaclobjtype WHEN 'S' THEN 's' ELSE defaclobjtype END, defaclrole) AS usual,
+      CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END AS kind
+    FROM pg_default_acl WHERE defaclnamespace = 0)
+  SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %s REVOKE ALL ON %s FROM %s CASCADE', role, kind, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+    FROM entries CROSS JOIN LATERAL (SELECT DISTINCT grantee FROM aclexplode(defaclacl)) a
+  UNION ALL SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %s GRANT %s ON %s TO %s', role, a.privilege_type, kind, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)
+    FROM entries CROSS JOIN LATERAL aclexplode(usual) a`;
 
 /** To drop one would reach out to where it gets its data from. */
 async function demandNoSubscription(target: InternalConnection, targetId: string): Promise<void> {

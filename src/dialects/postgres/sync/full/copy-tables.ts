@@ -1,28 +1,36 @@
 /** Copies whole tables, several at a time, the largest first. The rows pass through the node as the source sends them. */
 
 import type { TableChange } from '../../../sync-contract.ts';
+import type { InternalConnection } from '../../internal-connection.ts';
 import type { PostgresMember } from '../../postgres-member.ts';
 import { pipeRows } from '../copy-rows.ts';
 import type { Crew } from '../crew.ts';
+import { demandSameRows } from '../demand-same-rows.ts';
+import { asTable } from '../materialized-views.ts';
 import type { PostgresSnapshot } from '../postgres-snapshot.ts';
 import { demandUnchanged } from '../repair-table.ts';
 import type { SyncProgress } from '../sync-progress.ts';
 import { syncSettings, writingSettings } from '../sync-settings.ts';
-import { copyColumns } from '../sync-table.ts';
+import { copyColumns, copySource } from '../sync-table.ts';
 import type { SyncTable } from '../sync-table.ts';
+import type { TablePair } from '../table-difference.ts';
 import { sideBySide } from './side-by-side.ts';
 
-/** Tables that the target has without indexes, constraints and triggers yet. */
-export async function copyTables(options: {
+interface CopyOptions {
   readonly crew: Crew;
   readonly snapshot: PostgresSnapshot;
   readonly target: PostgresMember;
   /** Both are of one version. */
   readonly alike: boolean;
+  /** Of the target. */
+  readonly major: number;
   readonly term: number;
   readonly tables: Iterable<SyncTable>;
   readonly progress: SyncProgress;
-}): Promise<readonly TableChange[]> {
+}
+
+/** Tables, and views that are written like tables, that the target has without indexes, constraints and triggers yet. */
+export async function copyTables(options: CopyOptions): Promise<readonly TableChange[]> {
   const { crew, snapshot, progress, term } = options;
   const largestFirst = [...options.tables].toSorted((a, b) => b.bytes - a.bytes);
   const changes: TableChange[] = [];
@@ -36,13 +44,14 @@ export async function copyTables(options: {
     async ({ source, target }, table) => {
       await source.query(snapshot.begin);
       await demandUnchanged(source, snapshot, table);
+      const [begin, end] = table.kind === 'table' ? ['SELECT', 'SELECT'] : asTable(table);
       // What an extension brought along goes. Emptied in the same transaction, rows can be written as old ones that need no vacuum.
-      await target.query(`BEGIN; TRUNCATE ${table.from}`);
+      await target.query(`BEGIN; ${begin}; TRUNCATE ${table.from}`);
       const format = options.alike && table.binary ? 'binary' : 'text';
       let counted = 0;
       const missing = await pipeRows({
         from: source,
-        out: `COPY ${table.name} ${copyColumns(table)} TO STDOUT (FORMAT ${format})`,
+        out: `COPY ${copySource(table)} TO STDOUT (FORMAT ${format})`,
         to: target,
         in: `COPY ${table.name} ${copyColumns(table)} FROM STDIN (FORMAT ${format}, FREEZE)`,
         onCopied: (messages, bytes) => {
@@ -51,7 +60,8 @@ export async function copyTables(options: {
           return progress.moved(table, messages, bytes);
         },
       });
-      await target.query(`SELECT lockstep.fence(${term}); COMMIT`);
+      await target.query(`${end}; SELECT lockstep.fence(${term}); COMMIT`);
+      await demandSame(options, { source, target }, table);
       // Its lock goes with it.
       await source.query('ROLLBACK');
       progress.tableDone(table, missing, counted);
@@ -59,4 +69,21 @@ export async function copyTables(options: {
     },
   );
   return changes;
+}
+
+async function demandSame(
+  { snapshot, target: member, major, progress }: CopyOptions,
+  { source, target }: { readonly source: InternalConnection; readonly target: InternalConnection },
+  table: SyncTable,
+): Promise<void> {
+  const { pieceBytesMax } = progress;
+  const onPiece = async ({ bytes }: { readonly bytes: number }): Promise<void> =>
+    await progress.moved(table, 0, bytes);
+  const pair: TablePair = {
+    right: { connection: source, table, major: snapshot.major, pieceBytesMax },
+    other: { connection: target, table, major, pieceBytesMax },
+    onPiece: { right: onPiece, other: onPiece },
+    sliceRows: 1,
+  };
+  await demandSameRows(pair, table, { source: snapshot.memberId, target: member.id });
 }

@@ -1,6 +1,8 @@
 /** Reads pg_restore's table of contents: what is to be made on the target, in which order, and what can be made side by side. */
 
 export interface DumpPlan {
+  /** Numbers, in the source's catalog, of the defaults and constraints that are made by statements of their own. */
+  readonly separate: ReadonlySet<number>;
   /** Before the rows. */
   readonly structure: readonly string[];
   /** After the rows: each list belongs to one table, and the lists can be made side by side. */
@@ -25,6 +27,9 @@ const indexOrKey = /^\d+; \d+ \d+ (INDEX(?! ATTACH )|CONSTRAINT) /;
 const afterRows =
   /^\d+; \d+ \d+ (INDEX|INDEX ATTACH|(CHECK |FK )?CONSTRAINT|(EVENT )?TRIGGER|RULE|POLICY|ROW SECURITY|STATISTICS|PUBLICATION( TABLES? IN SCHEMA| TABLE)?|DEFAULT ACL) /;
 
+/** pg_attrdef and pg_constraint. */
+const ownStatement = /^\d+; (?:2604|2606) (\d+) (?:DEFAULT|CHECK CONSTRAINT) /gm;
+
 /** `list`: with dependencies. Whatever depends on something made after the rows is made after them too. */
 export function planDump(list: string): DumpPlan {
   const structure: string[] = [];
@@ -43,7 +48,9 @@ export function planDump(list: string): DumpPlan {
     if (table === undefined) rest.push(line);
     else byTable.set(table, [...(byTable.get(table) ?? []), line]);
   }
-  return { structure, indexes: [...byTable.values()], rest };
+  const separate = new Set<number>();
+  for (const [, oid] of list.matchAll(ownStatement)) separate.add(Number(oid));
+  return { separate, structure, indexes: [...byTable.values()], rest };
 }
 
 interface DumpEntry {

@@ -6,7 +6,7 @@ import type { SyncJob, TableChange } from '../../../sync-contract.ts';
 import type { InternalConnection } from '../../internal-connection.ts';
 import type { PostgresMember } from '../../postgres-member.ts';
 import { Crew } from '../crew.ts';
-import { refresh, refreshOrder } from '../materialized-views.ts';
+import { isSuperuser, refresh } from '../materialized-views.ts';
 import type { PostgresSnapshot } from '../postgres-snapshot.ts';
 import { schemaDifferences } from '../schema-verdict.ts';
 import { giveWayToSchemaWork } from '../schema-waiters.ts';
@@ -18,13 +18,14 @@ import { clearTarget, holdsUnfinishedCopy, keepRows } from './clear-target.ts';
 import { copyTables } from './copy-tables.ts';
 import { alterProperties, readProperties } from './database-properties.ts';
 import { planDump, plainStatements } from './dump-contents.ts';
+import { batchesOf, madeOf } from './dump-entries.ts';
+import type { EntryMaker } from './dump-entries.ts';
 import { findDumpTools, noDumpTools, SchemaDump } from './dump-tools.ts';
 import type { DumpTools, DumpToolOptions } from './dump-tools.ts';
+import { chooseVersions } from './extensions.ts';
+import { likeValidity, readOddChildren } from './inherited-columns.ts';
 import { makeRoles } from './roles.ts';
 import { sideBySide } from './side-by-side.ts';
-
-/** Entries of the dump that are made in one transaction. */
-const batchEntries = 300;
 
 /** What each connection that builds indexes may use, where the server would give it less. */
 const indexMemoryKilobytes = 256 * 1024;
@@ -78,6 +79,7 @@ class FullCopy {
   readonly #options: FullCopyOptions;
   /** Settings that the target's version has. */
   #settings: ReadonlySet<string> = new Set();
+  #maker: EntryMaker = { children: new Map(), versions: new Map(), separate: new Set(), superuser: false };
 
   constructor(options: FullCopyOptions) {
     this.#options = options;
@@ -116,7 +118,15 @@ class FullCopy {
     const plan = planDump(await dump.list());
     const tables = await snapshot.use((connection) => readTables(connection));
     const views = await snapshot.use((connection) => readTables(connection, 'materialized views'));
-    const progress = new SyncProgress(job.control, tables.values());
+    const superuser = await isSuperuser(target);
+    this.#maker = {
+      children: await snapshot.use(readOddChildren),
+      versions: await this.#chooseVersions(),
+      separate: plan.separate,
+      superuser,
+    };
+    const wanted = superuser ? [...tables.values(), ...views.values()] : [...tables.values()];
+    const progress = new SyncProgress(job.control, wanted);
     await target.query(`SELECT lockstep.fence(${term})`);
     this.#settings = new Set((await target.rows('SELECT name FROM pg_settings')).map(([name]) => name ?? ''));
 
@@ -132,24 +142,35 @@ class FullCopy {
       snapshot,
       target: member,
       alike: major === snapshot.major,
+      major,
       term,
-      tables: tables.values(),
+      tables: wanted,
       progress,
     });
 
     progress.enter('indexes');
     await this.#makeIndexes(dump, plan.indexes);
     await this.#make(dump, plan.rest);
-    await refresh(
-      crew,
-      member,
-      (await refreshOrder(target)).filter((name) => views.has(name)),
-    );
+    if (superuser) await this.#likeValidity();
+    if (!superuser) await refresh(crew, member, new Set(views.keys()));
     await this.#equalProperties();
     await target.query(`SELECT lockstep.attach(), lockstep.fence(${term})`);
     await target.query('ANALYZE');
     await this.#demandEqual();
     return joined(kept, copied);
+  }
+
+  async #chooseVersions(): Promise<EntryMaker['versions']> {
+    const { snapshot, member, target, major } = this.#options;
+    return await snapshot.use((source) =>
+      chooseVersions({
+        source,
+        target,
+        sourceId: snapshot.memberId,
+        targetId: member.id,
+        oneMajor: snapshot.major === major,
+      }),
+    );
   }
 
   async #clear(): Promise<readonly TableChange[]> {
@@ -175,10 +196,16 @@ class FullCopy {
     await target.query(['BEGIN', ...statements, `SELECT lockstep.fence(${job.term})`, 'COMMIT'].join('; '));
   }
 
+  async #likeValidity(): Promise<void> {
+    const { job, snapshot, target } = this.#options;
+    const statements = await snapshot.use((source) => likeValidity(source, target));
+    await target.query(['BEGIN', ...statements, `SELECT lockstep.fence(${job.term})`, 'COMMIT'].join('; '));
+  }
+
   async #make(dump: SchemaDump, lines: readonly string[]): Promise<void> {
     const connection = await this.#openMaker();
-    for (let at = 0; at < lines.length; at += batchEntries)
-      await this.#execute(connection, await dump.statements(lines.slice(at, at + batchEntries)));
+    for (const batch of batchesOf(lines, this.#maker))
+      await this.#execute(connection, madeOf(batch, await dump.statements(batch), this.#maker));
   }
 
   async #makeIndexes(dump: SchemaDump, tables: readonly (readonly string[])[]): Promise<void> {

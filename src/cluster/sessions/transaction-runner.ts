@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import { noteTrouble } from './request-runner.ts';
 import type { RequestRunner } from './request-runner.ts';
-import { answerCutShort, cannotReplay, noMember, transactionAborted } from './session-errors.ts';
+import { answerCutShort, cannotMove, cannotReplay, noMember, transactionAborted } from './session-errors.ts';
 import type { SessionLinks } from './session-links.ts';
 import type { Transaction } from './transaction.ts';
 import type { SessionLimits, Work } from './work.ts';
@@ -19,9 +19,14 @@ export interface TransactionRunnerParts {
   readonly runner: RequestRunner;
   /** The session depends on its connection to the primary. */
   pinned(): boolean;
+  /** A transaction of this session that only reads has met numbers that are the primary's to give. */
+  numbersMet(): void;
   /** A request that no member has yet is not begun any more. */
   throwIfCancelled(): void;
 }
+
+/** Until then a notice keeps its place in the answer. */
+const noticeHoldMs = 10;
 
 export class TransactionRunner {
   readonly #parts: TransactionRunnerParts;
@@ -32,11 +37,19 @@ export class TransactionRunner {
 
   async run(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     if (transaction.failed) throw transactionAborted();
-    const { limits, runner } = this.#parts;
+    const { cluster, limits, runner } = this.#parts;
+    if (work.numbers !== undefined && this.#atReplica(transaction)) await this.#toPrimary(transaction);
     for (;;) {
-      const held = new HeldAnswer(sink, limits.heldAnswerBytes);
+      const held = new HeldAnswer(sink, limits.heldAnswerBytes, {
+        notices: (overtake) => cluster.world.clock.after(noticeHoldMs, overtake),
+      });
       try {
         const answer = await this.#step(transaction, work, held);
+        if (answer.unsuitable !== undefined) {
+          held.drop();
+          await this.#toPrimary(transaction);
+          continue;
+        }
         transaction.wrote ||= work.effect === 'write';
         // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
         const unsure =
@@ -49,6 +62,7 @@ export class TransactionRunner {
         transaction.record(work, answer, limits);
         return answer;
       } catch (error) {
+        held.drop();
         if (!(error instanceof MemberError)) throw error;
         if (error.blame !== 'gone') {
           transaction.failed = true;
@@ -61,6 +75,18 @@ export class TransactionRunner {
         await this.repeat(transaction, error.message, error);
       }
     }
+  }
+
+  #atReplica({ link }: Transaction): boolean {
+    return link !== undefined && link.memberId !== this.#parts.cluster.primary.id;
+  }
+
+  /** From a replica that it has only read from. */
+  async #toPrimary(transaction: Transaction): Promise<void> {
+    this.#parts.numbersMet();
+    transaction.atPrimary = true;
+    await this.#parts.runner.rollBack(transaction.link);
+    await this.repeat(transaction, 'it has met numbers of types');
   }
 
   /** All of it from its beginning, on the member that is the primary now. Equal answers, or 40001. */
@@ -121,8 +147,11 @@ export class TransactionRunner {
       begin = undefined;
       if (answer.failed) return answer;
     }
-    const answer = await runner.run(link, work.request, sink, begin, 'no');
-    if (answer.failed) return answer;
+    // Who has asked the catalog of this member goes by its numbers.
+    const asked = transaction.log.some((one) => one.work.effect === 'primary-read');
+    const numbersMatter = this.#atReplica(transaction) && !asked && transaction.unrepeatable === undefined;
+    const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
+    if (answer.failed || answer.unsuitable !== undefined) return answer;
     for (const own of work.after ?? []) {
       const after = await runner.runOwn(link, own, sink, undefined);
       if (after.failed) return after;
@@ -132,7 +161,12 @@ export class TransactionRunner {
 
   async #placeOf(transaction: Transaction, work: Work): Promise<SessionLink> {
     const { cluster, links, runner } = this.#parts;
-    if (!transaction.options.readOnly || this.#parts.pinned() || work.atPrimary === true)
+    if (
+      !transaction.options.readOnly ||
+      transaction.atPrimary ||
+      this.#parts.pinned() ||
+      work.atPrimary === true
+    )
       return links.primaryNow() ?? (await links.primary());
     const tried = new Set<string>();
     for (let reader = runner.chooseReader(tried); reader !== undefined; reader = runner.chooseReader(tried)) {
@@ -152,5 +186,5 @@ export class TransactionRunner {
 
 function giveUp(transaction: Transaction, why: string): never {
   transaction.failed = true;
-  throw cannotReplay(why);
+  throw transaction.atPrimary ? cannotMove(why) : cannotReplay(why);
 }

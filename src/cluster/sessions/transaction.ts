@@ -9,6 +9,8 @@ export class Transaction {
   /** None before the first statement. */
   link: SessionLink | undefined;
   wrote = false;
+  /** It has met numbers that only the primary's own mean anything. */
+  atPrimary = false;
   /** It cannot be told how much it changes. */
   unknownSize = false;
   /** Why it cannot be run again. */

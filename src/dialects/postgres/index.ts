@@ -10,6 +10,7 @@ export type {
   RequestMessage,
 } from './request.ts';
 export { PostgresSessionLink } from './session-link.ts';
+export { firstUserOid } from './statement-shape.ts';
 export { compareFingerprints } from './compare-fingerprints.ts';
 export { comparePreflight } from './compare-preflight.ts';
 export { PostgresDataSync } from './sync/postgres-data-sync.ts';

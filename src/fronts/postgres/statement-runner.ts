@@ -4,7 +4,7 @@
  */
 
 import { invariant } from '../../base/index.ts';
-import { nobody } from '../../cluster/index.ts';
+import { nobody, transactionAborted } from '../../cluster/index.ts';
 import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
@@ -31,6 +31,16 @@ export interface RunnerHooks {
   /** Taken for a read before, and found out. */
   readonly knownBetter: KnownBetter;
 }
+
+/** No member is asked about them, who would say that the transaction has failed. */
+const answeredHere: ReadonlySet<Statement['kind']> = new Set([
+  'refused',
+  'too-large',
+  'begin',
+  'discard',
+  'create-matview',
+  'ddl',
+]);
 
 /** Settings that are kept here and not on the members, whose own value serves Lockstep. */
 const readOnlyDefault = 'default_transaction_read_only';
@@ -79,6 +89,8 @@ export class StatementRunner {
   async run(statement: Statement, text: Buffer, textBefore?: Buffer): Promise<boolean> {
     this.#textBefore = textBefore;
     const session = this.#session;
+    if (session.transaction === 'failed' && answeredHere.has(statement.kind) && !endsTransaction(statement))
+      throw transactionAborted();
     switch (statement.kind) {
       case 'empty':
         this.#sink.write(backend.emptyQueryResponse);
@@ -87,7 +99,10 @@ export class StatementRunner {
       case 'unparsable':
       case 'too-large':
         invariant(statement.refusal, 'what is refused has a reason');
-        if (endsTransaction(statement)) await this.#transaction.abandon();
+        if (endsTransaction(statement)) {
+          if (await this.#transaction.prepareNothing()) return true;
+          await this.#transaction.abandon();
+        }
         throw refused(statement.refusal);
       case 'begin':
         this.#transaction.begin(statement);

@@ -94,10 +94,17 @@ BEGIN
         USING ERRCODE = 'insufficient_privilege', HINT = 'Drop other objects one by one. To remove Lockstep: lockstep detach.';
     END IF;
     SELECT object_identity INTO permanent FROM pg_event_trigger_dropped_objects()
-     WHERE original AND NOT is_temporary AND coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND object_identity NOT LIKE 'pg_temp%' LIMIT 1;
+     WHERE original AND NOT is_temporary AND coalesce(schema_name, '') NOT LIKE 'pg_temp%'
+       -- What belongs to a table has its schema as the first of its names only; a schema's name that begins with pg_ is the server's own.
+       AND NOT (object_type IN ('trigger', 'rule', 'policy', 'table constraint', 'default value') AND address_names[1] LIKE 'pg_temp%') LIMIT 1;
   ELSE
     SELECT object_identity INTO permanent FROM pg_event_trigger_ddl_commands()
-     WHERE coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND coalesce(object_identity, '') NOT LIKE 'pg_temp%' LIMIT 1;
+     WHERE coalesce(schema_name, '') NOT LIKE 'pg_temp%' AND NOT EXISTS (SELECT FROM pg_class WHERE relpersistence = 't' AND oid = CASE classid
+             WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger t WHERE t.oid = objid)
+             WHEN 'pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_rewrite r WHERE r.oid = objid)
+             WHEN 'pg_policy'::regclass THEN (SELECT polrelid FROM pg_policy p WHERE p.oid = objid)
+             WHEN 'pg_constraint'::regclass THEN (SELECT conrelid FROM pg_constraint c WHERE c.oid = objid)
+             WHEN 'pg_attrdef'::regclass THEN (SELECT adrelid FROM pg_attrdef d WHERE d.oid = objid) END) LIMIT 1;
   END IF;
   IF NOT FOUND THEN RETURN; END IF;
   IF coalesce(current_setting('lockstep.session', true), '') <> 'on' THEN

@@ -96,7 +96,7 @@ END $f$;
 -- The expression for a row's image as a trigger sees it: without the values of virtual columns.
 CREATE FUNCTION lockstep.row_image(relation oid, alias text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $f$
   SELECT CASE WHEN bool_or(a.attgenerated = 'v')
-              THEN format('ROW(%s)::%I.%I::text', string_agg(CASE a.attgenerated WHEN 'v' THEN 'NULL' ELSE format('%I.%I', alias, a.attname) END, ', ' ORDER BY a.attnum), n.nspname, c.relname)
+              THEN format('ROW(%s)::%I.%I::text', string_agg(CASE a.attgenerated WHEN 'v' THEN 'NULL' ELSE format('%I.%I', alias, a.attname) END, ', ' ORDER BY a.attnum) FILTER (WHERE a.attname IS NOT NULL), n.nspname, c.relname)
               ELSE format('(%I.*)::text', alias) END
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
    WHERE c.oid = relation GROUP BY n.nspname, c.relname

@@ -108,7 +108,9 @@ export class ExtendedBatch {
       } catch (error) {
         // What came before it is answered before it.
         if (!(await close())) return false;
-        throw error;
+        if (!(error instanceof Unparsable)) throw error;
+        await this.#parts.runner.refuseUnparsable(error.statement, error.text);
+        return false;
       }
       if (statement === undefined) {
         this.#addToSegment(segment, type, frame);
@@ -164,6 +166,7 @@ export class ExtendedBatch {
     const statements = this.#parts.classify(query);
     const [statement] = statements;
     if (statements.length !== 1 || statement === undefined) throw severalStatements();
+    if (statement.kind === 'unparsable') throw new Unparsable(statement, query);
     if (statement.refusal !== undefined && !endsTransaction(statement)) throw refused(statement.refusal);
     // Copied: they outlive the chunk that they came in.
     const kept = Buffer.from(frame);
@@ -282,6 +285,18 @@ export class ExtendedBatch {
         this.#parts.sink.write(backend.closeComplete);
         return true;
     }
+  }
+}
+
+/** Only the server says what is wrong with it. */
+class Unparsable extends Error {
+  readonly statement: Statement;
+  readonly text: Buffer;
+
+  constructor(statement: Statement, text: Buffer) {
+    super('our parser rejects it');
+    this.statement = statement;
+    this.text = text;
   }
 }
 

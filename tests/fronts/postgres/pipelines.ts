@@ -95,6 +95,29 @@ const inOneSync: Readonly<Record<string, readonly Step[]>> = {
   ],
 };
 
+const inOneString: Readonly<Record<string, readonly Step[]>> = {
+  'savepoints belong to a transaction that the client has begun': [
+    'SELECT 1; SAVEPOINT sp',
+    'SAVEPOINT sp; SELECT 1',
+    'SELECT 1; RELEASE SAVEPOINT sp',
+    'SELECT 1; ROLLBACK TO SAVEPOINT sp',
+    `${insert}; SAVEPOINT sp; SELECT 1`,
+    'SELECT count(*) FROM t',
+    'BEGIN; SAVEPOINT sp; SELECT 1; RELEASE SAVEPOINT sp; COMMIT',
+    'SELECT 1; BEGIN; SAVEPOINT sp; COMMIT',
+    [...run('SAVEPOINT sp'), sync],
+  ],
+  'VACUUM belongs to none': [
+    'SELECT 1; VACUUM t',
+    'VACUUM t; SELECT 1',
+    `${insert}; VACUUM t`,
+    'BEGIN; VACUUM t',
+    'ROLLBACK',
+    'ANALYZE t; SELECT 1',
+    'VACUUM t;',
+  ],
+};
+
 /** How a session gets into each state. */
 const states: Readonly<
   Record<string, { readonly before: readonly Step[]; readonly ahead: readonly Buffer[] }>
@@ -147,5 +170,6 @@ function refusedInEachState(): Record<string, readonly Step[]> {
 export const pipelines = {
   'pipelines without Sync': withoutSync,
   'pipelines up to a Sync': inOneSync,
+  'statements in one string': inOneString,
   'refused in each state': refusedInEachState(),
 };

@@ -8,6 +8,7 @@ export type { KeptRows, SyncTools } from './sync/sync-parts.ts';
 export { nobody } from './sessions/held-answer.ts';
 export { MeasuredSession } from './sessions/measured-session.ts';
 export { Session } from './sessions/session.ts';
+export { transactionAborted } from './sessions/session-errors.ts';
 export type { BeginOptions, Effect, SessionHooks, SessionLimits, Work } from './sessions/work.ts';
 export { Traffic } from './traffic.ts';
 export type { RequestKind } from './traffic.ts';

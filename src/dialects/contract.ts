@@ -165,18 +165,22 @@ export interface AnswerSink {
   inputWanted(): void;
   /** What follows says that the request has succeeded. Called only once some of the answer has been passed on. */
   completing?(): void;
+  /** A notice, which is no part of the result: it may overtake what is kept back, and may be given again when the request is run again. */
+  notice?(bytes: Buffer): boolean;
 }
 
 /** How a request ended. */
 export interface Answer {
   readonly failed: boolean;
   readonly sqlState: string | undefined;
-  /** Digest of rows, tags and error codes: equal answers have equal digests. Not made of an answer that `mayBeUnsuitable`. */
+  /** Digest of rows, tags and error codes: equal answers have equal digests. Not made of an answer outside of a transaction. */
   readonly digest: number;
   /** Rows reported as changed, for the estimate of the write set's size. */
   readonly rows: number;
   /** Set when a read-only member may not give this answer: it writes, or it speaks of objects by this member's numbers. Nothing reached the sink. */
   readonly unsuitable: 'writes' | 'member-specific' | undefined;
+  /** What the client was told that another member may have given to something else: numbers of types, say. */
+  readonly numbers?: ReadonlySet<number>;
 }
 
 export type TransactionState = 'none' | 'open' | 'failed';
@@ -188,9 +192,9 @@ export interface RunOptions {
   readonly begin: unknown;
   /**
    * Give the answer up, unseen, when it turns out not to be this member's to give: `writes` outside of a transaction
-   * that may, or `any`: also where it speaks of objects by numbers of this member.
+   * that may; `numbers` where it speaks of objects by numbers of this member; `any` of the two.
    */
-  readonly mayBeUnsuitable: 'no' | 'writes' | 'any';
+  readonly mayBeUnsuitable: 'no' | 'writes' | 'numbers' | 'any';
 }
 
 export interface CommitOptions {
@@ -262,6 +266,8 @@ export interface Member {
   openApply(term: number): Promise<ApplyLink>;
   /** A connection that is read-only in the database's own terms, except in transactions that Lockstep begins for writing. */
   openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink>;
+  /** Whether each number that the other member has told means the same here. */
+  sameNumbers(numbers: ReadonlySet<number>, otherId: string): boolean;
   /** Those of the links whose requests the member is still at work on. The others' answers are on their way, or lost. */
   working(links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink>>;
   /** Whether `csn` is committed here, once nobody can commit it any more. */

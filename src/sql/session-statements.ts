@@ -29,6 +29,10 @@ export function draftTransaction(body: Ast): Draft {
       return { kind: 'release', tag: 'RELEASE', name };
     case 'TRANS_STMT_ROLLBACK_TO':
       return { kind: 'rollback-to', tag: 'ROLLBACK', name };
+    case 'TRANS_STMT_COMMIT_PREPARED':
+      return refuse('COMMIT PREPARED', refusals.twoPhase);
+    case 'TRANS_STMT_ROLLBACK_PREPARED':
+      return refuse('ROLLBACK PREPARED', refusals.twoPhase);
     default:
       return refuse('PREPARE TRANSACTION', refusals.twoPhase);
   }

@@ -44,6 +44,7 @@ function linksTo(state: { active: boolean }) {
     outageMs: 1000,
     unasked: () => undefined,
     lost: (_, error) => lost.push(error.message),
+    primaryMoved: () => undefined,
   });
   const finish = (): void => opened.resolve(link as unknown as SessionLink);
   const breaks = (): void => listener?.lost(new MemberError('b', 'gone', 'it broke'));

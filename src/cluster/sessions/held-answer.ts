@@ -6,20 +6,34 @@
 
 import type { AnswerSink } from '../../dialects/contract.ts';
 
+export interface HeldAnswerOptions {
+  /** The end is kept until `release`, however long the answer is. */
+  readonly keepsEnd?: boolean;
+  /**
+   * Notices are no result, and given twice where the request is run again they do no harm. A function: they keep their place
+   * until it calls back, and overtake what is kept from then on; it is called with the first, and returns how to call that off.
+   * `overtake`: from the beginning. Without it they are part of the answer.
+   */
+  readonly notices?: 'overtake' | ((overtake: () => void) => () => void);
+}
+
 export class HeldAnswer implements AnswerSink {
   readonly #target: AnswerSink;
   readonly #limitBytes: number;
-  readonly #keepsEnd: boolean;
+  readonly #options: HeldAnswerOptions;
   #kept: Buffer[] = [];
   #bytes = 0;
   #passedOn = false;
   #ending = false;
+  /** Those among what is kept. */
+  readonly #notices = new Set<Buffer>();
+  #overtaking = false;
+  #callOff: (() => void) | undefined;
 
-  /** `keepsEnd`: until `release`, however long the answer is. */
-  constructor(target: AnswerSink, limitBytes: number, options: { keepsEnd: boolean } = { keepsEnd: false }) {
+  constructor(target: AnswerSink, limitBytes: number, options: HeldAnswerOptions = {}) {
     this.#target = target;
     this.#limitBytes = limitBytes;
-    this.#keepsEnd = options.keepsEnd;
+    this.#options = options;
   }
 
   get passedOn(): boolean {
@@ -33,6 +47,15 @@ export class HeldAnswer implements AnswerSink {
     return this.#bytes > this.#limitBytes && !this.#ending ? this.release() : true;
   }
 
+  notice(bytes: Buffer): boolean {
+    const { notices } = this.#options;
+    if (this.#overtaking || notices === 'overtake') return this.#tell(bytes);
+    if (notices === undefined || (this.#passedOn && !this.#ending)) return this.write(bytes);
+    this.#notices.add(bytes);
+    this.#callOff ??= notices(() => this.#overtake());
+    return this.write(bytes);
+  }
+
   drained(): Promise<void> {
     return this.#target.drained();
   }
@@ -43,7 +66,7 @@ export class HeldAnswer implements AnswerSink {
   }
 
   completing(): void {
-    if (this.#keepsEnd) this.#ending = true;
+    if (this.#options.keepsEnd === true) this.#ending = true;
     else if (this.#passedOn) this.#target.completing?.();
   }
 
@@ -51,6 +74,7 @@ export class HeldAnswer implements AnswerSink {
   release(): boolean {
     this.#passedOn = true;
     this.#ending = false;
+    this.#forgetNotices();
     const kept = this.#kept;
     this.#kept = [];
     let ready = true;
@@ -60,8 +84,30 @@ export class HeldAnswer implements AnswerSink {
 
   /** What was kept is not given. */
   drop(): void {
+    this.#forgetNotices();
     this.#kept = [];
     this.#bytes = 0;
+  }
+
+  #overtake(): void {
+    this.#overtaking = true;
+    this.#kept = this.#kept.filter((bytes) => {
+      if (!this.#notices.has(bytes)) return true;
+      this.#bytes -= bytes.length;
+      this.#tell(bytes);
+      return false;
+    });
+    this.#forgetNotices();
+  }
+
+  #forgetNotices(): void {
+    this.#callOff?.();
+    this.#callOff = undefined;
+    this.#notices.clear();
+  }
+
+  #tell(bytes: Buffer): boolean {
+    return this.#target.notice?.(bytes) ?? this.#target.write(bytes);
   }
 }
 

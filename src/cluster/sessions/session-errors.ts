@@ -14,6 +14,17 @@ export function cannotReplay(why: string): LockstepError {
   });
 }
 
+export function cannotMove(why: string): LockstepError {
+  return new LockstepError({
+    code: 'session.cannot-move',
+    message: `this transaction has met numbers of types, which are the primary's to give, and was not begun there: ${why}`,
+    hint: 'Nothing of the transaction took effect. Run it again: from now on those of this session begin there.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '40001',
+  });
+}
+
 export function answerCutShort(error: MemberError): LockstepError {
   return new LockstepError({
     code: 'session.answer-cut-short',
@@ -41,6 +52,17 @@ export function sessionStateLost(what: string): LockstepError {
     code: 'session.state-lost',
     message: `the primary was moved, and this session held ${what} there, which cannot be moved`,
     hint: 'An open transaction was rolled back. Connect again.',
+    outcome: 'none',
+    retryable: true,
+    sqlState: '57P01',
+  });
+}
+
+export function numbersLost(): LockstepError {
+  return new LockstepError({
+    code: 'session.numbers-lost',
+    message: 'the primary was moved, and numbers of types that this session knows mean others there',
+    hint: 'An open transaction was rolled back. Connect again; numbers that a pool keeps between connections are to be asked for again.',
     outcome: 'none',
     retryable: true,
     sqlState: '57P01',

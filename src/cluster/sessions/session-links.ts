@@ -13,6 +13,8 @@ export interface SessionLinksOptions {
   unasked(message: Buffer): Promise<void> | undefined;
   /** One of them broke by itself. */
   lost(link: SessionLink, error: MemberError): void;
+  /** What goes to the primary goes to another one from here on. May throw. */
+  primaryMoved(fromId: string, to: Member): void;
 }
 
 export class SessionLinks {
@@ -20,6 +22,7 @@ export class SessionLinks {
   readonly #options: SessionLinksOptions;
   readonly #links = new Map<string, SessionLink>();
   #closed = false;
+  #lastPrimary: string | undefined;
 
   constructor(cluster: Cluster, options: SessionLinksOptions) {
     this.#cluster = cluster;
@@ -42,7 +45,7 @@ export class SessionLinks {
 
   /** The same to the primary, if it may be used at once. */
   primaryNow(): SessionLink | undefined {
-    return this.#cluster.gate.open ? this.now(this.#cluster.primary) : undefined;
+    return this.#cluster.gate.open ? this.#arrived(this.now(this.#cluster.primary)) : undefined;
   }
 
   /** A connection to whoever is the primary; waits while there is none, but not for ever. */
@@ -93,7 +96,7 @@ export class SessionLinks {
       const { primary } = this.#cluster;
       try {
         const link = await this.to(primary);
-        if (primary.id === this.#cluster.primary.id && this.#cluster.gate.open) return link;
+        if (primary.id === this.#cluster.primary.id && this.#cluster.gate.open) return this.#arrived(link);
       } catch (error) {
         if (!(error instanceof MemberError)) throw error;
         if (error.blame !== 'gone') throw noMember(error);
@@ -101,6 +104,14 @@ export class SessionLinks {
         if (verdict === 'alive' && attempt >= 3) throw noMember(error);
       }
     }
+  }
+
+  #arrived<T extends SessionLink | undefined>(link: T): T {
+    const { primary } = this.#cluster;
+    if (link === undefined || this.#lastPrimary === primary.id) return link;
+    if (this.#lastPrimary !== undefined) this.#options.primaryMoved(this.#lastPrimary, primary);
+    this.#lastPrimary = primary.id;
+    return link;
   }
 
   #lost(link: SessionLink, error: MemberError): void {

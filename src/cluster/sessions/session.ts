@@ -6,7 +6,7 @@
 import { invariant } from '../../base/index.ts';
 import type { LockstepError } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { Answer, AnswerSink, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
+import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import type { MemberUser, Unanswered, Verdict } from '../world.ts';
 import { HeldAnswer } from './held-answer.ts';
@@ -15,6 +15,7 @@ import {
   answerCutShort,
   cannotReplay,
   noMember,
+  numbersLost,
   outage,
   sessionEnded,
   sessionStateLost,
@@ -29,6 +30,12 @@ import { WriteCommit } from './write-commit.ts';
 
 /** Members that one read may lose, one after the other. */
 const readFailuresMax = 5;
+
+/** So many are compared when the primary has moved; a session that knows more has to ask again. */
+const numbersMax = 1000;
+
+/** A read that turns out not to be its member's to give hardly takes longer, and then somebody else gives its notices. */
+const noticeHoldMs = 100;
 
 export class Session implements MemberUser {
   readonly settings = new SessionSettings();
@@ -46,6 +53,10 @@ export class Session implements MemberUser {
   #pinned: string | undefined;
   /** The same, as the server said when it was asked last. */
   #held: string | undefined;
+  /** What it was told, or has said itself, that only means the same on the primary that gave it. */
+  readonly #numbers = new Set<number>();
+  /** A transaction that only reads is likely to meet some again. */
+  #numbersMet = false;
   /** Its end came while a commit was carried through: the client is told after its answer. */
   #orphaned: LockstepError | undefined;
 
@@ -58,6 +69,7 @@ export class Session implements MemberUser {
       outageMs: limits.outageMs,
       unasked: (message) => hooks.unasked(message),
       lost: (link, error) => this.#linkLost(link, error),
+      primaryMoved: (fromId, to) => this.#primaryMoved(fromId, to),
     });
     this.#runner = new RequestRunner(cluster, this.settings);
     this.#commit = new WriteCommit(cluster, limits, this.#runner, (error) => hooks.ended(error));
@@ -66,7 +78,8 @@ export class Session implements MemberUser {
       limits,
       links: this.#links,
       runner: this.#runner,
-      pinned: () => this.pinned !== undefined,
+      pinned: () => this.pinned !== undefined || this.#numbersMet,
+      numbersMet: () => (this.#numbersMet = true),
       throwIfCancelled: () => this.#throwIfCancelled(),
     });
     this.#unregister = cluster.register(this);
@@ -178,7 +191,10 @@ export class Session implements MemberUser {
     if (work.endsSessions) this.#cluster.expectEndings();
     this.#cancelling = 'possible';
     try {
-      return await this.#runNow(work, sink);
+      this.#note(work.numbers);
+      const answer = await this.#runNow(work, sink);
+      this.#note(answer.numbers);
+      return answer;
     } finally {
       this.#cancelling = 'not-possible';
       if (work.endsSessions) this.#cluster.expectEndings();
@@ -254,6 +270,21 @@ export class Session implements MemberUser {
     this.#hooks.primaryLost();
   }
 
+  #note(numbers: Iterable<number> = []): void {
+    for (const number of numbers) {
+      this.#numbersMet = true;
+      if (this.#numbers.size < numbersMax) this.#numbers.add(number);
+    }
+  }
+
+  #primaryMoved(fromId: string, to: Member): void {
+    if (this.#numbers.size === 0) return;
+    if (this.#numbers.size < numbersMax && to.sameNumbers(this.#numbers, fromId)) return;
+    const error = numbersLost();
+    this.#endWith(error);
+    throw error;
+  }
+
   /** What pinned the session to the primary is gone. */
   #stateLost(): void {
     const { pinned } = this;
@@ -277,7 +308,9 @@ export class Session implements MemberUser {
     for (let failures = 0; ; failures++) {
       const reader = primaryOnly ? undefined : this.#runner.chooseReader(tried);
       const member = reader === undefined ? undefined : this.#cluster.member(reader.id);
-      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes);
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, {
+        notices: (overtake) => this.#cluster.world.clock.after(noticeHoldMs, overtake),
+      });
       let link: SessionLink | undefined;
       try {
         const atPrimary = member === undefined || member.id === this.#cluster.primary.id;
@@ -299,6 +332,7 @@ export class Session implements MemberUser {
         held.release();
         return answer;
       } catch (error) {
+        held.drop();
         if (!(error instanceof MemberError) || this.#links.closed) throw error;
         if (held.passedOn) throw answerCutShort(error);
         // A read that breaks whatever answers it is not tried until nobody is left.
@@ -324,7 +358,10 @@ export class Session implements MemberUser {
   /** A transaction of one request: answered only when it is on every active member. */
   async #autocommit(work: Work, sink: AnswerSink): Promise<Answer> {
     for (;;) {
-      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, { keepsEnd: true });
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, {
+        keepsEnd: true,
+        notices: 'overtake',
+      });
       this.begin(this.#hooks.autocommit());
       const transaction = this.#transaction as Transaction;
       try {

@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
 import { noteTrouble } from './request-runner.ts';
 import type { RequestRunner } from './request-runner.ts';
-import { answerCutShort, cannotReplay, noMember, transactionAborted } from './session-errors.ts';
+import { answerCutShort, cannotMove, cannotReplay, noMember, transactionAborted } from './session-errors.ts';
 import type { SessionLinks } from './session-links.ts';
 import type { Transaction } from './transaction.ts';
 import type { SessionLimits, Work } from './work.ts';
@@ -19,9 +19,14 @@ export interface TransactionRunnerParts {
   readonly runner: RequestRunner;
   /** The session depends on its connection to the primary. */
   pinned(): boolean;
+  /** A transaction of this session that only reads has met numbers that are the primary's to give. */
+  numbersMet(): void;
   /** A request that no member has yet is not begun any more. */
   throwIfCancelled(): void;
 }
+
+/** Until then a notice keeps its place in the answer. */
+const noticeHoldMs = 10;
 
 export class TransactionRunner {
   readonly #parts: TransactionRunnerParts;
@@ -32,12 +37,19 @@ export class TransactionRunner {
 
   async run(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     if (transaction.failed) throw transactionAborted();
-    const { limits, runner } = this.#parts;
-    if (work.atPrimary) await this.#toPrimary(transaction);
+    const { cluster, limits, runner } = this.#parts;
+    if (work.atPrimary) await this.#toPrimary(transaction, { numbers: work.numbers !== undefined });
     for (;;) {
-      const held = new HeldAnswer(sink, limits.heldAnswerBytes);
+      const held = new HeldAnswer(sink, limits.heldAnswerBytes, {
+        notices: (overtake) => cluster.world.clock.after(noticeHoldMs, overtake),
+      });
       try {
         const answer = await this.#step(transaction, work, held);
+        if (answer.unsuitable !== undefined) {
+          held.drop();
+          await this.#toPrimary(transaction, { numbers: true });
+          continue;
+        }
         transaction.wrote ||= work.effect === 'write';
         // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
         const unsure =
@@ -50,6 +62,7 @@ export class TransactionRunner {
         transaction.record(work, answer, limits);
         return answer;
       } catch (error) {
+        held.drop();
         if (!(error instanceof MemberError)) throw error;
         if (error.blame !== 'gone') {
           transaction.failed = true;
@@ -64,12 +77,16 @@ export class TransactionRunner {
     }
   }
 
+  #atReplica({ link }: Transaction): boolean {
+    return link !== undefined && link.memberId !== this.#parts.cluster.primary.id;
+  }
+
   /** One that only reads has begun elsewhere, and now comes what belongs to the primary: it is run again there. */
-  async #toPrimary(transaction: Transaction): Promise<void> {
+  async #toPrimary(transaction: Transaction, { numbers }: { readonly numbers: boolean }): Promise<void> {
     transaction.atPrimary = true;
-    const { link } = transaction;
-    if (link === undefined || link.memberId === this.#parts.cluster.primary.id) return;
-    await this.#parts.runner.rollBack(link);
+    if (!this.#atReplica(transaction)) return;
+    if (numbers) this.#parts.numbersMet();
+    await this.#parts.runner.rollBack(transaction.link);
     await this.repeat(transaction, 'a statement of it belongs to the primary');
   }
 
@@ -122,7 +139,7 @@ export class TransactionRunner {
   async #step(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     const { runner } = this.#parts;
     const first = transaction.link === undefined;
-    const link = transaction.link ?? (await this.#placeOf(transaction));
+    const link = transaction.link ?? (await this.#placeOf(transaction, work));
     if (first) this.#parts.throwIfCancelled();
     transaction.link = link;
     let begin = first ? transaction.options.begin : undefined;
@@ -131,8 +148,11 @@ export class TransactionRunner {
       begin = undefined;
       if (answer.failed) return answer;
     }
-    const answer = await runner.run(link, work.request, sink, begin, 'no');
-    if (answer.failed) return answer;
+    // Who has asked the catalog of this member goes by its numbers.
+    const asked = transaction.log.some((one) => one.work.effect === 'primary-read');
+    const numbersMatter = this.#atReplica(transaction) && !asked && transaction.unrepeatable === undefined;
+    const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
+    if (answer.failed || answer.unsuitable !== undefined) return answer;
     for (const own of work.after ?? []) {
       const after = await runner.runOwn(link, own, sink, undefined);
       if (after.failed) return after;
@@ -140,9 +160,10 @@ export class TransactionRunner {
     return answer;
   }
 
-  async #placeOf(transaction: Transaction): Promise<SessionLink> {
+  async #placeOf(transaction: Transaction, work: Work): Promise<SessionLink> {
     const { cluster, links, runner } = this.#parts;
-    if (!transaction.options.readOnly || this.#parts.pinned() || transaction.atPrimary)
+    const prefers = transaction.atPrimary || work.prefersPrimary === true;
+    if (!transaction.options.readOnly || this.#parts.pinned() || prefers)
       return links.primaryNow() ?? (await links.primary());
     const tried = new Set<string>();
     for (let reader = runner.chooseReader(tried); reader !== undefined; reader = runner.chooseReader(tried)) {
@@ -162,5 +183,5 @@ export class TransactionRunner {
 
 function giveUp(transaction: Transaction, why: string): never {
   transaction.failed = true;
-  throw cannotReplay(why);
+  throw transaction.atPrimary ? cannotMove(why) : cannotReplay(why);
 }

@@ -18,6 +18,10 @@ export interface Work {
   readonly unknownSize?: boolean;
   /** It belongs to the primary, even at the beginning of a transaction that only reads. */
   readonly atPrimary?: boolean;
+  /** It speaks of things by numbers that the primary has given; those of them that can be seen. */
+  readonly numbers?: Iterable<number>;
+  /** A transaction that only reads begins at the primary where this is the first of it. */
+  readonly prefersPrimary?: boolean;
   /** It may end other sessions, or this one. */
   readonly endsSessions?: boolean;
   /** Runs as it is, in no transaction of ours: VACUUM. */

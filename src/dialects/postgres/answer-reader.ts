@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import {
   Backend,
   backend,
+  HEADER_BYTES,
   readParameterDescription,
   readRowCount,
   tableOidOffsets,
@@ -15,7 +16,7 @@ import {
 import type { ErrorFields } from '../../wire/postgres/index.ts';
 import type { Answer, AnswerSink, RunOptions } from '../contract.ts';
 import { hintFor } from './errors.ts';
-import { Descriptions, firstUserOid } from './statement-shape.ts';
+import { Descriptions, firstUserOid, isRecord } from './statement-shape.ts';
 
 /** Neighbouring slices of one chunk. */
 interface Slices {
@@ -37,6 +38,8 @@ export class AnswerReader {
   #digest = 0;
   #rows = 0;
   #unsuitable: Answer['unsuitable'];
+  /** Of own types, that the client was told. */
+  #numbers: Set<number> | undefined;
 
   /**
    * `tableOid`: the member's number of a table → the primary's. `slow`: the client has not fetched what it was sent; no
@@ -64,7 +67,7 @@ export class AnswerReader {
   /** DataRow or CopyData messages, whole ones. */
   rows(frames: Buffer): void {
     if (this.#unsuitable !== undefined) return;
-    if (this.#mayBeUnsuitable === 'no') this.#digest = crc32(frames, this.#digest);
+    if (this.#repeatable) this.#digest = crc32(frames, this.#digest);
     this.forward(frames);
   }
 
@@ -72,7 +75,7 @@ export class AnswerReader {
     if (this.#unsuitable !== undefined) return;
     switch (type) {
       case Backend.CommandComplete: {
-        if (this.#mayBeUnsuitable === 'no') this.#digest = crc32(frame, this.#digest);
+        if (this.#repeatable) this.#digest = crc32(frame, this.#digest);
         this.#rows += readRowCount(frame);
         if (this.#sink.passedOn && this.#sink.completing !== undefined) {
           this.flush();
@@ -85,18 +88,22 @@ export class AnswerReader {
         break;
       case Backend.RowDescription:
         this.descriptions.columns(frame);
-        if (this.#numbersMatter && !this.#translate(frame)) return;
+        if (!this.#columns(frame)) return;
         break;
       case Backend.ParameterDescription:
         this.descriptions.parameters(frame);
-        if (
-          this.#numbersMatter &&
-          readParameterDescription(frame).typeOids.some((oid) => oid >= firstUserOid)
-        ) {
-          this.#giveUp('member-specific');
-          return;
-        }
+        for (const oid of readParameterDescription(frame).typeOids)
+          if (oid >= firstUserOid) (this.#numbers ??= new Set()).add(oid);
+        if (this.#numbers !== undefined && this.#numbersMatter) return this.#giveUp('member-specific');
         break;
+      case Backend.CopyOutResponse:
+        // What is in it is not said, and arrays and records may be.
+        if (frame[HEADER_BYTES] === 1 && this.#numbersMatter) return this.#giveUp('member-specific');
+        break;
+      case Backend.NoticeResponse:
+        this.flush();
+        this.#told(this.#sink.notice === undefined ? this.#sink.write(frame) : this.#sink.notice(frame));
+        return;
       case Backend.CopyInResponse:
         this.forward(frame);
         this.flush();
@@ -109,7 +116,7 @@ export class AnswerReader {
 
   error(heard: Buffer, fields: ErrorFields): void {
     if (this.#unsuitable !== undefined) return;
-    if (this.#mayBeUnsuitable !== 'no' && !this.#sink.passedOn && fields.code === '25006') {
+    if (!this.#repeatable && !this.#sink.passedOn && fields.code === '25006') {
       this.#giveUp('writes');
       return;
     }
@@ -140,22 +147,37 @@ export class AnswerReader {
     this.#pending = undefined;
     const { chunk, start, end } = pending;
     const slice = start === 0 && end === chunk.length ? chunk : Buffer.from(chunk.buffer, start, end - start);
-    if (!this.#sink.write(slice)) this.#slow(this.#sink.drained());
+    this.#told(this.#sink.write(slice));
+  }
+
+  #told(ready: boolean): void {
+    if (!ready) this.#slow(this.#sink.drained());
   }
 
   result(failed: boolean, sqlState: string | undefined): Answer {
-    return { failed, sqlState, digest: this.#digest, rows: this.#rows, unsuitable: this.#unsuitable };
+    const answer = { failed, sqlState, digest: this.#digest, rows: this.#rows, unsuitable: this.#unsuitable };
+    return this.#numbers === undefined ? answer : { ...answer, numbers: this.#numbers };
+  }
+
+  /** In a transaction: it may have to be given once more by somebody else, and the same. */
+  get #repeatable(): boolean {
+    return this.#mayBeUnsuitable === 'no' || this.#mayBeUnsuitable === 'numbers';
   }
 
   /** Whether the answer may not speak of objects by numbers of this member. */
   get #numbersMatter(): boolean {
-    return this.#mayBeUnsuitable === 'any' && !this.#sink.passedOn;
+    return (this.#mayBeUnsuitable === 'any' || this.#mayBeUnsuitable === 'numbers') && !this.#sink.passedOn;
   }
 
-  /** Gives the columns the primary's table numbers. False: a type known by this member's number only. */
-  #translate(frame: Buffer): boolean {
+  /** Gives the columns the primary's table numbers. False: a type known by this member's number only, so it is given up. */
+  #columns(frame: Buffer): boolean {
+    const matter = this.#numbersMatter;
     for (const offset of tableOidOffsets(frame)) {
-      if (frame.readUInt32BE(offset + 6) >= firstUserOid) {
+      const typeOid = frame.readUInt32BE(offset + 6);
+      const binary = frame.readUInt16BE(offset + 16) === 1;
+      if (typeOid >= firstUserOid) (this.#numbers ??= new Set()).add(typeOid);
+      if (!matter) continue;
+      if (typeOid >= firstUserOid || (binary && isRecord(typeOid))) {
         this.#giveUp('member-specific');
         return false;
       }

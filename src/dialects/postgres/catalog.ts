@@ -1,6 +1,6 @@
 /**
  * What the dialect must know of the schema besides what the members look after themselves: which functions may write, and what
- * else hides behind names; whether anything is deferred to COMMIT; and each member's own number for each table.
+ * else hides behind names; whether anything is deferred to COMMIT; and each member's own numbers for tables and types.
  */
 
 import type { FunctionCatalog, Hidden, HiddenIn } from '../../sql/index.ts';
@@ -28,6 +28,7 @@ export class PostgresCatalog implements FunctionCatalog {
   #changing = 0;
   /** Of each member: its number of a table → the table's name. */
   readonly #namesByMember = new Map<string, ReadonlyMap<number, string>>();
+  readonly #typesByMember = new Map<string, ReadonlyMap<number, string>>();
   readonly #numbersByMember = new Map<string, ReadonlyMap<string, number>>();
 
   get settings(): readonly string[] {
@@ -67,14 +68,35 @@ export class PostgresCatalog implements FunctionCatalog {
     this.version += 1;
   }
 
+  /** Tables, and types but for those of tables' rows. */
   async loadTables(memberId: string, connection: InternalConnection): Promise<void> {
     const rows = await connection.rows(
-      `SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-       WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'lockstep' AND c.relpersistence <> 't'`,
+      `SELECT 'table', c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'lockstep' AND c.relpersistence <> 't'
+       UNION ALL
+       SELECT 'type', t.oid, n.nspname, t.typname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+       LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem LEFT JOIN pg_catalog.pg_class c ON c.oid = coalesce(nullif(t.typrelid, 0), e.typrelid)
+       WHERE t.oid >= 16384 AND coalesce(c.relkind, 'c') = 'c' AND n.nspname <> 'lockstep' AND n.nspname NOT LIKE 'pg\\_temp\\_%'`,
     );
-    const entries = rows.map(([oid, schema, name]) => [Number(oid), `${schema}\0${name}`] as const);
-    this.#namesByMember.set(memberId, new Map(entries));
-    this.#numbersByMember.set(memberId, new Map(entries.map(([oid, name]) => [name, oid])));
+    const of = (kind: string): (readonly [number, string])[] =>
+      rows
+        .filter(([found]) => found === kind)
+        .map(([, oid, schema, name]) => [Number(oid), `${schema}\0${name}`]);
+    const tables = of('table');
+    this.#namesByMember.set(memberId, new Map(tables));
+    this.#numbersByMember.set(memberId, new Map(tables.map(([oid, name]) => [name, oid])));
+    this.#typesByMember.set(memberId, new Map(of('type')));
+  }
+
+  /** False also where it cannot be told. */
+  sameTypes(numbers: ReadonlySet<number>, one: string, other: string): boolean {
+    const ones = this.#typesByMember.get(one);
+    const others = this.#typesByMember.get(other);
+    for (const number of numbers) {
+      const name = ones?.get(number);
+      if (name === undefined || others?.get(number) !== name) return false;
+    }
+    return true;
   }
 
   /** 0, which the protocol has for "unknown", when it cannot be told. */

@@ -108,7 +108,9 @@ BEGIN
         USING ERRCODE = 'insufficient_privilege', HINT = 'Drop other objects one by one. To remove Lockstep: lockstep detach.';
     END IF;
     SELECT object_identity INTO permanent FROM pg_event_trigger_dropped_objects()
-     WHERE original AND NOT is_temporary AND NOT starts_with(coalesce(schema_name, address_names[1], ''), 'pg_temp') LIMIT 1;
+     WHERE original AND NOT is_temporary AND NOT starts_with(coalesce(schema_name, ''), 'pg_temp')
+       -- What belongs to a table has its schema as the first of its names only; a schema's name that begins with pg_ is the server's own.
+       AND NOT (object_type IN ('trigger', 'rule', 'policy', 'table constraint', 'default value') AND starts_with(address_names[1], 'pg_temp')) LIMIT 1;
   ELSE
     SELECT object_identity INTO permanent
       FROM (SELECT c.object_identity, c.schema_name, ${relationOf('c.classid', 'c.objid')} AS relation FROM pg_event_trigger_ddl_commands() c) o

@@ -378,6 +378,10 @@ export class PostgresMember implements Member {
     return link;
   }
 
+  sameNumbers(numbers: ReadonlySet<number>, otherId: string): boolean {
+    return this.#shared.catalog.sameTypes(numbers, otherId, this.id);
+  }
+
   #watchSession(link: PostgresSessionLink, socket: Socket): void {
     const { pid } = link;
     const pids = this.#sessionPids;

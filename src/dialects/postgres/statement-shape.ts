@@ -18,16 +18,26 @@ export interface StatementShape {
   readonly parameterTypes: readonly number[];
   /** Names and types, to be compared as a whole. */
   readonly columns: string;
+  /** Some column's binary form may hold numbers that mean something else on each server. */
+  readonly numbered: boolean;
 }
 
 /** OIDs from here on are given out by each server for itself. */
 export const firstUserOid = 16_384;
+
+/** `record` and `record[]`: each value says of which types its fields are. */
+const recordTypes: ReadonlySet<number> = new Set([2249, 2287]);
+
+export function isRecord(typeOid: number): boolean {
+  return recordTypes.has(typeOid);
+}
 
 export function shapeOf(parameters: Buffer, columns: Buffer | undefined): StatementShape {
   const fields = columns === undefined ? undefined : readRowDescription(columns);
   return {
     parameterTypes: readParameterDescription(parameters).typeOids.map(common),
     columns: JSON.stringify(fields?.map((field) => [field.name, common(field.typeOid), field.typeModifier])),
+    numbered: fields?.some(({ typeOid }) => typeOid >= firstUserOid || isRecord(typeOid)) ?? false,
   };
 }
 

@@ -130,6 +130,17 @@ export class ClientTransaction {
     complete(this.#parts.sink, 'ROLLBACK');
   }
 
+  /** PREPARE TRANSACTION where nothing can be prepared says what ROLLBACK does. False: there is something. */
+  async prepareNothing(): Promise<boolean> {
+    const { session, sink } = this.#parts;
+    const none = session.transaction === 'none';
+    if (none || this.#implicit) warn(sink, '25P01', 'there is no transaction in progress');
+    if (!none && session.transaction !== 'failed') return false;
+    await this.abandon();
+    complete(sink, 'ROLLBACK');
+    return true;
+  }
+
   /** Whatever is open is rolled back. */
   async abandon(): Promise<void> {
     this.#implicit = false;

@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net';
 import { LockstepError } from '../../base/index.ts';
-import { nobody } from '../../cluster/index.ts';
+import { nobody, transactionAborted } from '../../cluster/index.ts';
 import type { Session, Work } from '../../cluster/index.ts';
 import type { MemberError } from '../../dialects/contract.ts';
 import { trailBytesOf } from '../../sql/index.ts';
@@ -66,6 +66,20 @@ const shortTypes: ReadonlySet<number> = new Set([
   Frontend.Terminate,
 ]);
 
+/** Messages that may be larger than is kept whole. */
+const largeTypes: ReadonlySet<number> = new Set([
+  Frontend.Bind,
+  Frontend.FunctionCall,
+  Frontend.Parse,
+  Frontend.Query,
+]);
+
+/**
+ * A client may wait for an error, or hold locks, behind messages without a Sync or Flush: a server has carried them out by then.
+ * They are run when nothing more has come for so long.
+ */
+const pipelineIdleMs = 5;
+
 /** Requests may be answered here without any waiting: after so many, others have their turn. */
 const requestsInTurn = 32;
 
@@ -97,6 +111,7 @@ export class Conversation {
   /** The connection on which this session listened is gone. */
   #deaf = false;
   #stream: ByteQueue | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #ended = false;
   /** The client has closed its side. What it has asked is still answered. */
   #inputOver = false;
@@ -198,6 +213,7 @@ export class Conversation {
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#idle);
     this.#socket.removeAllListeners('data');
     this.#stream?.end();
     this.#session.close();
@@ -226,10 +242,40 @@ export class Conversation {
     this.#deliver(() => this.#framer.push(chunk, this.#framerSink));
     // Most clients send nothing while they wait for an answer, and reading is stopped only for one that does.
     if (this.#framer.heldBytes > 0 && this.#framer.halted && !this.#ended) this.#socket.pause();
+    if (this.#batchWaits) this.#watchPipeline();
+  }
+
+  /** Messages wait for their Sync, and nothing else runs. */
+  get #batchWaits(): boolean {
+    return (
+      !this.#batch.empty &&
+      !this.#framer.halted &&
+      !this.#copying &&
+      this.#stream === undefined &&
+      !this.#ended
+    );
+  }
+
+  #watchPipeline(): void {
+    if (this.#idle !== undefined) {
+      this.#idle.refresh();
+      return;
+    }
+    this.#idle = setTimeout(() => {
+      this.#idle = undefined;
+      const { length } = this.#batch;
+      // What has come while the process was busy is read first.
+      setImmediate(() => {
+        if (!this.#batchWaits) return;
+        if (this.#batch.length === length) this.#take(() => this.#runBatch('flush'));
+        else this.#watchPipeline();
+      });
+    }, pipelineIdleMs);
   }
 
   #readOn(): void {
     this.#deliver(() => this.#framer.resume(this.#framerSink));
+    if (this.#batchWaits) this.#watchPipeline();
     if (this.#ended || this.#framer.halted) return;
     if (this.#inputOver) this.#terminate();
     else this.#socket.resume();
@@ -324,10 +370,7 @@ export class Conversation {
         this.#terminate();
         return;
       case Frontend.FunctionCall:
-        this.#take(async () => {
-          await this.#failed(functionCall());
-          this.#readyForQuery();
-        });
+        if (!this.#skipping) this.#take(() => this.#refuseCall());
         return;
       case Frontend.CopyDone:
       case Frontend.CopyFail:
@@ -336,6 +379,16 @@ export class Conversation {
       default:
         throw unexpectedMessage(String.fromCharCode(type));
     }
+  }
+
+  /** A call by the fast path is answered as a simple query is: what comes behind it is not passed over. */
+  async #refuseCall(): Promise<void> {
+    if (!this.#batch.empty) await this.#runBatch('flush');
+    if (this.#skipping) return;
+    await this.#failed(this.#session.transaction === 'failed' ? transactionAborted() : functionCall());
+    await this.#runner.endImplicit(false);
+    this.#skipping = false;
+    this.#readyForQuery();
   }
 
   // ——— data for COPY FROM STDIN
@@ -389,18 +442,14 @@ export class Conversation {
       return;
     }
     if (this.#skipping) return;
-    const known = type === Frontend.Query || type === Frontend.Parse || type === Frontend.Bind;
-    if (!known || this.#copying) throw tooLong(type, totalBytes);
+    if (!largeTypes.has(type) || this.#copying) throw tooLong(type, totalBytes);
     const stream = new ByteQueue(() => {
       if (this.#stream !== stream || this.#ended) return;
       this.#readOn();
     });
     this.#stream = stream;
     const kept = Buffer.from(head);
-    const run =
-      type === Frontend.Query
-        ? this.#largeQuery(kept, totalBytes, stream)
-        : this.#largeExtended(type, kept, totalBytes, stream);
+    const run = this.#large(type, kept, totalBytes, stream);
     run
       .catch(async (error: unknown) => {
         await this.#failed(error);
@@ -429,6 +478,12 @@ export class Conversation {
     if (this.#copying || this.#stream === undefined) return;
     this.#framer.halt();
     this.#stream.end();
+  }
+
+  #large(type: number, head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
+    if (type === Frontend.FunctionCall) return this.#refuseCall();
+    if (type === Frontend.Query) return this.#largeQuery(head, totalBytes, rest);
+    return this.#largeExtended(type, head, totalBytes, rest);
   }
 
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {

@@ -3,6 +3,7 @@
  * answers itself stands between the pieces, in its place.
  */
 
+import { transactionAborted } from '../../cluster/index.ts';
 import type { Session } from '../../cluster/index.ts';
 import type { PreparedStatement, RequestMessage } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
@@ -22,6 +23,7 @@ import { isLocal } from './statement-book.ts';
 import type { BookedStatement, StatementBook } from './statement-book.ts';
 import type { StatementRunner } from './statement-runner.ts';
 import { endsTransaction } from './statement-work.ts';
+import { numbersInBind, ownNumbers, parameterTypesOf } from './type-numbers.ts';
 
 export interface ExtendedBatchParts {
   readonly session: Session;
@@ -35,6 +37,8 @@ export interface ExtendedBatchParts {
 
 /** Messages that wait for their Sync are run when there are this many bytes of them. */
 const bytesMax = 1 << 20;
+/** The same where they are one transaction in any case: who sends many rows hears of a wrong one before it has sent all. */
+const pipelineBytesMax = 128 << 10;
 
 interface Message {
   readonly type: number;
@@ -48,12 +52,18 @@ interface Segment {
   readonly bound: Statement[];
   readonly parsed: BookedStatement[];
   text: Buffer;
+  /** It speaks of types by the primary's numbers, or may be answered so. */
+  atPrimary: boolean;
+  numbers: number[];
 }
 
 export class ExtendedBatch {
   readonly #parts: ExtendedBatchParts;
   #messages: Message[] = [];
   #bytes = 0;
+  #executes = 0;
+  /** Portals whose rows are asked for in binary, and nobody has been told of which types. */
+  readonly #undescribed = new Set<string>();
 
   constructor(parts: ExtendedBatchParts) {
     this.#parts = parts;
@@ -63,16 +73,22 @@ export class ExtendedBatch {
     return this.#messages.length === 0;
   }
 
+  get length(): number {
+    return this.#messages.length;
+  }
+
   /** True: it is time to run what there is. */
   add(type: number, frame: Buffer): boolean {
     this.#messages.push({ type, frame });
     this.#bytes += frame.length;
-    return this.#bytes > bytesMax;
+    if (type === Frontend.Execute) this.#executes += 1;
+    return this.#bytes > (this.#executes > 1 ? pipelineBytesMax : bytesMax);
   }
 
   drop(): void {
     this.#messages = [];
     this.#bytes = 0;
+    this.#executes = 0;
   }
 
   /** False: something failed, and the rest up to the next Sync is to be passed over. */
@@ -87,7 +103,17 @@ export class ExtendedBatch {
       return await this.#runSegment(done);
     };
     for (const { type, frame } of batch) {
-      const statement = this.#localStatementOf(type, frame);
+      let statement: BookedStatement | 'closed' | undefined;
+      try {
+        statement = this.#localStatementOf(type, frame);
+        if (typeof statement === 'object') this.#refuseAborted(type, statement);
+      } catch (error) {
+        // What came before it is answered before it.
+        if (!(await close())) return false;
+        if (!(error instanceof Unparsable)) throw error;
+        await this.#parts.runner.refuseUnparsable(error.statement, error.text);
+        return false;
+      }
       if (statement === undefined) {
         this.#addToSegment(segment, type, frame);
         continue;
@@ -122,6 +148,13 @@ export class ExtendedBatch {
     }
   }
 
+  /** A member says it of what is sent there. */
+  #refuseAborted(type: number, { statement }: BookedStatement): void {
+    if (this.#parts.session.transaction !== 'failed' || leavesFailed.has(statement.kind)) return;
+    if (endsTransaction(statement) || type === Frontend.Describe || type === Frontend.Close) return;
+    throw transactionAborted();
+  }
+
   #parse(frame: Buffer): BookedStatement {
     const { name, query } = readParse(frame);
     if (name !== '') {
@@ -135,6 +168,7 @@ export class ExtendedBatch {
     const statements = this.#parts.classify(query);
     const [statement] = statements;
     if (statements.length !== 1 || statement === undefined) throw severalStatements();
+    if (statement.kind === 'unparsable') throw new Unparsable(statement, query);
     if (statement.refusal !== undefined && !endsTransaction(statement)) throw refused(statement.refusal);
     // Copied: they outlive the chunk that they came in.
     const kept = Buffer.from(frame);
@@ -146,6 +180,7 @@ export class ExtendedBatch {
       schemaVersion: this.#parts.schemaVersion(),
       text: readParse(kept).query,
       local: isLocal(statement),
+      parameterTypes: parameterTypesOf(kept),
     };
     this.#parts.book.addStatement(booked);
     return booked;
@@ -166,27 +201,39 @@ export class ExtendedBatch {
       case Frontend.Parse: {
         const statement = this.#parts.book.statement(readParse(frame).name) as BookedStatement;
         segment.messages.push({ kind: 'parse', frame, statement });
+        noteNumbers(segment, statement);
         segment.parsed.push(statement);
         if (segment.text.length === 0) segment.text = statement.text;
         return;
       }
       case Frontend.Bind: {
-        const { portal, statement: name } = readBindNames(frame);
+        const names = readBindNames(frame);
+        const { portal, statement: name } = names;
         const statement = this.#parts.book.statement(name);
         this.#parts.book.addPortal(portal, statement);
-        if (statement !== undefined) segment.bound.push(this.#current(statement));
+        this.#undescribed.delete(portal);
+        if (statement !== undefined) {
+          segment.bound.push(this.#current(statement));
+          noteNumbers(segment, statement);
+          const { values, results } = numbersInBind(frame, names, statement.parameterTypes, statement);
+          if (values) segment.atPrimary = true;
+          if (results) this.#undescribed.add(portal);
+        }
         segment.messages.push(use(frame, statement));
         return;
       }
       case Frontend.Describe: {
         const { kind, name } = readDescribe(frame);
+        if (kind === 'portal') this.#undescribed.delete(name);
         segment.messages.push(
           kind === 'statement' ? use(frame, this.#parts.book.statement(name)) : { kind: 'plain', frame },
         );
         return;
       }
       case Frontend.Execute: {
-        const booked = this.#parts.book.portal(readExecute(frame).portal);
+        const { portal } = readExecute(frame);
+        const booked = this.#parts.book.portal(portal);
+        if (this.#undescribed.has(portal)) segment.atPrimary = true;
         segment.executed.push(booked === undefined ? unknownStatement : this.#current(booked));
         if (booked !== undefined) segment.text = booked.text;
         segment.messages.push({ kind: 'plain', frame });
@@ -200,7 +247,7 @@ export class ExtendedBatch {
 
   /** False: it failed, and the rest of the batch is passed over. */
   async #runSegment(segment: Segment): Promise<boolean> {
-    const { messages, executed, bound, parsed, text } = segment;
+    const { messages, executed, bound, parsed, text, atPrimary, numbers } = segment;
     if (messages.length === 0) return true;
     const prepared = parsed.map(({ statement }) => statement);
     // Planning, too, runs functions that call themselves immutable.
@@ -210,6 +257,10 @@ export class ExtendedBatch {
     if (executed.length === 0 && work.effect === 'write' && this.#parts.session.transaction === 'none')
       work = { ...work, effect: 'primary-read', after: [] };
     else if (executed.length === 0) work = { ...work, after: [], unknownSize: false, takesInput: false };
+    if (atPrimary)
+      work = { ...work, atPrimary, numbers, effect: work.effect === 'read' ? 'primary-read' : work.effect };
+    // What a driver asks the catalog for, it uses elsewhere.
+    else if (work.effect === 'primary-read') work = { ...work, prefersPrimary: true };
     const answer = await this.#parts.session.run(
       { ...work, bytes: messages.reduce((sum, message) => sum + message.frame.length, 0) },
       this.#parts.sink,
@@ -253,11 +304,32 @@ export class ExtendedBatch {
   }
 }
 
+/** Only the server says what is wrong with it. */
+class Unparsable extends Error {
+  readonly statement: Statement;
+  readonly text: Buffer;
+
+  constructor(statement: Statement, text: Buffer) {
+    super('our parser rejects it');
+    this.statement = statement;
+    this.text = text;
+  }
+}
+
 /** Several statements before one Sync, or portals that must outlive a Flush, are one transaction. */
 function isTransaction(batch: readonly Message[], end: 'sync' | 'flush'): boolean {
   if (end === 'flush') return batch.some(({ type }) => type === Frontend.Bind || type === Frontend.Execute);
-  return batch.filter(({ type }) => type === Frontend.Execute).length > 1;
+  const first = batch.findIndex(({ type }) => type === Frontend.Execute);
+  // What follows may fail here or on its own way to a member, and takes back what was executed before.
+  return first >= 0 && batch.slice(first + 1).some(({ type, frame }) => !closesPortal(type, frame));
 }
+
+function closesPortal(type: number, frame: Buffer): boolean {
+  return type === Frontend.Close && readClose(frame).kind === 'portal';
+}
+
+/** What is carried out in a transaction that has failed. */
+const leavesFailed: ReadonlySet<Statement['kind']> = new Set(['commit', 'rollback', 'rollback-to']);
 
 const noParameters = backend.parameterDescription([]);
 
@@ -272,7 +344,22 @@ const unknownStatement: Statement = {
 };
 
 function newSegment(): Segment {
-  return { messages: [], executed: [], bound: [], parsed: [], text: Buffer.alloc(0) };
+  return {
+    messages: [],
+    executed: [],
+    bound: [],
+    parsed: [],
+    text: Buffer.alloc(0),
+    atPrimary: false,
+    numbers: [],
+  };
+}
+
+function noteNumbers(segment: Segment, { parameterTypes }: BookedStatement): void {
+  const numbers = ownNumbers(parameterTypes);
+  if (numbers.length === 0) return;
+  segment.atPrimary = true;
+  segment.numbers.push(...numbers);
 }
 
 function use(frame: Buffer, statement: PreparedStatement | undefined): RequestMessage {

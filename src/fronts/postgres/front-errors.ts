@@ -56,6 +56,14 @@ export function needsTransaction(what: string): LockstepError {
   });
 }
 
+export function notInTransaction(what: string): LockstepError {
+  return new LockstepError({
+    code: 'front.not-in-transaction',
+    message: `${what} cannot run inside a transaction block`,
+    sqlState: '25001',
+  });
+}
+
 export function functionCall(): LockstepError {
   return new LockstepError({
     code: 'front.function-call',

@@ -45,6 +45,7 @@ function largeParse(head: Buffer, totalBytes: number, book: StatementBook): Requ
     statement: { ...draft, start: 0, end: text.length },
     text,
     local: false,
+    parameterTypes: [],
   };
   book.addStatement(statement);
   return { kind: 'parse', frame: head, statement };

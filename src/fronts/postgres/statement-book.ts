@@ -13,6 +13,8 @@ export interface BookedStatement extends PreparedStatement {
   readonly text: Buffer;
   /** Never sent to a member as a prepared statement: transaction control, settings, schema statements. */
   readonly local: boolean;
+  /** The types of parameters that its Parse has named; none where it came in pieces. */
+  readonly parameterTypes: readonly number[];
 }
 
 const answersRows: ReadonlySet<Statement['kind']> = new Set([

@@ -4,17 +4,25 @@
  */
 
 import { invariant } from '../../base/index.ts';
-import { nobody } from '../../cluster/index.ts';
+import { nobody, transactionAborted } from '../../cluster/index.ts';
 import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
 import type { OwnStatement } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
-import { backend, frontend } from '../../wire/postgres/index.ts';
+import { backend, frontend, readErrorFields } from '../../wire/postgres/index.ts';
 import { ClientTransaction } from './client-transaction.ts';
-import { databaseNamed, discardInTransaction, ownSetting, refused, volatileView } from './front-errors.ts';
+import {
+  databaseNamed,
+  discardInTransaction,
+  needsTransaction,
+  notInTransaction,
+  ownSetting,
+  refused,
+  volatileView,
+} from './front-errors.ts';
 import { complete } from './own-answers.ts';
-import { failingRequest, simpleRequest } from './requests.ts';
+import { extendedRequest, failingRequest, simpleRequest } from './requests.ts';
 import { aroundResetAll, aroundSchemaStatement } from './schema-work.ts';
 import { SessionState } from './session-state.ts';
 import type { StatementBook } from './statement-book.ts';
@@ -35,6 +43,28 @@ export interface RunnerHooks {
   /** Taken for a read before, and found out. */
   readonly knownBetter: KnownBetter;
 }
+
+/** No member is asked about them, who would say that the transaction has failed. */
+const answeredHere: ReadonlySet<Statement['kind']> = new Set([
+  'refused',
+  'too-large',
+  'begin',
+  'discard',
+  'create-matview',
+  'ddl',
+]);
+
+/** A Parse of several statements, all of which the server can read. */
+function saysSeveral(error: Buffer): boolean {
+  const { code, routine } = readErrorFields(error);
+  return code === '42601' && routine === 'exec_parse_message';
+}
+
+const savepointWords = {
+  savepoint: 'SAVEPOINT',
+  release: 'RELEASE SAVEPOINT',
+  'rollback-to': 'ROLLBACK TO SAVEPOINT',
+} as const;
 
 /** Settings that are kept here and not on the members, whose own value serves Lockstep. */
 const readOnlyDefault = 'default_transaction_read_only';
@@ -100,15 +130,22 @@ export class StatementRunner {
   async run(statement: Statement, text: Buffer, textBefore?: Buffer): Promise<boolean> {
     this.#textBefore = textBefore;
     const session = this.#session;
+    if (session.transaction === 'failed' && answeredHere.has(statement.kind) && !endsTransaction(statement))
+      throw transactionAborted();
     switch (statement.kind) {
       case 'empty':
         this.#sink.write(backend.emptyQueryResponse);
         return true;
-      case 'refused':
       case 'unparsable':
+        await this.refuseUnparsable(statement, text);
+        return false;
+      case 'refused':
       case 'too-large':
         invariant(statement.refusal, 'what is refused has a reason');
-        if (endsTransaction(statement)) await this.#transaction.abandon();
+        if (endsTransaction(statement)) {
+          if (await this.#transaction.prepareNothing()) return true;
+          await this.#transaction.abandon();
+        }
         throw refused(statement.refusal);
       case 'begin':
         this.#transaction.begin(statement);
@@ -139,6 +176,9 @@ export class StatementRunner {
       case 'savepoint':
       case 'release':
       case 'rollback-to':
+        // To a member the transaction of a string of statements looks like one that the client has begun.
+        if (this.#transaction.implicit) throw needsTransaction(savepointWords[statement.kind]);
+        return await this.#onPrimary(text);
       case 'set-constraints':
         return await this.#onPrimary(text);
       case 'control':
@@ -146,6 +186,8 @@ export class StatementRunner {
         complete(this.#sink, statement.tag);
         return true;
       case 'maintenance':
+        if (statement.inTransactionOk === false && textBefore !== undefined && this.#transaction.implicit)
+          throw notInTransaction(statement.tag);
         return await this.#maintain(text);
       case 'create-matview':
         if (statement.volatile || statement.orderDependent)
@@ -166,6 +208,31 @@ export class StatementRunner {
         return !answer.failed;
       }
     }
+  }
+
+  /**
+   * What our parser rejects, the server is asked to parse and nothing more, so that its own words are heard. What it accepts has
+   * still not been understood here, and might do anything. Throws then; otherwise the error is written.
+   */
+  async refuseUnparsable({ refusal }: Statement, text: Buffer): Promise<void> {
+    invariant(refusal, 'what is refused has a reason');
+    const answered: Buffer[] = [];
+    const kept: AnswerSink = {
+      passedOn: false,
+      write: (bytes) => answered.push(Buffer.from(bytes)) > 0,
+      drained: () => Promise.resolve(),
+      inputWanted: () => undefined,
+      notice: (bytes) => this.#sink.write(bytes),
+    };
+    const request = extendedRequest([
+      { kind: 'plain', frame: frontend.parse({ query: text }) },
+      { kind: 'plain', frame: frontend.close('statement', '') },
+    ]);
+    const effect = this.#session.transaction === 'none' ? 'primary-read' : 'write';
+    const { failed } = await this.#session.run({ request, effect, bytes: text.length }, kept);
+    for (const link of this.#session.runningLinks()) link.forget('');
+    if (!failed || saysSeveral(Buffer.concat(answered))) throw refused(refusal);
+    for (const bytes of answered) this.#sink.write(bytes);
   }
 
   /** A simple query. EXECUTE may name a statement that the client prepared by the protocol, on whichever member. */

@@ -130,6 +130,11 @@ export class SimMember implements Member {
     return new SimApplyLink(this.#world, connection, term);
   }
 
+  /** There are no types here. */
+  sameNumbers(): boolean {
+    return true;
+  }
+
   async openSession(_identity: SessionIdentity, listener: SessionListener): Promise<SessionLink> {
     const connection = await Connection.open(this.#world, this.#machine, this.#server, (error) =>
       listener.lost(error),

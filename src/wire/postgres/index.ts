@@ -17,6 +17,7 @@ export { cancelRequest, sslRequest, STARTUP_BYTES_MAX, startupMessage, StartupRe
 export type { CancelRequest, StartupMessage, StartupPacket } from './startup.ts';
 
 export {
+  readBindFormats,
   readBindNames,
   readClose,
   readDescribe,
@@ -27,7 +28,7 @@ export {
   readSaslInitialResponse,
   readSaslResponse,
 } from './read-frontend.ts';
-export type { BindNames, ExecuteFields, ObjectName, ParseFields } from './read-frontend.ts';
+export type { BindFields, BindNames, ExecuteFields, ObjectName, ParseFields } from './read-frontend.ts';
 
 export {
   readAuthentication,

@@ -47,6 +47,31 @@ export function readBindNames(frame: Buffer): BindNames {
   return { portal: reader.name(), statement: reader.name(), valuesOffset: reader.at };
 }
 
+export interface BindFields {
+  /** Undefined: in text. */
+  readonly binaryValues: readonly (Buffer | undefined)[];
+  /** Some of the result is wanted in binary. */
+  readonly binaryResults: boolean;
+}
+
+export function readBindFormats(frame: Buffer, { valuesOffset }: BindNames): BindFields {
+  const reader = new FrameReader(frame, 'Bind');
+  reader.skip(valuesOffset - reader.at);
+  const formats: number[] = [];
+  for (let left = reader.count(); left > 0; left--) formats.push(reader.int16());
+  const binaryValues: (Buffer | undefined)[] = [];
+  const count = reader.count();
+  for (let i = 0; i < count; i++) {
+    const value = reader.value();
+    const format = formats.length === 1 ? formats[0] : formats[i];
+    binaryValues.push(value !== null && format === 1 ? value : undefined);
+  }
+  let binaryResults = false;
+  for (let left = reader.count(); left > 0; left--) if (reader.int16() === 1) binaryResults = true;
+  reader.end();
+  return { binaryValues, binaryResults };
+}
+
 export interface ObjectName {
   readonly kind: ObjectKind;
   readonly name: string;

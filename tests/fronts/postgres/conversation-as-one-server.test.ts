@@ -9,6 +9,7 @@ import { connect, withNode, withServers } from '../../support/index.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
 import { conversations } from './conversations.ts';
 import type { Step } from './conversations.ts';
+import { pipelines } from './pipelines.ts';
 
 const servers = withServers(2);
 const node = withNode(servers);
@@ -18,7 +19,7 @@ beforeAll(async () => {
   await admin.query('CREATE DATABASE plain');
 });
 
-for (const [family, cases] of Object.entries(conversations)) {
+for (const [family, cases] of Object.entries({ ...conversations, ...pipelines })) {
   group(`conversation: ${family}`, () => {
     for (const [name, steps] of Object.entries(cases)) {
       test(name, async () => {
@@ -33,7 +34,7 @@ for (const [family, cases] of Object.entries(conversations)) {
 }
 
 async function hold(url: string, steps: readonly Step[]): Promise<string[][]> {
-  const client = await ProtocolClient.connect(url);
+  const client = await ProtocolClient.connect(url, { deadlineMs: 20_000 });
   const heard: string[][] = [];
   try {
     for (const sql of [

@@ -192,7 +192,7 @@ class Walk {
   }
 
   hides({ session, writes, local }: Hidden, name: string): void {
-    this.#found.volatile = true;
+    if (writes !== undefined || local !== undefined) this.#found.volatile = true;
     this.#found.atPrimary = true;
     if (session !== undefined) this.#found.unseen = true;
     this.#primary(`behind ${name} is ${session ?? writes ?? local}`);

@@ -6,6 +6,7 @@
  * words, whatever the database gives by default; nobody has one on a table or sequence here.
  */
 
+import { aside } from './control-aside.ts';
 import { attach, eventTriggers } from './control-attach.ts';
 import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
@@ -98,7 +99,7 @@ export const calledByNode = [
 export type ControlFunction = (typeof calledByNode)[number];
 
 /** Harmless to call: what it tells is the caller's own. */
-const forAnybody = ['pending_bytes', 'refuse_hidden_view'];
+const forAnybody = ['pending_bytes', 'refuse_hidden_view', 'boxed', 'boxed_work', 'adopt'];
 
 /** What the database gives by default, to PUBLIC or to some role, is taken back from all but the owner. */
 const rights = `
@@ -134,6 +135,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     statements,
     commit,
     attach,
+    aside,
     rights,
     options.superuser ? eventTriggers : '',
   ].join('\n');

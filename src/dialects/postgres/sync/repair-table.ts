@@ -6,14 +6,16 @@ import type { RowKeeper, TableChange } from '../../sync-contract.ts';
 import { MemberError } from '../../contract.ts';
 import { sqlStates } from '../sql-states.ts';
 import type { InternalConnection } from '../internal-connection.ts';
-import { pipeRows, readRows } from './copy-rows.ts';
+import { readRows } from './copy-rows.ts';
+import type { OnCopied } from './copy-rows.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
 import type { SyncProgress } from './sync-progress.ts';
-import { copyColumns, keepingCopy, rowsAt } from './sync-table.ts';
+import { keepingCopy, rowsAt } from './sync-table.ts';
 import type { SyncTable } from './sync-table.ts';
 import { compareDigests, compareRows, isOversized, sampleRows } from './table-difference.ts';
 import type { DigestDifference, RowDifference, Slice, TablePair } from './table-difference.ts';
 import { withTriggersOff } from './triggers-off.ts';
+import { writeRows } from './write-rows.ts';
 
 export interface RepairOptions {
   readonly snapshot: PostgresSnapshot;
@@ -134,6 +136,8 @@ class TableRepair {
     if (
       difference.rowsOther === 0 ||
       difference.rowsRight === 0 ||
+      // A place is one of many, in several partitions.
+      this.#table.through ||
       slices.some((slice) => isOversized(slice, difference))
     ) {
       await this.#replaceAll(difference);
@@ -201,7 +205,7 @@ class TableRepair {
 
   async #add(places: readonly string[]): Promise<void> {
     for (const batch of batches(places)) {
-      const rows = await this.#pipe(`COPY (${rowsAt(this.#table, batch)}) TO STDOUT`);
+      const rows = await this.#write(`WHERE ctid = ANY ('{"${batch.join('","')}"}'::tid[])`);
       this.#expect(`COPY ${rows}`, `COPY ${batch.length}`);
     }
   }
@@ -211,11 +215,11 @@ class TableRepair {
     await this.#transact('ACCESS EXCLUSIVE', async () => {
       this.#countWhole(difference);
       if (difference.rowsOther > 0) {
-        this.#extra = await this.#keep(`${this.#table.name} ${copyColumns(this.#table)}`);
+        this.#extra = await this.#keep(`(SELECT ${this.#table.columns.join(', ')} FROM ${this.#table.from})`);
         await keeper.flush();
         await this.#empty();
       }
-      this.#missing = await this.#pipe(`COPY ${this.#table.name} ${copyColumns(this.#table)} TO STDOUT`);
+      this.#missing = await this.#write('');
     });
   }
 
@@ -231,15 +235,11 @@ class TableRepair {
     }
   }
 
-  async #pipe(out: string): Promise<number> {
-    const { source, target, progress } = this.#options;
-    return await pipeRows({
-      from: source,
-      out,
-      to: target,
-      in: `COPY ${this.#table.name} ${copyColumns(this.#table)} FROM STDIN`,
-      onCopied: (_, bytes) => progress.moved(this.#table, 0, bytes),
-    });
+  async #write(where: string): Promise<number> {
+    const { source, target, targetId, progress } = this.#options;
+    const table = this.#table;
+    const onCopied: OnCopied = (_, bytes) => progress.moved(table, 0, bytes);
+    return await writeRows({ source, target, targetId, table, where, onCopied });
   }
 
   async #keep(what: string): Promise<number> {

@@ -8,6 +8,7 @@ import type { Member } from '../../contract.ts';
 import type { RowSample, RowSampler } from '../../sync-contract.ts';
 import { relationName, userRelations } from '../catalog-sql.ts';
 import type { InternalConnection } from '../internal-connection.ts';
+import { throughRoot } from '../marks.ts';
 import type { PostgresMember } from '../postgres-member.ts';
 import { rowText } from './sync-table.ts';
 import { syncSettings } from './sync-settings.ts';
@@ -120,7 +121,7 @@ async function readTables(connection: InternalConnection): Promise<readonly Tabl
                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts),
        'types', (SELECT json_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
                    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts))
-     FROM ${userRelations('r')} JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid WHERE c.relpersistence = 'p'`,
+     FROM ${userRelations('r')} JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indisvalid WHERE c.relpersistence = 'p' AND (NOT c.relispartition OR ${throughRoot('c.oid')} IS NULL)`,
   );
   return rows.map(([text]) => JSON.parse(text ?? '{}') as Table);
 }

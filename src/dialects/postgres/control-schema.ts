@@ -91,6 +91,8 @@ export const calledByNode = [
   'record_created_table',
   'note_rows',
   'record_table_rows',
+  'note_extension_rows',
+  'record_extension_rows',
   'statement_done',
   'sweep_sequences',
   'sweep_moved_sequences',

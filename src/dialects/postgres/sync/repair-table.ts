@@ -64,7 +64,8 @@ export async function demandUnchanged(
   const found = await source.rows(
     `SELECT FROM ${table.from} LIMIT 0;
      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE format('%I.%I', n.nspname, c.relname) = ${quoteLiteral(table.name)}
-        AND c.oid = ${quoteLiteral(table.name)}::regclass AND c.relfilenode = pg_relation_filenode(c.oid)`,
+        AND c.oid = ${quoteLiteral(table.name)}::regclass AND NOT EXISTS (SELECT FROM pg_class p WHERE p.relkind <> 'p'
+          AND p.oid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AND p.relfilenode IS DISTINCT FROM pg_relation_filenode(p.oid))`,
   );
   if (found.length === 1) return;
   throw new LockstepError({

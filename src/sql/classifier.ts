@@ -134,10 +134,11 @@ export class Classifier {
 
 /** Of schema statements, whose names are sent to the server once more. */
 function namesBeyondAscii(draft: Draft): boolean {
-  const { kind, createdTable, createdView, rewritesRows, targets = [], sources = [] } = draft;
+  const { kind, createdTable, createdView, rewritesRows, extension, targets = [], sources = [] } = draft;
   if (!SCHEMA_KINDS.has(kind)) return false;
   const named = [createdTable, createdView, rewritesRows, ...targets, ...sources];
-  return named.some((relation) => /[^\0-\x7f]/.test(`${relation?.schema ?? ''}${relation?.name ?? ''}`));
+  const words = named.map((relation) => `${relation?.schema ?? ''}${relation?.name ?? ''}`);
+  return /[^\0-\x7f]/.test(`${words.join('')}${extension ?? ''}`);
 }
 
 function draftFailure(sql: Buffer, failure: ParseFailure, standardStrings: boolean): Draft {

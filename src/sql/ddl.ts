@@ -15,6 +15,8 @@ const RELATION_TYPES: ReadonlySet<string> = new Set(
   'TABLE VIEW MATVIEW INDEX SEQUENCE FOREIGN_TABLE'.split(' ').map((kind) => `OBJECT_${kind}`),
 );
 
+const runsScript: ReadonlySet<string> = new Set(['CreateExtensionStmt', 'AlterExtensionStmt']);
+
 export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Draft {
   const tag = tagOf(node, body);
   if (isDumpedControlObject(node, body))
@@ -51,6 +53,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     ...(sources.length > 0 && { sources }),
     ...(rewritten && { rewritesRows: relationName(asNode(body.relation)) }),
     ...(rewritten === 'perhaps' && { ifDomains: true }),
+    ...(runsScript.has(node) && { extension: text(body.extname) ?? '' }),
     ...(objectTypeOf(body) === 'OBJECT_DATABASE' && { namesDatabase: true }),
   };
 }

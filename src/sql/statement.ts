@@ -120,6 +120,8 @@ export interface Statement {
   readonly rewritesRows?: RelationName;
   /** It does so only where a domain has a default. */
   readonly ifDomains?: true;
+  /** CREATE or ALTER EXTENSION: the script of this one may write rows. */
+  readonly extension?: string;
   /** The names here hold one character for each byte of the client's text, which is not UTF-8. */
   readonly bytewise?: true;
   /** Existing relations that the command is about, where it says so: whether they are temporary only the primary knows. */

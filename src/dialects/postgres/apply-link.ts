@@ -118,6 +118,7 @@ export class PostgresApplyLink implements ApplyLink {
       else {
         let part = 0;
         const changes = new ChangeStream();
+        await rows.surround(null);
         for await (const payload of record.writeSet.parts()) {
           logged.push({ record, part: ++part, payload });
           await this.#take(changes.push(payload), { record, rows, sequences });
@@ -176,10 +177,15 @@ export class PostgresApplyLink implements ApplyLink {
         await rows.add(change);
         continue;
       }
+      if (change.op === 'C') {
+        await rows.surround(change.new);
+        continue;
+      }
       if (change.op === 'Q') {
         sequences.add(change);
         continue;
       }
+      if (change.op === 'E') await rows.forget(change);
       await rows.settle();
       this.#addSequences(sequences);
       sequences.clear();

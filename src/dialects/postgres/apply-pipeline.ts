@@ -17,7 +17,7 @@ export class ApplyPipeline {
   }
 
   /** Adds a statement, which is prepared under its name when it is met for the first time. */
-  add(statement: string, sql: string, values: readonly Buffer[] = [], format: Format = 1): void {
+  add(statement: string, sql: string, values: readonly (Buffer | null)[] = [], format: Format = 1): void {
     if (!this.#prepared.has(statement)) {
       this.#prepared.add(statement);
       this.#messages.push(frontend.parse({ name: statement, query: Buffer.from(sql, 'latin1') }));

@@ -4,11 +4,13 @@ import type { CommitRecord } from '../contract.ts';
 import { counted } from './apply-pipeline.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { binaryArray } from './binary-array.ts';
+import { quoteLiteral } from '../../sql/index.ts';
+import { markedArguments, markedValues, writeMarked } from './marked-writing.ts';
 import { NetEffect } from './net-effect.ts';
 import { nameOf } from './replica-tables.ts';
 import type { ReplicaTable, ReplicaTables } from './replica-tables.ts';
 import { RowPlan, tableKey } from './row-plan.ts';
-import type { RowChange } from './row-plan.ts';
+import type { RowChange, TableBytes } from './row-plan.ts';
 import { csvLines } from './csv-lines.ts';
 import { changesOf } from './write-set.ts';
 import type { Change, LargeChange, RowBlock } from './write-set.ts';
@@ -24,6 +26,9 @@ import type { Change, LargeChange, RowBlock } from './write-set.ts';
  */
 export type Manner = 'whole' | 'replaced' | 'in parts' | 'net';
 
+type Kind = 'removed' | 'updated' | 'inserted';
+const inOrder: readonly Kind[] = ['removed', 'updated', 'inserted'];
+
 /** Fewer rows than that are not worth a COPY. */
 const copiedRowsMin = 16;
 
@@ -35,6 +40,8 @@ export class ApplyRows {
   #plan = new RowPlan();
   /** Rows that come before the plan's changes of the same table. */
   #blocks = new Map<string, RowBlock[]>();
+  /** What was in force where the rows were written that come next: JSON; null where nothing was said of it. */
+  #surroundings: Buffer | null = null;
 
   constructor(pipeline: ApplyPipeline, tables: ReplicaTables, manner: Manner) {
     this.#pipeline = pipeline;
@@ -48,6 +55,15 @@ export class ApplyRows {
     this.#plan.add(change);
   }
 
+  /** For the rows behind it. Null: nothing is known. */
+  async surround(settings: Buffer | null): Promise<void> {
+    const before = this.#surroundings;
+    if (settings === null || before === null ? settings === before : settings.equals(before)) return;
+    await this.settle();
+    this.#surroundings = settings === null ? null : Buffer.from(settings);
+    this.#net.surroundings = this.#surroundings;
+  }
+
   async addBlock(block: RowBlock): Promise<void> {
     if (this.#manner !== 'in parts' || block.rows < copiedRowsMin) {
       for (const change of changesOf(block)) this.#plan.add(change);
@@ -58,6 +74,13 @@ export class ApplyRows {
     const before = this.#blocks.get(key);
     if (before === undefined) this.#blocks.set(key, [block]);
     else before.push(block);
+  }
+
+  /** The table is about to be emptied. What a statement wrote there itself, on this member too, is not written again. */
+  async forget(table: TableBytes): Promise<void> {
+    this.#plan.forget(table);
+    this.#blocks.delete(tableKey(table));
+    if (this.#manner === 'net') await this.#net.forget(await this.#tables.of(nameOf(table)));
   }
 
   /** One row, whose images the member reads from its own log. */
@@ -76,8 +99,16 @@ export class ApplyRows {
       return;
     }
     const run = async (sql: string, ...values: readonly string[]): Promise<void> => {
+      if (table.marked !== undefined) {
+        const [one, other = 'NULL'] = values.map((value) => `ARRAY[${value}]`);
+        const rest = markedArguments(table.marked, this.#surroundings);
+        await this.#pipeline.run(
+          `SELECT lockstep.write_marked(${quoteLiteral(sql)}, ${one}, ${other}, 1, ${quoteLiteral(table.shown)}, ${rest})`,
+        );
+        return;
+      }
       const query = values.reduce(
-        (done, value, i) => done.replaceAll(`$${i + 1}::text[]`, () => `ARRAY[${value}]`),
+        (done, value, i) => done.replaceAll(`$${i + 1}::pg_catalog.text[]`, () => `ARRAY[${value}]`),
         sql,
       );
       await this.#pipeline.run(counted(query, { table: table.shown, rows: '1' }));
@@ -107,7 +138,14 @@ export class ApplyRows {
     const plan = this.#plan;
     if (plan.empty) return;
     this.#plan = new RowPlan();
-    for (const { changes, ...name } of plan.tables()) this.#write(await this.#tables.of(name), changes);
+    const through: { readonly table: ReplicaTable; readonly changes: readonly RowChange[] }[] = [];
+    for (const { changes, ...name } of plan.tables()) {
+      const table = await this.#tables.of(name);
+      if (table.through) through.push({ table, changes });
+      else this.#write(table, changes);
+    }
+    // A row that went from one partition to another may stay where it is here: it goes before it comes.
+    for (const kind of inOrder) for (const { table, changes } of through) this.#write(table, changes, [kind]);
   }
 
   async #copyBlocks(): Promise<void> {
@@ -133,28 +171,32 @@ export class ApplyRows {
     return this.#manner === 'net' || (this.#manner === 'in parts' && removes && !table.keyed);
   }
 
-  #write(table: ReplicaTable, changes: readonly RowChange[]): void {
+  #write(table: ReplicaTable, changes: readonly RowChange[], kinds: readonly Kind[] = inOrder): void {
     const { insert, ...others } = table.statements();
     const { update, remove } = this.#manner === 'in parts' ? others.exact : others;
     const split = this.#manner === 'replaced' || update === undefined;
-    const removed: RowChange[] = [];
-    const updated: RowChange[] = [];
-    const inserted: RowChange[] = [];
+    const sorted: Record<Kind, RowChange[]> = { removed: [], updated: [], inserted: [] };
     for (const change of changes) {
-      if (change.old && change.new && !split) updated.push(change);
+      if (change.old && change.new && !split) sorted.updated.push(change);
       else {
-        if (change.old) removed.push(change);
-        if (change.new) inserted.push(change);
+        if (change.old) sorted.removed.push(change);
+        if (change.new) sorted.inserted.push(change);
       }
     }
-    if (this.#staged(table, removed.length > 0)) {
-      this.#net.add(table, changes);
+    if (this.#staged(table, sorted.removed.length > 0)) {
+      if (kinds.includes('removed')) this.#net.add(table, changes);
       return;
     }
     const parts = this.#manner === 'in parts' ? 'x' : '';
-    this.#add(`lockstep_d${parts}${table.number}`, table, remove, removed, ['old']);
-    this.#add(`lockstep_u${parts}${table.number}`, table, update ?? '', updated, ['old', 'new']);
-    this.#add(`lockstep_i${table.number}`, table, insert, inserted, ['new']);
+    const ways: Record<Kind, readonly [name: string, sql: string, images: readonly ('old' | 'new')[]]> = {
+      removed: [`lockstep_d${parts}${table.number}`, remove, ['old']],
+      updated: [`lockstep_u${parts}${table.number}`, update ?? '', ['old', 'new']],
+      inserted: [`lockstep_i${table.number}`, insert, ['new']],
+    };
+    for (const kind of kinds) {
+      const [name, sql, images] = ways[kind];
+      this.#add(name, table, sql, sorted[kind], images);
+    }
   }
 
   #add(
@@ -171,6 +213,18 @@ export class ApplyRows {
         changes.map((change) => change[image]),
       ),
     );
+    if (table.marked !== undefined) {
+      const [first = null, second = null] = values;
+      this.#pipeline.add('lockstep_marked', writeMarked, [
+        Buffer.from(sql, 'latin1'),
+        first,
+        second,
+        Buffer.from(String(changes.length)),
+        Buffer.from(table.shown, 'latin1'),
+        ...markedValues(table.marked, this.#surroundings),
+      ]);
+      return;
+    }
     const rows = Buffer.alloc(8);
     rows.writeBigInt64BE(BigInt(changes.length));
     this.#pipeline.add(statement, counted(sql, { table: table.shown, rows: `$${values.length + 1}::int8` }), [

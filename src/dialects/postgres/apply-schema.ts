@@ -41,27 +41,26 @@ export class ApplySchema {
     await this.#pipeline.run(`DELETE FROM ONLY ${nameOf(table)}`);
   }
 
-  /** A schema statement, with the role, search path and settings it had on the primary. Nothing stays prepared. */
+  /**
+   * A schema statement, with the role, search path and settings it had on the primary. It may run code of users (USING, CHECK, an
+   * index), which must not come back to the rights of this connection: it runs in the box, where there is no SET ROLE. Nothing
+   * stays prepared.
+   */
   async statement(change: Change): Promise<void> {
     const settings = JSON.parse(change.old?.toString('latin1') ?? '{}') as Record<string, string>;
-    // Settings that only the primary's version has mean nothing here.
-    const { rows } = await this.#pipeline.run(
-      `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE current_setting(name, true) IS NOT NULL`,
-    );
-    const known = rows.map(([name]) => name?.toString('latin1') ?? '');
-    const context = [
-      ...known.map((name) => [name, settings[name] ?? ''] as const),
-      ['search_path', change.table.toString('latin1')] as const,
-    ].map(([name, value]) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`);
-    const restore = [...known, ...Object.keys(pinnedSettings)].map(
-      (name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`,
-    );
+    // Bodies may speak of what only the primary's session had.
+    settings.check_function_bodies = 'off';
+    settings.search_path = change.table.toString('latin1');
+    const role = change.schema.toString('latin1');
     const statement = change.new ?? Buffer.alloc(0);
-    await this.#pipeline.run(
-      `SAVEPOINT lockstep_statement; SET LOCAL ROLE ${quoteIdent(change.schema.toString('latin1'))}; SELECT ${context.join(', ')}`,
+    const { rows } = await this.#pipeline.run(
+      `SELECT oid::text FROM pg_roles WHERE rolname = ${quoteLiteral(role)} AND NOT rolsuper AND current_setting('is_superuser') = 'on'`,
     );
+    await this.#pipeline.run('SAVEPOINT lockstep_statement');
     try {
-      await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
+      const confined = rows[0]?.[0];
+      if (confined) await this.#inBox(statement, confined, settings);
+      else await this.#asRole(statement, role, settings);
     } catch (error) {
       // Roles belong to the whole server: the one to be made may be there already, made through another database.
       const madeBefore =
@@ -69,12 +68,40 @@ export class ApplySchema {
         error.sqlState === '42710' &&
         /^\s*create\s+(role|user|group)\b/i.test(statement.toString('latin1'));
       if (!madeBefore) throw error;
+      this.#pipeline.reset();
       await this.#pipeline.run('ROLLBACK TO lockstep_statement');
     }
     await this.#pipeline.run(
-      `RESET ROLE; ${restore.join('; ')}; SELECT lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL`,
+      'RESET ROLE; SELECT lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL',
     );
     this.#pipeline.reset();
+  }
+
+  async #inBox(statement: Buffer, role: Buffer, settings: Readonly<Record<string, string>>): Promise<void> {
+    this.#pipeline.add(
+      'lockstep_in_box',
+      `SELECT lockstep.in_box($1::text::oid, '{}', $2, NULL, NULL, NULL, $3::text::json)`,
+      [role, statement, Buffer.from(JSON.stringify(settings), 'latin1')],
+    );
+    await this.#exclusively(this.#pipeline.send());
+  }
+
+  /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. */
+  async #asRole(statement: Buffer, role: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    // Settings that only the primary's version has mean nothing here.
+    const { rows } = await this.#pipeline.run(
+      `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE current_setting(name, true) IS NOT NULL`,
+    );
+    const known = rows.map(([name]) => name?.toString('latin1') ?? '');
+    const context = known.map(
+      (name) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(settings[name] ?? '')}, true)`,
+    );
+    await this.#pipeline.run(`SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`);
+    await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
+    const restore = [...known, ...Object.keys(pinnedSettings)].map(
+      (name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`,
+    );
+    await this.#pipeline.run(`RESET ROLE; ${restore.join('; ')}`);
   }
 
   /**

@@ -20,6 +20,8 @@ export const backslash = code('\\');
 export const open = code('(');
 export const close = code(')');
 
+const none = Buffer.alloc(0);
+
 const operations: Readonly<Record<number, Operation>> = {
   [code('B')]: { op: 'B', wordBytes: 1 },
   [code('I')]: { op: 'I', wordBytes: 6 },
@@ -29,6 +31,7 @@ const operations: Readonly<Record<number, Operation>> = {
   [code('E')]: { op: 'E', wordBytes: 5 },
   [code('Q')]: { op: 'Q', wordBytes: 1 },
   [code('S')]: { op: 'S', wordBytes: 1 },
+  [code('C')]: { op: 'C', wordBytes: 1 },
 };
 
 export class ChangeReader {
@@ -71,6 +74,7 @@ export class ChangeReader {
     const { op, wordBytes } = this.#operation();
     this.#at += wordBytes;
     if (op === 'S') return this.#statement();
+    if (op === 'C') return { op, schema: none, table: none, old: null, new: this.#take(this.#number(colon)) };
     const { schema, table } = this.#names();
     switch (op) {
       case 'B':

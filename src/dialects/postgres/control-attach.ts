@@ -26,9 +26,10 @@ BEGIN
     WITH users AS (
       SELECT c.oid, c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name,
         ${framed('n.nspname', 'c.relname')} AS prefix,
+        CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND concat(i.indexprs::text, i.indpred::text) ~ ':(funcid|opfuncid) [1-9][0-9]{4}') THEN 'surrounded' ELSE
         (SELECT CASE max(CASE WHEN ty.typtype = 'e' OR ty.oid = ANY ('${plainTypes}'::oid[]) THEN 0 WHEN ty.oid = ANY ('${checkedTypes}'::oid[]) THEN 1 ELSE 2 END)
                   WHEN 1 THEN 'checked' WHEN 2 THEN 'pinned' ELSE 'plain' END
-           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS kind,
+           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) END AS kind,
         (SELECT string_agg(DISTINCT s, ',') FROM (
            SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
              AND d.refclassid = 'pg_class'::regclass JOIN pg_class sc ON sc.oid = d.refobjid AND sc.relkind = 'S' WHERE ad.adrelid = c.oid

@@ -108,8 +108,37 @@ CREATE FUNCTION lockstep.${name}_pinned() RETURNS trigger LANGUAGE plpgsql SECUR
 DECLARE ${variables}
 BEGIN${body}
   RETURN NULL;
+END $f$;
+
+-- Where an index calls functions of users: what was in force for them goes in front, and comes back into force where the rows are
+-- applied.
+CREATE FUNCTION lockstep.${name}_surrounded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
+DECLARE ${variables} surroundings pg_catalog.text; ${pinnedNames.map((setting) => `own_${setting} pg_catalog.text;`).join(' ')}
+BEGIN
+  surroundings := pg_catalog.concat(pg_catalog.json_build_object(${surroundingSettings.map((setting) => `'${setting}', ${inForce(setting)}`).join(', ')}));
+${append("'C', pg_catalog.octet_length(surroundings), ':', surroundings")}
+${pinnedNames.map((setting) => `  own_${setting} := ${inForce(setting)}; c := pg_catalog.set_config('${setting}', '${pinnedSettings[setting]}', true);`).join('\n')}
+${body}
+${pinnedNames.map((setting) => `  c := pg_catalog.set_config('${setting}', own_${setting}, true);`).join('\n')}
+  RETURN NULL;
 END $f$;`;
 }
+
+const pinnedNames = Object.keys(pinnedSettings) as (keyof typeof pinnedSettings)[];
+
+/** Of a writer, what its functions may go by; but for what the text of a row is read by. */
+const surroundingSettings = [
+  'search_path',
+  'TimeZone',
+  'DateStyle',
+  'extra_float_digits',
+  'bytea_output',
+  'xmlbinary',
+  'lc_numeric',
+  'lc_time',
+  'default_text_search_config',
+  'quote_all_identifiers',
+];
 
 const checkedSettings = [
   'DateStyle',

@@ -6,6 +6,7 @@
  * words, whatever the database gives by default; nobody has one on a table or sequence here.
  */
 
+import { aside } from './control-aside.ts';
 import { attach, eventTriggers } from './control-attach.ts';
 import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
@@ -90,6 +91,8 @@ export const calledByNode = [
   'record_created_table',
   'note_rows',
   'record_table_rows',
+  'note_extension_rows',
+  'record_extension_rows',
   'statement_done',
   'sweep_sequences',
   'sweep_moved_sequences',
@@ -98,7 +101,7 @@ export const calledByNode = [
 export type ControlFunction = (typeof calledByNode)[number];
 
 /** Harmless to call: what it tells is the caller's own. */
-const forAnybody = ['pending_bytes', 'refuse_hidden_view'];
+const forAnybody = ['pending_bytes', 'refuse_hidden_view', 'boxed', 'boxed_work', 'adopt'];
 
 /** What the database gives by default, to PUBLIC or to some role, is taken back from all but the owner. */
 const rights = `
@@ -134,6 +137,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     statements,
     commit,
     attach,
+    aside,
     rights,
     options.superuser ? eventTriggers : '',
   ].join('\n');

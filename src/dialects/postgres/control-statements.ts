@@ -210,4 +210,20 @@ ${asClient(
   'record_table_rows(p_secret bytea, p_name text, p_of_domains boolean)',
   `PERFORM lockstep.note_rows(p_secret, pg_catalog.to_regclass(p_name)::pg_catalog.oid, p_of_domains);`,
 )}
+
+-- After CREATE and ALTER EXTENSION: the script runs on every member, and what it has written into the extension's own tables is then
+-- made as it is here.
+CREATE FUNCTION lockstep.note_extension_rows(p_secret bytea, p_extension text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE relation oid;
+BEGIN
+  ${nodeOnly}
+  FOR relation IN SELECT c.oid FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass
+      JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' WHERE e.extname = p_extension ORDER BY c.oid LOOP
+    PERFORM lockstep.record_rows(relation);
+  END LOOP;
+END $f$;
+${asClient(
+  'record_extension_rows(p_secret bytea, p_name text)',
+  `PERFORM lockstep.note_extension_rows(p_secret, p_name);`,
+)}
 `;

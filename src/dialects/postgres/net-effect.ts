@@ -3,9 +3,11 @@
  * new one of a change, and as many go as it was the old one. The replica itself keeps count, in a temporary table.
  */
 
+import { quoteLiteral } from '../../sql/index.ts';
 import { counted } from './apply-pipeline.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { binaryArray } from './binary-array.ts';
+import { markedArguments } from './marked-writing.ts';
 import type { ReplicaTable } from './replica-tables.ts';
 import type { RowChange } from './row-plan.ts';
 
@@ -15,6 +17,8 @@ const net = 'pg_temp.lockstep_net';
 export class NetEffect {
   readonly #pipeline: ApplyPipeline;
   readonly #tables = new Set<ReplicaTable>();
+  /** As ApplyRows has them. */
+  surroundings: Buffer | null = null;
 
   constructor(pipeline: ApplyPipeline) {
     this.#pipeline = pipeline;
@@ -43,6 +47,12 @@ export class NetEffect {
     await this.#pipeline.run(`INSERT INTO ${counts} VALUES (${table.number}, ${image}, ${rows})`);
   }
 
+  async forget(table: ReplicaTable): Promise<void> {
+    if (this.#tables.delete(table) && this.#tables.size > 0)
+      await this.#pipeline.run(`DELETE FROM ${counts} WHERE place = ${table.number}`);
+    else if (this.#tables.size === 0) await this.#pipeline.run(`DROP TABLE IF EXISTS ${counts}`);
+  }
+
   async settle(): Promise<void> {
     if (this.#tables.size === 0) return;
     // Whole tables are gone through here, which the settings of this connection are not made for.
@@ -64,9 +74,16 @@ export class NetEffect {
     );
     const count = rows[0]?.[0]?.toString() ?? '';
     if (count === '0') return;
-    const { insert, remove } = table.statements(
-      `(SELECT s.image FROM ${net} AS s, generate_series(1, s.n * ${sign}) WHERE ${mine})`,
-    );
+    const images = `SELECT s.image FROM ${net} AS s, generate_series(1, s.n * ${sign}) WHERE ${mine}`;
+    if (table.marked !== undefined) {
+      const { insert, remove } = table.statements();
+      const parameters = [sign < 0 ? remove : insert, images, table.shown].map(quoteLiteral).join(', ');
+      await this.#pipeline.run(
+        `SELECT lockstep.write_marked_images(${parameters}, ${markedArguments(table.marked, this.surroundings)})`,
+      );
+      return;
+    }
+    const { insert, remove } = table.statements(`(${images})`);
     await this.#pipeline.run(counted(sign < 0 ? remove : insert, { table: table.shown, rows: count }));
   }
 

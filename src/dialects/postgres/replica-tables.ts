@@ -1,11 +1,15 @@
 /** The tables of a replica, as far as rows were applied to them: their statements, and the names those are prepared under. */
 
 import { messageOf } from '../../base/index.ts';
+import { quoteIdent } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { sqlStates } from './sql-states.ts';
+import type { Mark, MarkedTable } from './marks.ts';
+import { markedWriting } from './marked-writing.ts';
+import type { MarkedWriting } from './marked-writing.ts';
 import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
-import type { TableShape, TableStatements } from './table-shape.ts';
+import type { StatementOptions, TableShape, TableStatements } from './table-shape.ts';
 
 /** Names hold one character for each byte, whatever the encoding of the database. */
 export interface TableName {
@@ -23,6 +27,10 @@ export interface ReplicaTable {
   /** Schema and table, one character for each byte in the encoding of the database. */
   readonly shown: string;
   readonly keyed: boolean;
+  /** Its definitions are not repeatable: it is written with these set aside. Undefined: it is written as it is. */
+  readonly marked: MarkedWriting | undefined;
+  /** Rows are written through a table above it, and may lie in any of that one's partitions. */
+  readonly through: boolean;
   /** `images`: where the row images come from, as an item of FROM with one column. */
   statements(images?: string): TableStatements;
 }
@@ -65,13 +73,44 @@ export class ReplicaTables {
       );
     }
     const shape = this.#understood(shown, row);
-    const usual = tableStatements(schema, table, shape);
+    const above = shape.marked?.through ?? undefined;
+    if (above !== undefined) return await this.#throughRoot({ schema, table }, above);
+    return this.#table({ schema, table }, shape, {});
+  }
+
+  async #throughRoot(leaf: TableName, root: TableName): Promise<ReplicaTable> {
+    const [row] = (await this.#pipeline.run(shapeQuery(root.schema, root.table))).rows;
+    const shape = this.#understood(
+      `${root.schema}.${root.table}`,
+      (row ?? []).map((value) => value?.toString('latin1') ?? null),
+    );
+    return this.#table(root, shape, { partition: `${quoteIdent(leaf.schema)}.${quoteIdent(leaf.table)}` });
+  }
+
+  #table({ schema, table }: TableName, shape: TableShape, options: StatementOptions): ReplicaTable {
+    const shown = `${schema}.${table}`;
+    const name = `${quoteIdent(schema)}.${quoteIdent(table)}`;
+    const through = options.partition !== undefined;
+    const usual = tableStatements(name, shape, options);
     return {
       number: this.#count++,
       shown,
       keyed: shape.key !== undefined,
-      statements: (images) => (images === undefined ? usual : tableStatements(schema, table, shape, images)),
+      marked: shape.marked && markedWriting(this.#able(shown, shape.marked), through),
+      through,
+      statements: (images) =>
+        images === undefined ? usual : tableStatements(name, shape, { ...options, images }),
     };
+  }
+
+  #able(shown: string, marked: MarkedTable): MarkedTable {
+    if (marked.able || marked.marks.length === 0) return marked;
+    const { kind, name, why } = marked.marks[0] as Mark;
+    throw new MemberError(
+      this.#memberId,
+      'unfit',
+      `member ${this.#memberId} cannot store rows of ${Buffer.from(shown, 'latin1').toString('utf8')} as they are: its ${kind} ${name} depends on ${why}, and only a superuser may set that aside. Nothing of this took effect there. Give the role of Lockstep SUPERUSER, or change the definition`,
+    );
   }
 
   #understood(shown: string, row: readonly (string | null)[]): TableShape {

@@ -47,6 +47,11 @@ export class RowPlan {
     return this.#tables.has(tableKey(table));
   }
 
+  /** Whatever was done to the table does not count any more. */
+  forget(table: TableBytes): void {
+    this.#tables.delete(tableKey(table));
+  }
+
   /** Afterwards no change in the plan ends as another begins, and none ends as it began. */
   add(change: Change): void {
     const state = this.#stateOf(change);

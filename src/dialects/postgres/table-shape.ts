@@ -1,17 +1,23 @@
 /** What applying rows needs to know of a table, and the statements that apply them. */
 
 import { quoteIdent, quoteLiteral } from '../../sql/index.ts';
+import { markedTable } from './marks.ts';
+import type { MarkedTable } from './marks.ts';
 
 export interface TableShape {
+  /** Those that are given values. Stored generated columns are among them where definitions are set aside. */
   readonly columns: readonly string[];
-  /** Columns that an UPDATE may set: neither generated nor GENERATED ALWAYS AS IDENTITY. */
+  /** Columns that an UPDATE may set: all of them but GENERATED ALWAYS AS IDENTITY. */
   readonly settable: readonly string[];
   /** All columns, `undefined` for those that are computed when they are read and so are in no image. Undefined: there are none. */
   readonly virtual: readonly (string | undefined)[] | undefined;
+  readonly all: readonly { readonly name: string }[];
   /** There are columns that are computed, and so given by nobody. */
   readonly generated: boolean;
   /** Undefined: rows are told apart by their whole image. */
   readonly key: readonly KeyColumn[] | undefined;
+  /** Undefined: whatever its definitions compute is the same everywhere. */
+  readonly marked: MarkedTable | undefined;
 }
 
 interface KeyColumn {
@@ -20,9 +26,15 @@ interface KeyColumn {
   readonly equals: string;
 }
 
-/** One row: columns as JSON, key as JSON or NULL. The primary key, else the narrowest unique index over NOT NULL columns. */
+/** One row: columns as JSON, key as JSON or NULL, marks as JSON or NULL. The primary key, else the narrowest unique index over NOT NULL columns. */
 export function shapeQuery(schema: string, table: string): string {
-  const relation = `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(table)})`;
+  return shapeOfQuery(
+    `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(table)})`,
+  );
+}
+
+/** The same, for the relation of this number; an expression. */
+export function shapeOfQuery(relation: string): string {
   return `
 SELECT (SELECT json_agg(json_build_object('name', attname, 'generated', attgenerated, 'identity', attidentity) ORDER BY attnum)
           FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0 AND NOT attisdropped),
@@ -37,27 +49,36 @@ SELECT (SELECT json_agg(json_build_object('name', attname, 'generated', attgener
      JOIN pg_opclass c ON c.oid = k.opclass
      CROSS JOIN LATERAL (SELECT n.nspname, p.oprname FROM pg_amop m JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace
         WHERE m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3) o
-     WHERE k.opclass IS NOT NULL)
+     WHERE k.opclass IS NOT NULL),
+  ${markedTable('r.oid')}
 FROM (SELECT ${relation} AS oid) r WHERE r.oid IS NOT NULL`;
 }
 
 export function readShape(row: readonly (string | null)[]): TableShape {
   const columns = JSON.parse(row[0] ?? '[]') as { name: string; generated: string; identity: string }[];
   const key = JSON.parse(row[1] ?? 'null') as { name: string; schema: string; operator: string }[] | null;
-  const real = columns.filter((column) => column.generated === '');
+  const marked = (JSON.parse(row[2] ?? 'null') ?? undefined) as MarkedTable | undefined;
+  const given = columns.filter(
+    ({ generated }) => generated === '' || (generated === 's' && marked !== undefined),
+  );
   return {
+    all: columns,
     virtual: columns.some((column) => column.generated === 'v')
       ? columns.map((column) => (column.generated === 'v' ? undefined : column.name))
       : undefined,
-    generated: real.length < columns.length,
-    columns: real.map((column) => column.name),
-    settable: real.filter((column) => column.identity !== 'a').map((column) => column.name),
+    generated: given.length < columns.length,
+    columns: given.map((column) => column.name),
+    marked,
+    settable: given.filter((column) => column.identity !== 'a').map((column) => column.name),
     key: key?.map((column) => ({
       name: column.name,
       equals: `OPERATOR(${quoteIdent(column.schema)}.${column.operator})`,
     })),
   };
 }
+
+/** Whatever the search path is: rows of tables with marks are written under that of their writer. */
+const unnested = 'pg_catalog.unnest($1::pg_catalog.text[])';
 
 /** Statements over row images in text. */
 export interface TableStatements {
@@ -71,14 +92,21 @@ export interface TableStatements {
   readonly exact: { readonly update: string | undefined; readonly remove: string };
 }
 
-/** `images`: where the images come from, as an item of FROM with one column; those of `update` are always two parameters. */
+export interface StatementOptions {
+  /** Where the images come from, as an item of FROM with one column; those of `update` are always two parameters. */
+  readonly images?: string;
+  /** A partition of the table: images are of its rows, which each server finds a place for by itself. Quoted. */
+  readonly partition?: string;
+}
+
+/** `name`: quoted. */
 export function tableStatements(
-  schema: string,
-  table: string,
+  name: string,
   shape: TableShape,
-  images = 'unnest($1::text[])',
+  { images = unnested, partition }: StatementOptions = {},
 ): TableStatements {
-  const name = `${quoteIdent(schema)}.${quoteIdent(table)}`;
+  const rowType = partition ?? name;
+  const from = partition === undefined ? `ONLY ${name}` : name;
   const list = (columns: readonly string[], make: (column: string) => string): string =>
     columns.map(make).join(', ');
   const of = (row: string) => (column: string) => `${row}.${quoteIdent(column)}`;
@@ -86,20 +114,25 @@ export function tableStatements(
     shape.columns.length === 0
       ? `INSERT INTO ${name} SELECT FROM ${images} AS x(n)`
       : `INSERT INTO ${name} (${list(shape.columns, quoteIdent)}) OVERRIDING SYSTEM VALUE
-SELECT ${list(shape.columns, of('(u.n)'))} FROM (SELECT x.n::${name} AS n FROM ${images} AS x(n) OFFSET 0) u`;
+SELECT ${list(shape.columns, of('(u.n)'))} FROM (SELECT x.n::${rowType} AS n FROM ${images} AS x(n) OFFSET 0) u`;
   const copy =
-    shape.generated || shape.columns.length === 0
+    shape.generated || shape.marked !== undefined || partition !== undefined || shape.columns.length === 0
       ? undefined
       : `COPY ${name} (${list(shape.columns, quoteIdent)}) FROM STDIN (FORMAT csv)`;
+  // By name where partitions may have their columns in another order, or some are in no image.
+  const named =
+    shape.virtual ?? (partition === undefined ? undefined : shape.all.map((column) => column.name));
+  const rowOf = (row: string): string =>
+    `ROW(${named?.map((column) => (column === undefined ? 'NULL' : of(row)(column))).join(', ')})`;
   if (shape.key === undefined) {
-    const image =
-      shape.virtual === undefined
-        ? '(lockstep_row.*)::text'
-        : `ROW(${shape.virtual.map((column) => (column === undefined ? 'NULL' : of('lockstep_row')(column))).join(', ')})::${name}::text`;
-    const remove = `WITH want AS (SELECT x.o, row_number() OVER (PARTITION BY x.o) AS nth FROM ${images} AS x(o)),
-have AS (SELECT lockstep_row.ctid AS place, ${image} AS o, row_number() OVER (PARTITION BY ${image}) AS nth
-           FROM ONLY ${name} AS lockstep_row WHERE ${image} IN (SELECT want.o FROM want))
-DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid = have.place`;
+    // No cast from the row to text: it could be one that a user has made.
+    const image = `pg_catalog.concat(${named === undefined ? 'lockstep_row.*' : rowOf('lockstep_row')})`;
+    const wanted = partition === undefined ? 'x.o' : `pg_catalog.concat(${rowOf(`(x.o::${rowType})`)}) AS o`;
+    const remove = `WITH want AS (SELECT w.o, pg_catalog.row_number() OVER (PARTITION BY w.o) AS nth FROM (SELECT ${wanted} FROM ${images} AS x(o)) w),
+have AS (SELECT lockstep_row.tableoid AS part, lockstep_row.ctid AS place, ${image} AS o, pg_catalog.row_number() OVER (PARTITION BY ${image}) AS nth
+           FROM ${from} AS lockstep_row WHERE ${image} OPERATOR(pg_catalog.=) ANY (SELECT want.o FROM want))
+DELETE FROM ${from} AS t USING have JOIN want ON have.o OPERATOR(pg_catalog.=) want.o AND have.nth OPERATOR(pg_catalog.=) want.nth
+ WHERE t.ctid OPERATOR(pg_catalog.=) have.place${partition === undefined ? '' : ' AND t.tableoid OPERATOR(pg_catalog.=) have.part'}`;
     return { insert, copy, update: undefined, remove, exact: { update: undefined, remove } };
   }
   const match = shape.key
@@ -107,7 +140,7 @@ DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid =
     .join(' AND ');
   // By their bytes, for any type. What is stored otherwise than it is read back is taken for changed, never the reverse.
   const same =
-    shape.virtual === undefined
+    named === undefined
       ? '(t.*) OPERATOR(pg_catalog.*=) u.o'
       : `ROW(${list(shape.columns, of('t'))}) OPERATOR(pg_catalog.*=) ROW(${list(shape.columns, of('(u.o)'))})`;
   // A number that is always generated can be set only by inserting the row.
@@ -118,9 +151,9 @@ DELETE FROM ONLY ${name} AS t USING have JOIN want USING (o, nth) WHERE t.ctid =
   const update =
     shape.settable.length === 0
       ? undefined
-      : `UPDATE ONLY ${name} AS t SET ${list(shape.settable, (column) => `${quoteIdent(column)} = ${of('(u.n)')(column)}`)}
-FROM (SELECT x.o::${name} AS o, x.n::${name} AS n FROM unnest($1::text[], $2::text[]) AS x(o, n) OFFSET 0) u WHERE ${match}${fixed}`;
-  const remove = `DELETE FROM ONLY ${name} AS t USING (SELECT x.o::${name} AS o FROM ${images} AS x(o) OFFSET 0) u WHERE ${match}`;
+      : `UPDATE ${from} AS t SET ${list(shape.settable, (column) => `${quoteIdent(column)} = ${of('(u.n)')(column)}`)}
+FROM (SELECT x.o::${rowType} AS o, x.n::${rowType} AS n FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS x(o, n) OFFSET 0) u WHERE ${match}${fixed}`;
+  const remove = `DELETE FROM ${from} AS t USING (SELECT x.o::${rowType} AS o FROM ${images} AS x(o) OFFSET 0) u WHERE ${match}`;
   return {
     insert,
     copy,

@@ -7,6 +7,7 @@
  *   TRUNCATE|EMPTY <n>,<m>:<schema><table>
  *   Q<n>,<m>:<schema><sequence><up|exact>,<value>,<t|f>;
  *   S<a>,<b>,<c>,<d>:<role><search path><settings><statement>
+ *   C<n>:<settings>      what was in force where the rows behind it were written, until the next of its kind: JSON, name to value
  *
  * An image is the text form of a row, which says itself where it ends: parentheses and quotes inside are quoted.
  */
@@ -15,10 +16,10 @@ import type { WriteSet } from '../contract.ts';
 import { backslash, ChangeReader, close, damaged, incomplete, open, quote } from './change-reader.ts';
 import type { BlockHead } from './change-reader.ts';
 
-/** I, U, D: rows. T: truncated. E: emptied. S: statement. Q: sequence position. */
-export type ChangeOp = 'I' | 'U' | 'D' | 'T' | 'E' | 'S' | 'Q';
+/** I, U, D: rows. T: truncated. E: emptied. S: statement. Q: sequence position. C: surroundings. */
+export type ChangeOp = 'I' | 'U' | 'D' | 'T' | 'E' | 'S' | 'Q' | 'C';
 
-/** Names and images are in the encoding of the member's database. S: role, search path, settings, statement. Q: old is how, new is `value,called`. */
+/** Names and images are in the encoding of the member's database. S: role, search path, settings, statement. Q: old is how, new is `value,called`. C: new is JSON. */
 export interface Change {
   readonly op: ChangeOp;
   readonly schema: Buffer;

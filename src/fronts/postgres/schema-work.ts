@@ -14,7 +14,7 @@ const done = controlCall('statement_done');
 
 /** `text` is the statement as the client sent it. */
 export function aroundSchemaStatement(statement: Statement, text: Buffer): Around {
-  const { kind, createdTable, rewritesRows, targets = [], sources = [] } = statement;
+  const { kind, createdTable, rewritesRows, extension, targets = [], sources = [] } = statement;
   // As the client's own encoding has them.
   const named = (words: string): Buffer => Buffer.from(words, statement.bytewise ? 'latin1' : 'utf8');
   if (kind === 'create-table-as' && createdTable !== undefined) {
@@ -40,6 +40,8 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer): Aroun
     controlCall('record_statement', [text, named(arrayOf(targets)), named(arrayOf(sources))]),
     ...(statement.schemaBlock ? [controlCall('expect_block')] : []),
   ];
+  if (extension !== undefined)
+    return { before, after: [controlCall('record_extension_rows', [named(extension)]), done] };
   if (rewritesRows === undefined) return { before, after: [done] };
   const rows = [named(regclassText(rewritesRows)), statement.ifDomains ? 't' : 'f'];
   return { before, after: [controlCall('record_table_rows', rows), done] };

@@ -6,15 +6,17 @@ import type { RowKeeper, TableChange } from '../../sync-contract.ts';
 import { MemberError } from '../../contract.ts';
 import { sqlStates } from '../sql-states.ts';
 import type { InternalConnection } from '../internal-connection.ts';
-import { pipeRows, readRows } from './copy-rows.ts';
+import { readRows } from './copy-rows.ts';
+import type { OnCopied } from './copy-rows.ts';
 import { demandSameRows } from './demand-same-rows.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
 import type { SyncProgress } from './sync-progress.ts';
-import { copyColumns, keepingCopy, rowsAt } from './sync-table.ts';
+import { keepingCopy, rowsAt } from './sync-table.ts';
 import type { SyncTable } from './sync-table.ts';
 import { compareDigests, compareRows, isOversized, sampleRows } from './table-difference.ts';
 import type { DigestDifference, RowDifference, Slice, TablePair } from './table-difference.ts';
 import { withTriggersOff } from './triggers-off.ts';
+import { writeRows } from './write-rows.ts';
 
 export interface RepairOptions {
   readonly snapshot: PostgresSnapshot;
@@ -63,7 +65,8 @@ export async function demandUnchanged(
   const found = await source.rows(
     `SELECT FROM ${table.from} LIMIT 0;
      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE format('%I.%I', n.nspname, c.relname) = ${quoteLiteral(table.name)}
-        AND c.oid = ${quoteLiteral(table.name)}::regclass AND c.relfilenode = pg_relation_filenode(c.oid)`,
+        AND c.oid = ${quoteLiteral(table.name)}::regclass AND NOT EXISTS (SELECT FROM pg_class p WHERE p.relkind <> 'p'
+          AND p.oid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AND p.relfilenode IS DISTINCT FROM pg_relation_filenode(p.oid))`,
   );
   if (found.length === 1) return;
   throw new LockstepError({
@@ -139,6 +142,8 @@ class TableRepair {
     if (
       difference.rowsOther === 0 ||
       difference.rowsRight === 0 ||
+      // A place is one of many, in several partitions.
+      this.#table.through ||
       slices.some((slice) => isOversized(slice, difference))
     ) {
       await this.#replaceAll(difference);
@@ -206,7 +211,7 @@ class TableRepair {
 
   async #add(places: readonly string[]): Promise<void> {
     for (const batch of batches(places)) {
-      const rows = await this.#pipe(`COPY (${rowsAt(this.#table, batch)}) TO STDOUT`);
+      const rows = await this.#write(`WHERE ctid = ANY ('{"${batch.join('","')}"}'::tid[])`);
       this.#expect(`COPY ${rows}`, `COPY ${batch.length}`);
     }
   }
@@ -216,11 +221,11 @@ class TableRepair {
     await this.#transact('ACCESS EXCLUSIVE', async () => {
       this.#countWhole(difference);
       if (difference.rowsOther > 0) {
-        this.#extra = await this.#keep(`${this.#table.name} ${copyColumns(this.#table)}`);
+        this.#extra = await this.#keep(`(SELECT ${this.#table.columns.join(', ')} FROM ${this.#table.from})`);
         await keeper.flush();
         await this.#empty();
       }
-      this.#missing = await this.#pipe(`COPY ${this.#table.name} ${copyColumns(this.#table)} TO STDOUT`);
+      this.#missing = await this.#write('');
     });
   }
 
@@ -236,15 +241,11 @@ class TableRepair {
     }
   }
 
-  async #pipe(out: string): Promise<number> {
-    const { source, target, progress } = this.#options;
-    return await pipeRows({
-      from: source,
-      out,
-      to: target,
-      in: `COPY ${this.#table.name} ${copyColumns(this.#table)} FROM STDIN`,
-      onCopied: (_, bytes) => progress.moved(this.#table, 0, bytes),
-    });
+  async #write(where: string): Promise<number> {
+    const { source, target, targetId, progress } = this.#options;
+    const table = this.#table;
+    const onCopied: OnCopied = (_, bytes) => progress.moved(table, 0, bytes);
+    return await writeRows({ source, target, targetId, table, where, onCopied });
   }
 
   async #keep(what: string): Promise<number> {

@@ -7,6 +7,7 @@ import type { Member } from '../../contract.ts';
 import type { RowSample, RowSampler } from '../../sync-contract.ts';
 import { relationName, userRelations } from '../catalog-sql.ts';
 import type { InternalConnection } from '../internal-connection.ts';
+import { throughRoot } from '../marks.ts';
 import type { PostgresMember } from '../postgres-member.ts';
 import { hasKey, rowKeySql } from './row-keys.ts';
 import type { RowKey } from './row-keys.ts';
@@ -113,7 +114,7 @@ async function readTables(connection: InternalConnection): Promise<readonly Tabl
                    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated IN ('', 's')),
        'key', k.key)
      FROM ${userRelations('r')} CROSS JOIN LATERAL (SELECT ${rowKeySql('c.oid')} AS key) k
-     WHERE k.key IS NOT NULL AND c.relpersistence = 'p'`,
+     WHERE k.key IS NOT NULL AND c.relpersistence = 'p' AND (NOT c.relispartition OR ${throughRoot('c.oid')} IS NULL)`,
   );
   return rows.map(([text]) => JSON.parse(text ?? '{}') as Table);
 }

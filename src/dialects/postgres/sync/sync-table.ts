@@ -2,6 +2,7 @@
 
 import { relationName, userRelations } from '../catalog-sql.ts';
 import type { InternalConnection } from '../internal-connection.ts';
+import { throughRoot } from '../marks.ts';
 
 export interface SyncTable {
   /** Quoted, with its schema. */
@@ -9,6 +10,8 @@ export interface SyncTable {
   readonly kind: 'table' | 'materialized view';
   /** What to select from, to have its own rows and no others. */
   readonly from: string;
+  /** A table with its partitions: which of them holds a row is each member's own matter. */
+  readonly through: boolean;
   /** For an operator's words: its name as it is written, and those of the partitioned tables above it. */
   readonly knownAs: readonly string[];
   /** Quoted, in order; those that are computed from others are left out: what is written. */
@@ -44,16 +47,24 @@ interface Found {
   readonly stored: readonly string[] | null;
   readonly kind: string;
   readonly binary: boolean;
+  readonly through: boolean;
   readonly pages: number | null;
   readonly bytes: number | null;
   readonly rows: number;
 }
 
-const kinds = { tables: 'r', 'materialized views': 'm', both: 'rm' } as const;
+const kinds = { tables: 'rp', 'materialized views': 'm', both: 'rpm' } as const;
 
 const columnNames = (which: string): string =>
   `(SELECT json_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
      WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated IN (${which}))`;
+
+/** The relations that hold its rows. */
+const holders = 'SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)';
+
+/** Neither a table that has its rows in partitions, nor one whose rows are looked at through the table above it. */
+const isWhole = `CASE WHEN c.relkind = 'p' THEN NOT c.relispartition AND EXISTS (SELECT FROM pg_partition_tree(c.oid) below WHERE ${throughRoot('below.relid')} = c.oid)
+  ELSE NOT c.relispartition OR ${throughRoot('c.oid')} IS NULL END`;
 
 /** By name. Partitions each by itself; those that hold no rows of their own are not among them. */
 export async function readTables(
@@ -65,16 +76,18 @@ export async function readTables(
       'knownAs', (SELECT json_agg(concat(an.nspname, '.', a.relname)) FROM pg_class a JOIN pg_namespace an ON an.oid = a.relnamespace
                    WHERE a.oid = c.oid OR (c.relispartition AND a.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid)))),
       'columns', ${columnNames(`''`)}, 'stored', ${columnNames(`'', 's'`)}, 'kind', c.relkind,
-      'binary', ${isBinary}, 'pages', pg_relation_size(c.oid) / current_setting('block_size')::int, 'bytes', pg_table_size(c.oid), 'rows', c.reltuples)
-    FROM ${userRelations(kinds[kind])} WHERE c.relispopulated ORDER BY ${relationName} COLLATE "C"`);
+      'binary', ${isBinary}, 'through', c.relkind = 'p', 'pages', (SELECT max(pg_relation_size(oid)) / current_setting('block_size')::int FROM (${holders}) s),
+      'bytes', (SELECT sum(pg_table_size(oid)) FROM (${holders}) s), 'rows', (SELECT sum(reltuples) FROM pg_class WHERE oid IN (${holders})))
+    FROM ${userRelations(kinds[kind])} WHERE c.relispopulated AND ${isWhole} ORDER BY ${relationName} COLLATE "C"`);
   return new Map(
     rows.map(([text]) => {
       const found = JSON.parse(text ?? '{}') as Found;
       const pages = found.pages ?? 0;
       const table: SyncTable = {
         name: found.name,
-        kind: found.kind === 'r' ? 'table' : 'materialized view',
-        from: found.kind === 'r' ? `ONLY ${found.name}` : found.name,
+        kind: found.kind === 'm' ? 'materialized view' : 'table',
+        through: found.through,
+        from: found.kind === 'm' || found.through ? found.name : `ONLY ${found.name}`,
         knownAs: found.knownAs,
         columns: found.columns ?? [],
         stored: found.stored ?? [],

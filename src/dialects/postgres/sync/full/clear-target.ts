@@ -6,7 +6,7 @@ import { isUserSchema, notFromExtension, relationName, userRelations } from '../
 import type { InternalConnection } from '../../internal-connection.ts';
 import { readRows } from '../copy-rows.ts';
 import type { SyncProgress } from '../sync-progress.ts';
-import { copyColumns, keepingCopy } from '../sync-table.ts';
+import { keepingCopy } from '../sync-table.ts';
 import type { SyncTable } from '../sync-table.ts';
 
 /** Tables dropped in one transaction: each takes several entries of the server's lock table. */
@@ -36,7 +36,7 @@ export async function keepRows(options: {
   for (const table of options.tables) {
     const extra = await readRows(
       target,
-      keepingCopy(target, `${table.name} ${copyColumns(table)}`),
+      keepingCopy(target, `(SELECT ${table.columns.join(', ')} FROM ${table.from})`),
       async (row) => {
         await keeper.keep(table.name, table.columns, row);
         await progress.moved(table, 0, row.length);

@@ -3,7 +3,6 @@
 import type { TableChange } from '../../../sync-contract.ts';
 import type { InternalConnection } from '../../internal-connection.ts';
 import type { PostgresMember } from '../../postgres-member.ts';
-import { pipeRows } from '../copy-rows.ts';
 import type { Crew } from '../crew.ts';
 import { demandSameRows } from '../demand-same-rows.ts';
 import { asTable } from '../materialized-views.ts';
@@ -11,9 +10,9 @@ import type { PostgresSnapshot } from '../postgres-snapshot.ts';
 import { demandUnchanged } from '../repair-table.ts';
 import type { SyncProgress } from '../sync-progress.ts';
 import { syncSettings, writingSettings } from '../sync-settings.ts';
-import { copyColumns, copySource } from '../sync-table.ts';
 import type { SyncTable } from '../sync-table.ts';
 import type { TablePair } from '../table-difference.ts';
+import { writeRows } from '../write-rows.ts';
 import { sideBySide } from './side-by-side.ts';
 
 interface CopyOptions {
@@ -49,11 +48,16 @@ export async function copyTables(options: CopyOptions): Promise<readonly TableCh
       await target.query(`BEGIN; ${begin}; TRUNCATE ${table.from}`);
       const format = options.alike && table.binary ? 'binary' : 'text';
       let counted = 0;
-      const missing = await pipeRows({
-        from: source,
-        out: `COPY ${copySource(table)} TO STDOUT (FORMAT ${format})`,
-        to: target,
-        in: `COPY ${table.name} ${copyColumns(table)} FROM STDIN (FORMAT ${format}, FREEZE)`,
+      const missing = await writeRows({
+        source,
+        target,
+        targetId: options.target.id,
+        table,
+        where: '',
+        formats: {
+          out: `(FORMAT ${format})`,
+          in: table.through ? `(FORMAT ${format})` : `(FORMAT ${format}, FREEZE)`,
+        },
         onCopied: (messages, bytes) => {
           // In binary one or two of the messages are no rows.
           counted += messages;

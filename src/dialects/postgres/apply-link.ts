@@ -181,6 +181,10 @@ export class PostgresApplyLink implements ApplyLink {
         await rows.surround(change.new);
         continue;
       }
+      if (change.op === 'N') {
+        await this.#schema.numbers(change);
+        continue;
+      }
       if (change.op === 'Q') {
         sequences.add(change);
         continue;

@@ -77,6 +77,12 @@ export class ApplySchema {
     this.#pipeline.reset();
   }
 
+  /** What the labels of an enum are numbered with on the primary, behind the statement that made them. */
+  async numbers(change: Change): Promise<void> {
+    const labels = quoteLiteral(change.new?.toString('latin1') ?? '[]');
+    await this.#pipeline.run(`SELECT lockstep.take_numbers(${labels}::json)`);
+  }
+
   async #inBox(statement: Buffer, role: Buffer, settings: Readonly<Record<string, string>>): Promise<void> {
     this.#pipeline.add(
       'lockstep_in_box',

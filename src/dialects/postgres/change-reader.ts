@@ -32,6 +32,7 @@ const operations: Readonly<Record<number, Operation>> = {
   [code('Q')]: { op: 'Q', wordBytes: 1 },
   [code('S')]: { op: 'S', wordBytes: 1 },
   [code('C')]: { op: 'C', wordBytes: 1 },
+  [code('N')]: { op: 'N', wordBytes: 1 },
 };
 
 export class ChangeReader {
@@ -74,7 +75,8 @@ export class ChangeReader {
     const { op, wordBytes } = this.#operation();
     this.#at += wordBytes;
     if (op === 'S') return this.#statement();
-    if (op === 'C') return { op, schema: none, table: none, old: null, new: this.#take(this.#number(colon)) };
+    if (op === 'C' || op === 'N')
+      return { op, schema: none, table: none, old: null, new: this.#take(this.#number(colon)) };
     const { schema, table } = this.#names();
     switch (op) {
       case 'B':

@@ -11,6 +11,7 @@ import { attach, eventTriggers } from './control-attach.ts';
 import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
 import { logSegments } from './log-segments.ts';
+import { numbers } from './control-numbers.ts';
 import { sequences } from './control-sequences.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
@@ -136,6 +137,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     sequences,
     statements,
     commit,
+    numbers,
     attach,
     aside,
     rights,

@@ -16,10 +16,10 @@ import type { WriteSet } from '../contract.ts';
 import { backslash, ChangeReader, close, damaged, incomplete, open, quote } from './change-reader.ts';
 import type { BlockHead } from './change-reader.ts';
 
-/** I, U, D: rows. T: truncated. E: emptied. S: statement. Q: sequence position. C: surroundings. */
-export type ChangeOp = 'I' | 'U' | 'D' | 'T' | 'E' | 'S' | 'Q' | 'C';
+/** I, U, D: rows. T: truncated. E: emptied. S: statement. Q: sequence position. C: surroundings. N: numbers of enums' labels. */
+export type ChangeOp = 'I' | 'U' | 'D' | 'T' | 'E' | 'S' | 'Q' | 'C' | 'N';
 
-/** Names and images are in the encoding of the member's database. S: role, search path, settings, statement. Q: old is how, new is `value,called`. C: new is JSON. */
+/** Names and images are in the encoding of the member's database. S: role, search path, settings, statement. Q: old is how, new is `value,called`. C, N: new is JSON. */
 export interface Change {
   readonly op: ChangeOp;
   readonly schema: Buffer;

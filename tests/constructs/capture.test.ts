@@ -82,6 +82,38 @@ testScenarios('capture', [
     changesNothing: true,
   },
   {
+    name: 'what no other member could make is refused, and nothing of it stays',
+    ownSessions: true,
+    setup: 'CREATE TABLE t (a int)',
+    step: async (client) => {
+      await client.run('CREATE TEMP TABLE scratch (a int)');
+      await client.run("CREATE TYPE pg_temp.mood AS ENUM ('sad', 'ok')");
+      await client.refused('0A000', 'CREATE TABLE x AS SELECT proargdefaults FROM pg_proc LIMIT 1');
+      await client.refused('0A000', 'CREATE TABLE x (a int, p regproc)');
+      await client.refused('0A000', 'ALTER TABLE t ADD p regproc[]');
+      await client.refused('0A000', "CREATE FUNCTION f(a scratch) RETURNS int LANGUAGE sql AS 'SELECT 1'");
+      await client.refused('0A000', 'CREATE DOMAIN d AS pg_temp.mood');
+      await client.refused('0A000', 'CREATE TABLE y (m pg_temp.mood)');
+    },
+    changesNothing: true,
+  },
+  {
+    name: 'function bodies are looked at where they are made, and nowhere else',
+    ownSessions: true,
+    setup: 'CREATE TABLE t (a int)',
+    step: async (client) => {
+      await client.run('CREATE TEMP TABLE scratch (a int)');
+      await client.run(
+        `CREATE FUNCTION keep${client.place}(int) RETURNS void LANGUAGE sql AS 'INSERT INTO scratch VALUES ($1)'`,
+      );
+      await client.run(`SELECT keep${client.place}(1)`);
+    },
+    expect: {
+      "SELECT count(*) FROM pg_proc WHERE proname LIKE 'keep_' AND pronamespace = current_schema()::regnamespace":
+        '8',
+    },
+  },
+  {
     name: 'a record that is taken away ends the transaction, and the session goes on',
     ownSessions: true,
     setup: `${log};

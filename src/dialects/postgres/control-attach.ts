@@ -81,7 +81,7 @@ END $f$;
 CREATE FUNCTION lockstep.statement_done(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   ${nodeOnly}
-  PERFORM lockstep.note_numbers(), lockstep.attach(), ${expecting.set('nothing')};
+  PERFORM lockstep.refuse_uncarried(), lockstep.note_numbers(), lockstep.attach(), ${expecting.set('nothing')};
 END $f$;
 `;
 

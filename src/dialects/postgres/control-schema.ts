@@ -12,6 +12,7 @@ import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
 import { logSegments } from './log-segments.ts';
 import { numbers } from './control-numbers.ts';
+import { refusals } from './control-refusals.ts';
 import { sequences } from './control-sequences.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
@@ -138,6 +139,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     statements,
     commit,
     numbers,
+    refusals,
     attach,
     aside,
     rights,

@@ -1,0 +1,43 @@
+/**
+ * The part of the control schema that refuses, while nothing has taken effect, what no other member could make: what hangs on temporary
+ * objects, which are here only, and columns of types whose text nobody can read back.
+ */
+
+import { definerPath } from './pinned-settings.ts';
+
+/** Types without an input function; and those whose text is a name that means several things. With arrays of them. */
+const unreadable =
+  'pg_node_tree,pg_ndistinct,pg_dependencies,pg_mcv_list,pg_brin_bloom_summary,pg_brin_minmax_multi_summary,gtsvector,regproc,regoper';
+
+export const refusals = `
+CREATE FUNCTION lockstep.refuse_uncarried() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE what text; temporary oid := pg_my_temp_schema();
+BEGIN
+  IF temporary <> 0 THEN
+    SELECT pg_describe_object(d.classid, d.objid, 0) INTO what
+      FROM (SELECT 'pg_class'::regclass AS class, oid FROM pg_class WHERE relnamespace = temporary
+            UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace = temporary) here
+      JOIN pg_depend d ON d.refclassid = here.class AND d.refobjid = here.oid
+      LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+      LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+      LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+     WHERE coalesce(p.pronamespace, t.typnamespace, c.relnamespace) <> temporary
+       AND (c.oid IS NULL OR c.relkind NOT IN ('t', 'i')) LIMIT 1;
+    IF FOUND THEN
+      RAISE EXCEPTION '% depends on a temporary object, which the other members do not have', what
+        USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Make it temporary as well (CREATE FUNCTION pg_temp. ...), or let it depend on a permanent one.';
+    END IF;
+  END IF;
+  -- What the statement has made or altered is locked by it.
+  SELECT format('column %s of table %s has the type %s', a.attname, a.attrelid::regclass, format_type(a.atttypid, a.atttypmod)) INTO what
+    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
+   WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+     AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+     AND (t.typname = ANY ('{${unreadable}}') AND t.typnamespace = 'pg_catalog'::regnamespace
+       OR t.typelem IN (SELECT oid FROM pg_type WHERE typname = ANY ('{${unreadable}}') AND typnamespace = 'pg_catalog'::regnamespace)) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION '%, whose values cannot be carried to the other members', what
+      USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Give the column another type, as text or regprocedure.';
+  END IF;
+END $f$;
+`;

@@ -72,14 +72,24 @@ export class PostgresApplyLink implements ApplyLink {
     } catch (error) {
       if (!(error instanceof MemberError) || this.#connection.lost) throw error;
       await this.#rollBack();
+      if (error.blame === 'fenced') throw await this.#believed(error);
       if (!inAnotherManner.has(error.sqlState)) throw error;
       try {
         return await this.#applyOnce(records, inParts ? 'net' : 'replaced');
       } catch (again) {
-        if (!this.#connection.lost) await this.#rollBack();
-        throw again;
+        if (this.#connection.lost !== undefined || !(again instanceof MemberError)) throw again;
+        await this.#rollBack();
+        throw again.blame === 'fenced' ? await this.#believed(again) : again;
       }
     }
+  }
+
+  /** That the term is over is what the member says, and not what code says that a client wrote and that ran here. */
+  async #believed(error: MemberError): Promise<MemberError> {
+    const [[term] = []] = await this.#connection.rows('SELECT last_value FROM lockstep.term');
+    return Number(term) > this.#term
+      ? error
+      : new MemberError(error.memberId, 'client', error.message, error.sqlState);
   }
 
   async lastCsn(): Promise<number> {

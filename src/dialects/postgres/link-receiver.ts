@@ -308,7 +308,9 @@ export class LinkReceiver {
     else if (phase.kind === 'prelude' || phase.kind === 'check' || phase.kind === 'open')
       phase.error = fields;
     else if (phase.kind === 'commit') {
-      if (blameOf(fields.code) === 'fenced') this.#parts.lose(fields.message, fields);
+      // Elsewhere the client's own code may say so.
+      const calls = phase.stages[0] !== 'constraints' && phase.stages[0] !== 'commit';
+      if (calls && blameOf(fields.code) === 'fenced') this.#parts.lose(fields.message, fields);
       // What comes behind it only says that the transaction has failed.
       else if (!phase.told) phase.options.sink.write(frame);
       phase.told = true;

@@ -106,7 +106,7 @@ ${box}
 CREATE FUNCTION lockstep.in_box(p_role oid, p_relations oid[], p_work text, p_first text[], p_second text[], p_rows bigint, p_surroundings json) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
 DECLARE
-  boxes oid[]; keeper oid; classes jsonb; schemas jsonb;
+  boxes oid[]; keeper oid; rights aclitem[]; classes jsonb; schemas jsonb;
 BEGIN
   LOCK TABLE lockstep.box IN SHARE UPDATE EXCLUSIVE MODE;
   -- Who worked in it may have left something: without its row, nothing would be done in it.
@@ -118,7 +118,7 @@ BEGIN
     ${box}
   END IF;
   boxes := ARRAY['lockstep.box'::regclass, 'lockstep.box_work'::regclass];
-  SELECT relowner INTO keeper FROM pg_class WHERE oid = boxes[1];
+  SELECT relowner, relacl INTO keeper, rights FROM pg_class WHERE oid = boxes[1];
   UPDATE pg_class SET relowner = p_role WHERE oid = ANY (boxes);
   SELECT jsonb_agg(jsonb_build_array(oid::text, relacl::text[], relforcerowsecurity)) INTO classes
     FROM pg_class WHERE oid = ANY (p_relations) AND (relacl IS NOT NULL OR relforcerowsecurity);
@@ -135,7 +135,7 @@ BEGIN
     RAISE EXCEPTION 'the box of this member is damaged' USING HINT = 'lockstep detach, and let the member be synchronised.';
   END IF;
   PERFORM set_config('lockstep.work', '', true), set_config('lockstep.first', '', true), set_config('lockstep.second', '', true), set_config('lockstep.box', '', true);
-  UPDATE pg_class SET relowner = keeper, relacl = NULL WHERE oid = ANY (boxes);
+  UPDATE pg_class SET relowner = keeper, relacl = CASE oid WHEN boxes[1] THEN rights END WHERE oid = ANY (boxes);
   DELETE FROM pg_shdepend WHERE classid = 'pg_class'::regclass AND objid = ANY (boxes) AND deptype = 'a' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database());
   UPDATE pg_class c SET relacl = ARRAY(SELECT a FROM jsonb_array_elements_text(nullif(v->1, 'null')) a)::aclitem[], relforcerowsecurity = (v->>2)::boolean
     FROM jsonb_array_elements(classes) v WHERE c.oid = (v->>0)::oid AND jsonb_typeof(v->1) = 'array';

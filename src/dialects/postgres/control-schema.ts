@@ -142,8 +142,8 @@ export function createControlSchema(options: { superuser: boolean }): string {
     refusals,
     attach,
     aside,
-    rights,
     options.superuser ? eventTriggers : '',
+    rights,
   ].join('\n');
 }
 

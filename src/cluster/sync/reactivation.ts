@@ -4,70 +4,20 @@
  * an operator is left alone.
  */
 
-import { BackOff, LockstepError, messageOf, pause } from '../../base/index.ts';
+import { BackOff, messageOf, pause } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import { refusesConnections } from '../cluster-errors.ts';
+import { Attempt } from './attempt.ts';
+import type { SyncWatch } from './attempt.ts';
+import { statusOf } from './care.ts';
+import type { Care, SyncStatus } from './care.ts';
 import type { Strategy } from './choose-strategy.ts';
 import { Flaps } from './flaps.ts';
-import { ProgressMeter } from './progress-meter.ts';
-import type { MeasuredProgress } from './progress-meter.ts';
 import { SyncFailure } from './sync-parts.ts';
-import type { Phase, SyncParts, SyncProgress } from './sync-parts.ts';
+import type { Phase, SyncParts } from './sync-parts.ts';
+import { isActiveAlready, refusal } from './sync-refusal.ts';
 import { Synchroniser } from './synchroniser.ts';
 import type { Remedy, SyncOutcome, SyncRequest } from './synchroniser.ts';
-
-/** What is done, or planned, to bring a member level. */
-export interface SyncStatus {
-  readonly state: 'running' | 'waiting';
-  /** Counts from 1 since it was last active. */
-  readonly attempt: number;
-  /** Undefined until it is chosen, and between attempts. */
-  readonly strategy: Strategy | undefined;
-  /** Why this strategy; between attempts why the last one ended. */
-  readonly reason: string | undefined;
-  readonly source: string | undefined;
-  readonly dryRun: boolean;
-  /** ISO 8601. */
-  readonly startedAt: string | undefined;
-  /** Undefined while an attempt is under way, and when none is planned. */
-  readonly nextRetryMs: number | undefined;
-  readonly quarantined: boolean;
-  readonly progress: MeasuredProgress | undefined;
-}
-
-export interface SyncWatch {
-  readonly signal?: AbortSignal;
-  progress?(progress: MeasuredProgress): void;
-}
-
-interface Running {
-  readonly abort: AbortController;
-  readonly request: SyncRequest;
-  readonly byOperator: boolean;
-  readonly startedAt: string;
-  readonly meter: ProgressMeter;
-  chosen:
-    | { readonly strategy: Strategy; readonly reason: string; readonly source: string | undefined }
-    | undefined;
-  /** Settles when the attempt is over. */
-  over: Promise<unknown>;
-}
-
-/** What is known of a member since it was last active. */
-interface Care {
-  readonly id: string;
-  readonly probing: BackOff;
-  readonly retry: BackOff;
-  dueMs: number;
-  attempts: number;
-  /** What has been tried is not enough. */
-  remedy: Remedy | undefined;
-  lastReason: string | undefined;
-  running: Running | undefined;
-}
-
-/** Between two reports of how far an attempt is. */
-const reportMs = 5000;
 
 const stopMs = 2000;
 /** The longest time between two tries of a member that refuses connections: that costs neither side anything. */
@@ -175,8 +125,7 @@ export class Reactivation {
   async cancel(id: string, reason = 'an operator ended it'): Promise<boolean> {
     const running = this.#cares.get(id)?.running;
     if (running === undefined) return false;
-    running.abort.abort(new SyncFailure('cancelled', reason));
-    await running.over;
+    await running.cancel(reason);
     return true;
   }
 
@@ -184,34 +133,8 @@ export class Reactivation {
   statusOf(id: string): SyncStatus | undefined {
     const care = this.#cares.get(id);
     if (care === undefined) return undefined;
-    const { attempts: attempt, running, lastReason, dueMs } = care;
     const quarantined = this.#flaps.get(id)?.quarantined === true;
-    if (running === undefined) {
-      const nextRetryMs = Math.max(0, dueMs - this.#parts.world.clock.monotonicMs());
-      const nothing = { strategy: undefined, source: undefined, startedAt: undefined, progress: undefined };
-      return {
-        ...nothing,
-        state: 'waiting',
-        attempt,
-        reason: lastReason,
-        dryRun: false,
-        nextRetryMs,
-        quarantined,
-      };
-    }
-    const { chosen, startedAt, request, meter } = running;
-    return {
-      state: 'running',
-      attempt,
-      strategy: chosen?.strategy,
-      reason: chosen?.reason,
-      source: chosen?.source,
-      dryRun: request.dryRun === true,
-      startedAt,
-      nextRetryMs: undefined,
-      quarantined,
-      progress: meter.progress,
-    };
+    return statusOf(care, quarantined, this.#parts.world.clock.monotonicMs());
   }
 
   #tick(): void {
@@ -287,79 +210,25 @@ export class Reactivation {
     byOperator: boolean,
     watch: SyncWatch,
   ): Promise<SyncOutcome> {
-    const { clock } = this.#parts.world;
-    const running: Running = {
+    const attempt = new Attempt({
+      parts: this.#parts,
+      synchroniser: this.#synchroniser,
+      id: care.id,
       request,
+      remedy: care.remedy,
       byOperator,
-      chosen: undefined,
-      over: Promise.resolve(),
-      abort: new AbortController(),
-      startedAt: clock.wallTime().toISOString(),
-      meter: new ProgressMeter(clock),
-    };
-    care.running = running;
+      watch,
+      failed: (failed, error) => this.#failed(care, failed, error),
+      ended: () => {
+        care.running = undefined;
+      },
+    });
+    care.running = attempt;
     care.attempts += 1;
-    const forward = (): void => running.abort.abort(new SyncFailure('cancelled', 'an operator ended it'));
-    watch.signal?.addEventListener('abort', forward, { once: true });
-    const work = this.#synchronise(care, running, watch);
-    running.over = work.catch(() => undefined);
-    try {
-      return await work;
-    } finally {
-      watch.signal?.removeEventListener('abort', forward);
-      care.running = undefined;
-    }
+    return await attempt.run();
   }
 
-  async #synchronise(care: Care, running: Running, watch: SyncWatch): Promise<SyncOutcome> {
-    const { world, roster } = this.#parts;
-    const { clock } = world;
-    const { id } = care;
-    const { meter, request } = running;
-    const since = clock.monotonicMs();
-    let reportedMs = since;
-    const phases = new Set<Phase>();
-    try {
-      const outcome = await this.#synchroniser.attempt({
-        member: roster.member(id),
-        request,
-        remedy: care.remedy,
-        byOperator: running.byOperator,
-        signal: running.abort.signal,
-        chosen: (strategy, reason, source) => {
-          running.chosen = { strategy, reason, source };
-          if (request.dryRun !== true)
-            world.raise({ type: 'sync-started', member: id, strategy, source, reason });
-        },
-        progress: (change: Partial<SyncProgress>) => {
-          meter.report(change);
-          watch.progress?.(meter.progress);
-          if (request.dryRun === true) return;
-          const { phase } = meter.progress;
-          // A phase that was there before is no news: tables are compared and repaired in turn.
-          if (phases.has(phase) && clock.monotonicMs() - reportedMs < reportMs) return;
-          phases.add(phase);
-          reportedMs = clock.monotonicMs();
-          world.raise({ type: 'sync-progress', member: id, ...shown(meter.progress) });
-        },
-      });
-      if (!outcome.dryRun) this.#tellEnd(id, outcome, clock.monotonicMs() - since);
-      return outcome;
-    } catch (error) {
-      this.#failed(care, running, error);
-      throw error;
-    }
-  }
-
-  #tellEnd(id: string, outcome: SyncOutcome, tookMs: number): void {
-    const { raise } = this.#parts.world;
-    const { strategy, source, keptFile, rows, bytes } = outcome;
-    for (const { table, missing, extra } of outcome.tables)
-      if (missing + extra > 0) raise({ type: 'sync-changed', member: id, table, missing, extra, keptFile });
-    raise({ type: 'sync-ended', member: id, strategy, source, rows, bytes, tookMs: Math.round(tookMs) });
-  }
-
-  #failed(care: Care, { chosen, request, meter }: Running, error: unknown): void {
+  #failed(care: Care, { chosen, request, progress }: Attempt, error: unknown): void {
     const { settings, world, stopped } = this.#parts;
     const kind = error instanceof SyncFailure ? error.kind : 'failed';
     const reason = messageOf(error);
@@ -368,8 +237,7 @@ export class Reactivation {
     if (kind !== 'unreachable') care.probing.reset();
     const before = care.remedy;
     if (kind === 'log-gone') care.remedy = { least: 'diff', reason };
-    if (kind === 'differs')
-      care.remedy = { least: afterwards(chosen?.strategy, meter.progress.phase), reason };
+    if (kind === 'differs') care.remedy = { least: afterwards(chosen?.strategy, progress.phase), reason };
     let waitMs: number;
     if (this.#flaps.get(care.id)?.quarantined || kind === 'refused') waitMs = this.#seldomMs();
     else if (kind === 'unreachable' && chosen === undefined)
@@ -393,19 +261,6 @@ export class Reactivation {
   }
 }
 
-function shown({ rowsPerSecond, bytesPerSecond, leftMs, ofTable, ...rest }: MeasuredProgress) {
-  return {
-    ...rest,
-    rowsPerSecond: Math.round(rowsPerSecond),
-    bytesPerSecond: Math.round(bytesPerSecond),
-    leftMs: leftMs === undefined ? undefined : Math.round(leftMs),
-    tableRowsDone: ofTable?.rowsDone,
-    tableRowsTotal: ofTable?.rowsTotal,
-    tableBytesDone: ofTable?.bytesDone,
-    tableLeftMs: ofTable?.leftMs === undefined ? undefined : Math.round(ofTable.leftMs),
-  };
-}
-
 /** What comes after a strategy that has failed by what it met. Whoever was made level, and then refused a record, is compared again. */
 function afterwards(strategy: Strategy | undefined, phase: Phase): Remedy['least'] {
   return strategy === 'diff' && phase !== 'catch-up' && phase !== 'join' ? 'full' : 'diff';
@@ -419,33 +274,4 @@ function goesFurther(before: Remedy | undefined, now: Remedy | undefined): boole
 function refusesToConnect(error: unknown): boolean {
   const cause = error instanceof SyncFailure ? error.cause : undefined;
   return cause instanceof MemberError && refusesConnections(cause);
-}
-
-function isActiveAlready(id: string): LockstepError {
-  return new LockstepError({
-    code: 'cluster.member-active',
-    message: `member ${id} is active: it has every commit`,
-    hint: `To prove that it is equal: lockstep verify. To bring it level from the ground up: lockstep member deactivate ${id}, then this again.`,
-  });
-}
-
-/** For the operator who asked. */
-function refusal(id: string, error: unknown): unknown {
-  if (error instanceof SyncFailure) {
-    return new LockstepError({
-      code: error.kind === 'refused' ? 'cluster.not-level' : 'cluster.sync-failed',
-      message: `member ${id} is not brought level: ${error.message}`,
-      retryable: error.kind !== 'refused' && error.kind !== 'cancelled',
-      hint: error.hint,
-      cause: error,
-    });
-  }
-  if (!(error instanceof MemberError)) return error;
-  return new LockstepError({
-    code: 'cluster.sync-failed',
-    message: `member ${id} is not brought level: ${error.message}`,
-    retryable: true,
-    hint: 'Try again.',
-    cause: error,
-  });
 }

@@ -9,6 +9,7 @@ import type { InternalConnection } from '../internal-connection.ts';
 import { readRows } from './copy-rows.ts';
 import type { OnCopied } from './copy-rows.ts';
 import { demandSameRows } from './demand-same-rows.ts';
+import { emptyTable } from './empty-table.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
 import type { SyncProgress } from './sync-progress.ts';
 import { keepingCopy, rowsAt } from './sync-table.ts';
@@ -223,22 +224,10 @@ class TableRepair {
       if (difference.rowsOther > 0) {
         this.#extra = await this.#keep(`(SELECT ${this.#table.columns.join(', ')} FROM ${this.#table.from})`);
         await keeper.flush();
-        await this.#empty();
+        await emptyTable(this.#options.target, this.#table);
       }
       this.#missing = await this.#write('');
     });
-  }
-
-  async #empty(): Promise<void> {
-    const { target } = this.#options;
-    await target.query('SAVEPOINT emptying');
-    try {
-      await target.query(`TRUNCATE ${this.#table.from}`);
-    } catch (error) {
-      // Other tables refer to it: then the server refuses TRUNCATE.
-      if (!(error instanceof MemberError) || error.sqlState !== '0A000') throw error;
-      await target.query(`ROLLBACK TO emptying; DELETE FROM ${this.#table.from}`);
-    }
   }
 
   async #write(where: string): Promise<number> {

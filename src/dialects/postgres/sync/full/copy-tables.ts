@@ -5,6 +5,7 @@ import type { InternalConnection } from '../../internal-connection.ts';
 import type { PostgresMember } from '../../postgres-member.ts';
 import type { Crew } from '../crew.ts';
 import { demandSameRows } from '../demand-same-rows.ts';
+import { emptyTable } from '../empty-table.ts';
 import { asTable } from '../materialized-views.ts';
 import type { PostgresSnapshot } from '../postgres-snapshot.ts';
 import { demandUnchanged } from '../repair-table.ts';
@@ -12,6 +13,7 @@ import type { SyncProgress } from '../sync-progress.ts';
 import { syncSettings, writingSettings } from '../sync-settings.ts';
 import type { SyncTable } from '../sync-table.ts';
 import type { TablePair } from '../table-difference.ts';
+import { withTriggersOff } from '../triggers-off.ts';
 import { writeRows } from '../write-rows.ts';
 import { sideBySide } from './side-by-side.ts';
 
@@ -44,25 +46,28 @@ export async function copyTables(options: CopyOptions): Promise<readonly TableCh
       await source.query(snapshot.begin);
       await demandUnchanged(source, snapshot, table);
       const [begin, end] = table.kind === 'table' ? ['SELECT', 'SELECT'] : asTable(table);
-      // What an extension brought along goes. Emptied in the same transaction, rows can be written as old ones that need no vacuum.
-      await target.query(`BEGIN; ${begin}; TRUNCATE ${table.from}`);
       const format = options.alike && table.binary ? 'binary' : 'text';
       let counted = 0;
-      const missing = await writeRows({
-        source,
-        target,
-        targetId: options.target.id,
-        table,
-        where: '',
-        formats: {
-          out: `(FORMAT ${format})`,
-          in: table.through ? `(FORMAT ${format})` : `(FORMAT ${format}, FREEZE)`,
-        },
-        onCopied: (messages, bytes) => {
-          // In binary one or two of the messages are no rows.
-          counted += messages;
-          return progress.moved(table, messages, bytes);
-        },
+      await target.query(`BEGIN; ${begin}`);
+      const missing = await withTriggersOff(target, table, async () => {
+        // What an extension brought along goes. Emptied in the same transaction, rows can be written as old ones that need no vacuum.
+        const fresh = await emptyTable(target, table);
+        return await writeRows({
+          source,
+          target,
+          targetId: options.target.id,
+          table,
+          where: '',
+          formats: {
+            out: `(FORMAT ${format})`,
+            in: table.through || !fresh ? `(FORMAT ${format})` : `(FORMAT ${format}, FREEZE)`,
+          },
+          onCopied: (messages, bytes) => {
+            // In binary one or two of the messages are no rows.
+            counted += messages;
+            return progress.moved(table, messages, bytes);
+          },
+        });
       });
       await target.query(`${end}; SELECT lockstep.fence(${term}); COMMIT`);
       await demandSame(options, { source, target }, table);

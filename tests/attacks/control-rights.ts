@@ -94,7 +94,7 @@ export const controlRights: readonly ControlRights[] = [
       'function note_created_table(p_secret bytea, role_name text, path text, settings text, relation oid)',
       'function note_extension_rows(p_secret bytea, p_extension text)',
       'function note_rows(p_secret bytea, relation oid, p_of_domains boolean)',
-      'function note_statement(p_secret bytea, role_name text, path text, settings text, statement text, targets oid[], sources oid[])',
+      'function note_statement(p_secret bytea, role_name text, path text, settings text, statement text, targets oid[], sources oid[], p_into name)',
       'function note_view(p_secret bytea, role_name text, path text, settings text, statement text, temporary oid)',
       'function open_session(p_secret bytea)',
       'function pending_bytes()',

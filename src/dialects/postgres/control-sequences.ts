@@ -3,7 +3,7 @@
 import { nodeOnly } from './control-commit.ts';
 import { framed } from './control-capture.ts';
 import { definerPath } from './pinned-settings.ts';
-import { register, registerIs } from './register.ts';
+import { expecting, register, registerIs } from './register.ts';
 import { sqlStates } from './sql-states.ts';
 
 export const sequences = `
@@ -44,10 +44,11 @@ BEGIN
   FOR q IN SELECT n.nspname AS sch, c.relname AS seq, c.relkind AS kind FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.relpersistence <> 't' AND n.nspname <> 'lockstep'
               AND (l.mode = 'RowExclusiveLock' AND c.relkind = 'S'
-                OR l.mode = 'AccessExclusiveLock' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = '!lockstep_capture')) LOOP
-    IF q.kind = 'r' THEN
-      RAISE EXCEPTION 'table %.% was made where it cannot be carried to the other members', q.sch, q.seq
-        USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Nothing took effect. Send CREATE TABLE ... AS as a statement of its own, not under EXPLAIN ANALYZE inside a function.';
+                OR l.mode = 'AccessExclusiveLock' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = '!lockstep_capture')
+                OR l.mode = 'AccessExclusiveLock' AND c.relkind = 'm' AND NOT ${expecting.isNoted('c.oid')} AND EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'lockstep_guard_ddl')) LOOP
+    IF q.kind IN ('r', 'm') THEN
+      RAISE EXCEPTION '% %.% was made where it cannot be carried to the other members', CASE q.kind WHEN 'r' THEN 'table' ELSE 'materialized view' END, q.sch, q.seq
+        USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Nothing took effect. Send CREATE ... AS as a statement of its own, not under EXPLAIN ANALYZE inside a function.';
     END IF;
     EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.sch, q.seq) INTO v, called;
     IF exact THEN

@@ -82,8 +82,8 @@ BEGIN
 END $f$;
 
 -- Before a schema statement. targets: the relations that it is about; a statement about temporary ones concerns nobody else.
--- sources: those that it copies a structure from.
-CREATE FUNCTION lockstep.note_statement(p_secret bytea, role_name text, path text, settings text, statement text, targets oid[], sources oid[]) RETURNS void
+-- sources: those that it copies a structure from. p_into: where an object without a schema in front of its name goes.
+CREATE FUNCTION lockstep.note_statement(p_secret bytea, role_name text, path text, settings text, statement text, targets oid[], sources oid[], p_into name) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE temporary integer; permanent integer;
 BEGIN
@@ -98,6 +98,10 @@ BEGIN
     PERFORM ${expecting.set('temporary')};
     RETURN;
   END IF;
+  IF starts_with(p_into, 'pg_temp') THEN
+    RAISE EXCEPTION 'it is not clear whether this is about temporary objects: the search path begins with pg_temp'
+      USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Write the schema in front of the name, and pg_temp last in the search path.';
+  END IF;
   IF EXISTS (SELECT FROM pg_class WHERE oid = ANY (sources) AND relpersistence = 't') THEN
     RAISE EXCEPTION 'a table made like a temporary one cannot be carried to the other members'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use CREATE TABLE ... AS ... WITH NO DATA, or write the columns out.';
@@ -107,7 +111,7 @@ END $f$;
 ${asClient(
   'record_statement(p_secret bytea, p_statement text, p_targets text[], p_sources text[])',
   `PERFORM lockstep.expect_statement(p_secret);
-  PERFORM lockstep.note_statement(p_secret, ${where}, p_statement, ${numbersOf('p_targets')}, ${numbersOf('p_sources')});`,
+  PERFORM lockstep.note_statement(p_secret, ${where}, p_statement, ${numbersOf('p_targets')}, ${numbersOf('p_sources')}, pg_catalog.current_schema());`,
 )}
 
 -- A recorded DO block that holds schema statements and nothing else. Not where it is about temporary tables alone: then it has not been

@@ -23,17 +23,26 @@ export type Expected = 'attach' | 'statement' | 'block' | 'temporary' | 'nothing
 
 const word = (state: Expected): string => (state === 'nothing' ? '' : `lockstep_${state}`);
 
-/** SQL for functions with a pinned search path. */
+/**
+ * SQL for functions with a pinned search path. Behind the word come the materialized views that recorded statements of this
+ * transaction were about: no trigger shows that somebody knows of them.
+ */
 export const expecting = {
   set: (state: Expected): string => `lockstep.expect('${word(state)}')`,
-  now: `current_setting('${expected}')`,
-  is: (state: Expected): string => `current_setting('${expected}') = '${word(state)}'`,
+  now: `coalesce(substring(current_setting('${expected}') from '^lockstep_[a-l,n-z][a-z]*'), '')`,
+  is: (state: Expected): string => `starts_with(current_setting('${expected}'), '${word(state)}')`,
   restore: (value: string): string => `lockstep.expect(${value})`,
+  note: (view: string): string =>
+    `set_config('${expected}', concat_ws(',', nullif(current_setting('${expected}'), ''), 'lockstep_m' || ${view}), true)`,
+  isNoted: (view: string): string =>
+    `strpos(current_setting('${expected}') || ',', concat('lockstep_m', ${view}, ',')) > 0`,
 } as const;
 
 /** Without a superuser there are no event triggers, so nobody asks. `$1`: the word. */
 export function expectBody(superuser: boolean): string {
-  return superuser ? `SELECT set_config('${expected}', $1, true)` : 'SELECT NULL';
+  return superuser
+    ? `SELECT set_config('${expected}', concat_ws(',', nullif($1, ''), substring(current_setting('${expected}') from 'lockstep_m.*$')), true)`
+    : 'SELECT NULL';
 }
 
 /** Expressions over a register. */

@@ -24,8 +24,11 @@ const statistics = `
   FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace AND ${isUserSchema('n.nspname')} WHERE ${notFromExtension('pg_statistic_ext', 's.oid')}`;
 
 /** Column lists and conditions came with version 15, and schemas too: names that a version lacks are found in what stands around it. */
+/** What version 18 says besides, where it means what older ones do. */
+const newDefaults = `CASE to_jsonb(p)->>'pubgencols' WHEN 'n' THEN 'pubgencols' ELSE '' END`;
+
 const publications = `
-  SELECT 'publication ' || quote_ident(p.pubname), NULL, concat_ws(', ', (to_jsonb(p) - '{oid,pubname,pubowner}'::text[])::text, 'owner ' || ${roleName('p.pubowner')},
+  SELECT 'publication ' || quote_ident(p.pubname), NULL, concat_ws(', ', (to_jsonb(p) - '{oid,pubname,pubowner}'::text[] - ${newDefaults})::text, 'owner ' || ${roleName('p.pubowner')},
     'tables ' || (SELECT string_agg(shown, ', ' ORDER BY shown COLLATE "C") FROM (
       SELECT concat_ws(' ', r.prrelid::regclass, (SELECT 'where ' || pg_get_expr(prqual, prrelid) FROM pg_publication_rel own WHERE own.oid = r.oid),
         (SELECT format('(%s)', string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname)) FROM pg_attribute a WHERE a.attrelid = r.prrelid

@@ -19,6 +19,7 @@ export class ConstructClient {
   readonly schema: string;
   readonly pg: Client;
   readonly #open: OpenClient;
+  readonly #enter: string;
 
   constructor(parts: {
     readonly place: number;
@@ -26,12 +27,15 @@ export class ConstructClient {
     readonly schema: string;
     readonly pg: Client;
     readonly open: OpenClient;
+    /** What a session begins with. */
+    readonly enter: string;
   }) {
     this.place = parts.place;
     this.way = parts.way;
     this.schema = parts.schema;
     this.pg = parts.pg;
     this.#open = parts.open;
+    this.#enter = parts.enter;
   }
 
   /** One statement; where the way has no parameters, the values are written into it. */
@@ -97,13 +101,14 @@ export class ConstructClient {
   /** Another session, with the same search path. */
   async another(options: Parameters<OpenClient>[0] = {}): Promise<ConstructClient> {
     const pg = await this.#open(options);
-    await pg.query(`SET search_path = "${this.schema}", public`);
+    await pg.query(this.#enter);
     return new ConstructClient({
       place: this.place,
       way: this.way,
       schema: this.schema,
       pg,
       open: this.#open,
+      enter: this.#enter,
     });
   }
 }

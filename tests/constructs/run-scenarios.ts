@@ -9,6 +9,13 @@ import type { NodeFixture, ServersFixture } from '../support/index.ts';
 import { ConstructClient } from './construct-client.ts';
 import { ways } from './scenario.ts';
 import type { OpenClient, Scenario, Way } from './scenario.ts';
+import {
+  createOrdinaryRoles,
+  enter as enterSql,
+  ordinaryRoles,
+  prepareDatabase,
+  surround,
+} from './surroundings.ts';
 
 const clientsAtOnce = 8;
 /** Positions of sequences that no transaction carried follow about once a second. */
@@ -24,51 +31,98 @@ export interface ConstructsFixture {
 export function testScenarios(room: string, scenarios: readonly Scenario[]): void {
   describe(`constructs: ${room}`, () => {
     const fixture = withConstructs();
-    let shared: Client[] = [];
     const open: OpenClient = ({ user, encoding } = {}) => {
       const url = new URL(fixture.node.url);
       if (user !== undefined) url.username = user;
       if (user !== undefined) url.password = user;
       return connect(url.href, encoding === undefined ? {} : { client_encoding: encoding });
     };
+    const version = (): number => fixture.servers[0]?.binaries.major ?? 0;
 
-    beforeAll(async () => {
-      shared = await openSeveral(open);
+    describe('in a plain database', () => {
+      let shared: Client[] = [];
+      beforeAll(async () => {
+        shared = await openSeveral(() => open());
+      });
+
+      for (const [index, scenario] of scenarios.entries()) {
+        test(scenario.name, { timeout: 90_000 }, async (context) => {
+          if (version() < (scenario.sinceVersion ?? 0))
+            context.skip(`needs version ${scenario.sinceVersion}`);
+          for (const way of scenario.ways ?? ways) {
+            const schema = `construct_${index}_${way}`;
+            const own = scenario.ownSessions === true ? await openSeveral(() => open()) : shared;
+            const enter = `SET search_path = "${schema}", public`;
+            await play(scenario, { way, schema, enter, pgs: own, open: () => open, fixture });
+            if (own !== shared) await Promise.all(own.map((pg) => pg.end()));
+          }
+        });
+      }
     });
 
-    for (const [index, scenario] of scenarios.entries()) {
-      test(scenario.name, { timeout: 90_000 }, async (context) => {
-        const version = fixture.servers[0]?.binaries.major ?? 0;
-        if (version < (scenario.sinceVersion ?? 0)) context.skip(`needs version ${scenario.sinceVersion}`);
-        for (const way of scenario.ways ?? ways) {
-          const schema = `construct_${index}_${way}`;
-          const own = scenario.ownSessions === true ? await openSeveral(open) : shared;
-          await play(scenario, { way, schema, pgs: own, open, fixture });
-          if (own !== shared) await Promise.all(own.map((pg) => pg.end()));
-        }
+    describe.runIf(scenarios.some(({ ordinary }) => ordinary))('in an ordinary database', () => {
+      let shared: readonly Client[] | undefined;
+      beforeAll(async () => {
+        const admin = await open();
+        await admin.query(prepareDatabase);
+        await admin.end();
       });
-    }
+
+      for (const [index, scenario] of scenarios.entries()) {
+        if (!scenario.ordinary) continue;
+        test(scenario.name, { timeout: 90_000 }, async (context) => {
+          if (version() < (scenario.sinceVersion ?? 0))
+            context.skip(`needs version ${scenario.sinceVersion}`);
+          const possible = scenario.ways ?? ways;
+          const way = possible[index % possible.length] ?? 'simple';
+          const schema = `ordinary_${index}`;
+          const as = (place?: number): OpenClient => {
+            const role =
+              place === undefined ? 'ordinary' : place % 2 === 0 ? 'first_tenant' : 'second_tenant';
+            return scenario.needsSuperuser === undefined
+              ? (options) => open({ user: role, ...options })
+              : open;
+          };
+          const enter = enterSql(schema, 'tenant');
+          const isShared = scenario.ownSessions !== true && scenario.needsSuperuser === undefined;
+          if (isShared) shared ??= await openSeveral((place) => as(place)());
+          const pgs = isShared && shared ? shared : await openSeveral((place) => as(place)());
+          try {
+            await play(scenario, { way, schema, enter, pgs, open: as, fixture, surround });
+          } finally {
+            if (pgs !== shared) await Promise.all(pgs.map((pg) => pg.end()));
+          }
+        });
+      }
+    });
   });
 }
 
 interface Stage {
   readonly way: Way;
   readonly schema: string;
+  /** What each session begins with. */
+  readonly enter: string;
   readonly pgs: readonly Client[];
-  readonly open: OpenClient;
+  /** For the client at this place, or for who owns the schema. */
+  readonly open: (place?: number) => OpenClient;
   readonly fixture: ConstructsFixture;
+  /** Changes the tables after their setup. */
+  readonly surround?: (owner: Client, schema: string) => Promise<void>;
 }
 
-async function play(scenario: Scenario, { way, schema, pgs, open, fixture }: Stage): Promise<void> {
-  const admin = await open();
+async function play(scenario: Scenario, stage: Stage): Promise<void> {
+  const { way, schema, enter, pgs, open, fixture } = stage;
+  const admin = await open()();
   await admin.query(`CREATE SCHEMA "${schema}"`);
-  await Promise.all([admin, ...pgs].map((pg) => pg.query(`SET search_path = "${schema}", public`)));
+  await Promise.all([admin, ...pgs].map((pg) => pg.query(enter)));
   if (scenario.setup !== undefined) await admin.query(scenario.setup.replaceAll(':schema', schema));
+  await stage.surround?.(admin, schema);
   const before = await contentOf(fixture, schema);
 
   const clients = pgs
     .slice(0, scenario.clients ?? clientsAtOnce)
-    .map((pg, place) => new ConstructClient({ place, way, schema, pg, open }));
+    .map((pg, place) => new ConstructClient({ place, way, schema, pg, open: open(place), enter }));
   await Promise.all(clients.map(async (client) => await scenario.step?.(client)));
   await scenario.together?.(clients);
   if (scenario.finish !== undefined) await admin.query(scenario.finish.replaceAll(':schema', schema));
@@ -88,8 +142,8 @@ async function play(scenario: Scenario, { way, schema, pgs, open, fixture }: Sta
   await admin.end();
 }
 
-function openSeveral(open: OpenClient): Promise<Client[]> {
-  return Promise.all(Array.from({ length: clientsAtOnce }, () => open()));
+function openSeveral(open: (place: number) => Promise<Client>): Promise<Client[]> {
+  return Promise.all(Array.from({ length: clientsAtOnce }, (_, place) => open(place)));
 }
 
 /** Three members, a node, and a connection of the checker's own to each of the three. */
@@ -101,11 +155,11 @@ export function withConstructs(): ConstructsFixture {
   });
   const roles = "CREATE ROLE other LOGIN PASSWORD 'other'; CREATE ROLE owner NOLOGIN";
   beforeAll(async () => {
-    await Promise.all(servers.servers.map((server) => server.query(roles)));
+    await Promise.all(servers.servers.map((server) => server.query(`${roles}; ${createOrdinaryRoles}`)));
   });
   const node = withNode(servers, {
     config: {
-      users: [{ name: 'other', password: 'other' }],
+      users: ['other', ...ordinaryRoles].map((name) => ({ name, password: name })),
       // What is proven here is what members hold, not how fast a busy machine is.
       deadlines: { commitMs: 30_000 },
       probe: { timeoutMs: 20_000 },

@@ -23,6 +23,10 @@ export interface Scenario {
   /** Only these, where much data would be moved for nothing new. */
   readonly ways?: readonly Way[];
   readonly clients?: number;
+  /** It is played in an ordinary database too. */
+  readonly ordinary?: true;
+  /** Why it is played there by a superuser, past row security. */
+  readonly needsSuperuser?: string;
 }
 
 /** How a statement travels. */
@@ -30,6 +34,7 @@ export const ways = ['simple', 'extended', 'prepared'] as const;
 export type Way = (typeof ways)[number];
 
 export type OpenClient = (options?: {
+  /** Its password is its name. */
   readonly user?: string;
   readonly encoding?: string;
 }) => Promise<Client>;

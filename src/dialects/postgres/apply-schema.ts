@@ -94,9 +94,9 @@ export class ApplySchema {
 
   /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. */
   async #asRole(statement: Buffer, role: string, settings: Readonly<Record<string, string>>): Promise<void> {
-    // Settings that only the primary's version has mean nothing here.
+    // Settings that only the primary's version has mean nothing here; users' own, with a dot, come to be where they are set.
     const { rows } = await this.#pipeline.run(
-      `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE current_setting(name, true) IS NOT NULL`,
+      `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE strpos(name, '.') > 0 OR current_setting(name, true) IS NOT NULL`,
     );
     const known = rows.map(([name]) => name?.toString('latin1') ?? '');
     const context = known.map(

@@ -73,7 +73,7 @@ BEGIN
       EXECUTE format('CREATE TRIGGER "!lockstep_sequences" AFTER INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_sequences(%s)', t.name, t.sequences);
     END IF;
   END LOOP;
-  PERFORM ${expecting.restore('before')};
+  PERFORM lockstep.note_settings(), ${expecting.restore('before')};
   RETURN made;
 END $f$;
 

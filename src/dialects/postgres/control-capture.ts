@@ -75,6 +75,10 @@ const byStatement: Capture = {
   }),
 };
 
+/** JSON of the settings of the users' own that are in force and that a function may read. */
+export const settingsRead = `(SELECT coalesce(pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name, true)), '{}')
+    FROM lockstep.setting_read AS s WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL)`;
+
 /**
  * Tables of plain types pay nothing for settings; those of dates and floats a glance at them; the rest have them pinned. An image
  * is formed by output functions alone, which only superusers make: a cast might be the client's.
@@ -115,7 +119,7 @@ END $f$;
 CREATE FUNCTION lockstep.${name}_surrounded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$
 DECLARE ${variables} surroundings pg_catalog.text; ${pinnedNames.map((setting) => `own_${setting} pg_catalog.text;`).join(' ')}
 BEGIN
-  surroundings := pg_catalog.concat(pg_catalog.json_build_object(${surroundingSettings.map((setting) => `'${setting}', ${inForce(setting)}`).join(', ')}));
+  surroundings := pg_catalog.concat(pg_catalog.jsonb_build_object(${surroundingSettings.map((setting) => `'${setting}', ${inForce(setting)}`).join(', ')}) OPERATOR(pg_catalog.||) ${settingsRead});
 ${append("'C', pg_catalog.octet_length(surroundings), ':', surroundings")}
 ${pinnedNames.map((setting) => `  own_${setting} := ${inForce(setting)}; c := pg_catalog.set_config('${setting}', '${pinnedSettings[setting]}', true);`).join('\n')}
 ${body}
@@ -158,7 +162,25 @@ export const framed = (schema: string, name: string): string =>
 export const guardLifted = `(coalesce(current_setting('lockstep.guard', true), '') = 'off'
       AND pg_has_role(session_user, (SELECT nspowner FROM pg_namespace WHERE nspname = 'lockstep'), 'MEMBER'))`;
 
+/** More names than this are not looked at for each row. */
+const settingsReadMax = 200;
+
 export const capture = `
+-- Settings of the users' own that their functions may read. The server lists none of these: it is asked for each by its name.
+CREATE TABLE lockstep.setting_read (name text PRIMARY KEY);
+
+-- Whatever is written like such a name in a function is taken for one; what names nothing is passed over where rows are captured.
+CREATE FUNCTION lockstep.note_settings() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+  INSERT INTO lockstep.setting_read
+  SELECT f.name FROM (
+    SELECT DISTINCT lower(m[1]) AS name FROM pg_proc p,
+      regexp_matches(CASE WHEN p.prosrc = '' AND p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prosrc END, '''([A-Za-z_]\\w*(?:\\.[A-Za-z_]\\w*)+)''', 'g') m
+    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace) f
+  WHERE NOT starts_with(f.name, 'lockstep.') AND NOT EXISTS (SELECT FROM lockstep.setting_read s WHERE s.name = f.name)
+  ORDER BY 1 LIMIT greatest(0, ${settingsReadMax} - (SELECT count(*) FROM lockstep.setting_read))
+  ON CONFLICT DO NOTHING
+$f$;
+
 -- What is not usual: more changes than a setting should hold, a change behind the end of the record, a stranger's write.
 CREATE FUNCTION lockstep.overflow(c text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ${definerPath} SET client_min_messages = error AS $f$

@@ -78,7 +78,7 @@ export function buildMembers(
       await found?.member.useKept(async (connection) => {
         versions.set(id, connection.parameters.get('server_version') ?? '');
         await catalog.loadTables(id, connection);
-        if (as === 'primary') await catalog.loadFunctions(connection);
+        if (as === 'primary') await catalog.loadFunctions(connection, id);
       });
     },
     get members() {

@@ -31,6 +31,7 @@ import { operatorDatabase, OperatorSessions } from './operator-sessions.ts';
 import { readMetrics } from './read-metrics.ts';
 import type { MetricsParts } from './read-metrics.ts';
 import { Reload } from './reload.ts';
+import { SchemaReader } from './schema-reader.ts';
 import { sweepSequences } from './sequence-sweep.ts';
 import { syncTools } from './sync-tools.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
@@ -79,8 +80,7 @@ export class LockstepNode {
   readonly #limits: SessionLimits;
   readonly #closers: (() => Promise<void>)[] = [];
   #http: HttpDoor | undefined;
-  #loading: Promise<void> | undefined;
-  #loadingNext: Promise<void> | undefined;
+  readonly #schema: SchemaReader;
   #stopping: Promise<void> | undefined;
   #end!: (error?: Error) => void;
 
@@ -165,6 +165,8 @@ export class LockstepNode {
     this.#classifier = classifier;
     this.#closers = closers;
     built.setPrimary(() => cluster.primary.id);
+    this.#schema = new SchemaReader({ cluster, built, clock: systemClock, logger });
+    closers.push(async () => this.#schema.stop());
     this.#knownBetter = rememberBetter();
     this.#limits = {
       heldAnswerBytes: 64 * 1024,
@@ -233,7 +235,7 @@ export class LockstepNode {
       address: () => this.address,
       clients: () => this.#listener.clients,
       versionOf: (id) => built.versions.get(id),
-      loadCatalog: () => this.#loadCatalog(),
+      loadCatalog: () => this.#schema.read(),
       reload: () => this.#reload.run(),
     });
     this.#runner = new CommandRunner(this.operator, (record) => noteCommand(record, raise));
@@ -255,7 +257,7 @@ export class LockstepNode {
 
   async #open(): Promise<void> {
     const cluster = this.#cluster;
-    await this.#loadCatalog();
+    await this.#schema.read();
     await cluster.open();
     await this.#listener.start();
     const { host, port } = this.#listener.address;
@@ -339,7 +341,7 @@ export class LockstepNode {
       catalog: this.#built.catalog,
       hooks: {
         schemaChanging: () => this.#built.catalog.changing(),
-        schemaChanged: () => this.#loadCatalog(),
+        schemaChanged: (known) => this.#schema.changed(known),
         watchedSettings: () => this.#built.catalog.settings,
         oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
         maintain: (sql) => this.#maintain(sql),
@@ -397,32 +399,6 @@ export class LockstepNode {
     const rest =
       replicas.length === 0 ? 'no other member is active' : `active replicas are ${replicas.join(', ')}`;
     return `The primary is ${primary.id}; ${rest}.`;
-  }
-
-  /** Resolves when the schema as it is now is known. Those who ask while it is being read share the next reading. */
-  #loadCatalog(): Promise<void> {
-    if (this.#loading === undefined) {
-      this.#loading = this.#loadCatalogOnce().finally(() => (this.#loading = undefined));
-      return this.#loading;
-    }
-    this.#loadingNext ??= this.#loading.then(() => {
-      this.#loadingNext = undefined;
-      return this.#loadCatalog();
-    });
-    return this.#loadingNext;
-  }
-
-  /** What statements mean depends on the schema; what columns belong to, on each member's own numbers. */
-  async #loadCatalogOnce(): Promise<void> {
-    const { membership, primary } = this.#cluster;
-    await Promise.all(
-      membership.active.map((id) =>
-        this.#built.load(id, id === primary.id ? 'primary' : undefined).catch((error: unknown) => {
-          if (id === primary.id)
-            this.#logger.warn({ member: id, error: messageOf(error) }, 'the schema could not be read');
-        }),
-      ),
-    );
   }
 
   /** VACUUM and its kind, on the replicas. It changes no data, so nobody waits for it. */

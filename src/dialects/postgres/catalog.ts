@@ -5,8 +5,9 @@
 
 import type { FunctionCatalog, Hidden, HiddenIn } from '../../sql/index.ts';
 import type { InternalConnection } from './internal-connection.ts';
+import { Expressions } from './expressions.ts';
 import { readPurity } from './purity.ts';
-import type { Bodies, Purity } from './purity.ts';
+import type { LookedThrough, Purity } from './purity.ts';
 
 type Volatility = ReturnType<FunctionCatalog['volatility']>;
 
@@ -20,10 +21,9 @@ const unsure: Hidden = {
 
 export class PostgresCatalog implements FunctionCatalog {
   version = 0;
-  /** A constraint or trigger may run at COMMIT: it has to run before the write set is taken. */
-  hasDeferred = false;
+  #deferred = false;
   #purity: Purity = { hidden: new Map(), volatility: new Map(), settings: [], everything: undefined };
-  readonly #bodies: Bodies = new Map();
+  readonly #lookedThrough: LookedThrough = { bodies: new Map(), expressions: new Expressions() };
   /** Changes of the schema that may be in force and have not been read. */
   #changing = 0;
   /** Of each member: its number of a table → the table's name. */
@@ -37,6 +37,17 @@ export class PostgresCatalog implements FunctionCatalog {
 
   get everywhere(): Hidden | undefined {
     return this.#changing > 0 ? unsure : this.#purity.everything;
+  }
+
+  /** A constraint or trigger may run at COMMIT: it has to run before the write set is taken. */
+  get hasDeferred(): boolean {
+    return this.#changing > 0 || this.#deferred;
+  }
+
+  /** How many objects there are whose reading takes time. */
+  get size(): number {
+    const tables = [...this.#namesByMember.values()].map((known) => known.size);
+    return Math.max(...tables, this.#purity.volatility.size);
   }
 
   volatility(schema: string | undefined, name: string): Volatility {
@@ -57,13 +68,13 @@ export class PostgresCatalog implements FunctionCatalog {
     };
   }
 
-  /** From the primary, at the start and after each schema statement. */
-  async loadFunctions(connection: InternalConnection): Promise<void> {
-    const purity = await readPurity(connection, this.#bodies);
+  /** From the primary, at the start and after each schema statement. `source` names it. */
+  async loadFunctions(connection: InternalConnection, source = ''): Promise<void> {
+    const purity = await readPurity(connection, this.#lookedThrough, source);
     const [deferred] = await connection.rows(
       `SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable) OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE condeferrable)`,
     );
-    this.hasDeferred = deferred?.[0] === 't';
+    this.#deferred = deferred?.[0] === 't';
     this.#purity = purity;
     this.version += 1;
   }
@@ -88,8 +99,15 @@ export class PostgresCatalog implements FunctionCatalog {
     this.#typesByMember.set(memberId, new Map(of('type')));
   }
 
+  /** They could not be read: nobody knows what is what there. */
+  forgetTables(memberId: string): void {
+    for (const known of [this.#namesByMember, this.#numbersByMember, this.#typesByMember])
+      known.delete(memberId);
+  }
+
   /** False also where it cannot be told. */
   sameTypes(numbers: ReadonlySet<number>, one: string, other: string): boolean {
+    if (this.#changing > 0) return false;
     const ones = this.#typesByMember.get(one);
     const others = this.#typesByMember.get(other);
     for (const number of numbers) {
@@ -101,6 +119,8 @@ export class PostgresCatalog implements FunctionCatalog {
 
   /** 0, which the protocol has for "unknown", when it cannot be told. */
   tableNumber(oid: number, from: string, to: string): number {
+    if (from === to) return oid;
+    if (this.#changing > 0) return 0;
     const name = this.#namesByMember.get(from)?.get(oid);
     return name === undefined ? 0 : (this.#numbersByMember.get(to)?.get(name) ?? 0);
   }

@@ -1,7 +1,7 @@
 /**
  * What the catalog says of the database's functions, views, tables and types, for `purity.ts` to judge. Each object is named
  * by a letter and its number: f a function, r a relation that is read, w one that is written, t a type, o an operator;
- * `b` stands for a built-in function, and `*` for what concerns every statement.
+ * `*` is what concerns every statement.
  */
 
 import { isUserSchema } from './catalog-sql.ts';
@@ -27,27 +27,129 @@ export const objectsQuery = `
   UNION ALL SELECT 'o', o.oid, n.nspname, o.oprname FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
    WHERE ${own('o.oid')} AND o.oprleft < 16384 AND o.oprright < 16384`;
 
-/** Expressions as the server keeps them, and whose they are. */
-const trees = (version: number): string => `
-  SELECT CASE r.ev_type WHEN '1' THEN 'r' ELSE 'w' END AS k, r.ev_class AS oid, concat(r.ev_qual::text, r.ev_action::text) AS tree
-    FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE ${own('r.oid')} AND c.relkind <> 'm'
-  UNION ALL SELECT 'r', polrelid, polqual::text FROM pg_policy
-  UNION ALL SELECT 'w', polrelid, polwithcheck::text FROM pg_policy
-  UNION ALL SELECT CASE a.attgenerated WHEN 'v' THEN 'r' ELSE 'w' END, d.adrelid, d.adbin::text
-    FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-  UNION ALL SELECT CASE contypid WHEN 0 THEN 'w' ELSE 't' END, CASE contypid WHEN 0 THEN conrelid ELSE contypid END, conbin::text
-    FROM pg_constraint WHERE contype = 'c' AND ${own('oid')}
-  UNION ALL SELECT 't', oid, typdefaultbin::text FROM pg_type WHERE ${own('oid')} AND typdefaultbin IS NOT NULL
-  UNION ALL SELECT 'w', indrelid, concat(indexprs::text, indpred::text) FROM pg_index WHERE ${own('indexrelid')} AND (indexprs IS NOT NULL OR indpred IS NOT NULL)
-  UNION ALL SELECT 'w', partrelid, partexprs::text FROM pg_partitioned_table WHERE partexprs IS NOT NULL
-  UNION ALL SELECT 'w', tgrelid, tgqual::text FROM pg_trigger WHERE tgqual IS NOT NULL
-  UNION ALL SELECT 'f', oid, proargdefaults::text FROM pg_proc WHERE ${own('oid')} AND proargdefaults IS NOT NULL
-  ${version >= 14 ? `UNION ALL SELECT 'f', oid, prosqlbody::text FROM pg_proc WHERE ${own('oid')} AND prosqlbody IS NOT NULL` : ''}`;
+/** Where the catalog keeps expressions: which rows, what each is called there, and the letter and number of whose it is. */
+interface Place {
+  readonly from: string;
+  readonly oid: string;
+  readonly where?: string;
+  /** Whose rows are read as well when it is looked through. */
+  readonly join?: string;
+  readonly letter: string;
+  readonly owner: string;
+  readonly tree: string;
+}
 
-/** Links that the catalog has as such. The first is what uses the second. */
-const links = (version: number): string => `
-  SELECT 'r' AS k, attrelid AS oid, 't' AS k2, atttypid AS oid2 FROM pg_attribute WHERE ${own('attrelid')} AND ${own('atttypid')} AND attnum > 0 AND NOT attisdropped
-  UNION ALL SELECT 't', t.oid, 't', a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid WHERE t.typrelid <> 0 AND ${own('a.atttypid')} AND a.attnum > 0 AND NOT a.attisdropped
+const places = (version: number): readonly Place[] => [
+  {
+    from: 'pg_rewrite x JOIN pg_class c ON c.oid = x.ev_class',
+    oid: 'x.oid',
+    where: `${own('x.oid')} AND c.relkind <> 'm'`,
+    letter: `CASE x.ev_type WHEN '1' THEN 'r' ELSE 'w' END`,
+    owner: 'x.ev_class',
+    tree: 'concat(x.ev_qual::text, x.ev_action::text)',
+  },
+  { from: 'pg_policy x', oid: 'x.oid', letter: `'r'`, owner: 'x.polrelid', tree: 'x.polqual::text' },
+  { from: 'pg_policy x', oid: 'x.oid', letter: `'w'`, owner: 'x.polrelid', tree: 'x.polwithcheck::text' },
+  {
+    from: 'pg_attrdef x',
+    oid: 'x.oid',
+    join: 'JOIN pg_attribute a ON a.attrelid = x.adrelid AND a.attnum = x.adnum',
+    letter: `CASE a.attgenerated WHEN 'v' THEN 'r' ELSE 'w' END`,
+    owner: 'x.adrelid',
+    tree: 'x.adbin::text',
+  },
+  {
+    from: 'pg_constraint x',
+    oid: 'x.oid',
+    where: `x.contype = 'c' AND ${own('x.oid')}`,
+    letter: `CASE x.contypid WHEN 0 THEN 'w' ELSE 't' END`,
+    owner: 'CASE x.contypid WHEN 0 THEN x.conrelid ELSE x.contypid END',
+    tree: 'x.conbin::text',
+  },
+  {
+    from: 'pg_type x',
+    oid: 'x.oid',
+    where: `${own('x.oid')} AND x.typdefaultbin IS NOT NULL`,
+    letter: `'t'`,
+    owner: 'x.oid',
+    tree: 'x.typdefaultbin::text',
+  },
+  {
+    from: 'pg_index x',
+    oid: 'x.indexrelid',
+    where: `${own('x.indexrelid')} AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL)`,
+    letter: `'w'`,
+    owner: 'x.indrelid',
+    tree: 'concat(x.indexprs::text, x.indpred::text)',
+  },
+  {
+    from: 'pg_partitioned_table x',
+    oid: 'x.partrelid',
+    where: 'x.partexprs IS NOT NULL',
+    letter: `'w'`,
+    owner: 'x.partrelid',
+    tree: 'x.partexprs::text',
+  },
+  {
+    from: 'pg_trigger x',
+    oid: 'x.oid',
+    where: 'x.tgqual IS NOT NULL',
+    letter: `'w'`,
+    owner: 'x.tgrelid',
+    tree: 'x.tgqual::text',
+  },
+  {
+    from: 'pg_proc x',
+    oid: 'x.oid',
+    where: `${own('x.oid')} AND x.proargdefaults IS NOT NULL`,
+    letter: `'f'`,
+    owner: 'x.oid',
+    tree: 'x.proargdefaults::text',
+  },
+  ...(version >= 14
+    ? [
+        {
+          from: 'pg_proc x',
+          oid: 'x.oid',
+          where: `${own('x.oid')} AND x.prosqlbody IS NOT NULL`,
+          letter: `'f'`,
+          owner: 'x.oid',
+          tree: 'x.prosqlbody::text',
+        },
+      ]
+    : []),
+];
+
+/** Of each place its number, and the numbers of its rows with that of the transaction that has written them: `1.2 3.4`. */
+export const expressionListQuery = (version: number): string =>
+  places(version)
+    .map(
+      ({ from, oid, where = 'true' }, place) =>
+        `SELECT ${place}, string_agg(concat(${oid}, '.', x.xmin), ' ') FROM ${from} WHERE ${where}`,
+    )
+    .join(' UNION ALL ');
+
+/** The expressions of some rows: the place, the row's number and its transaction's, whose it is, the text. */
+export const expressionsQuery = (version: number, wanted: ReadonlyMap<number, readonly string[]>): string => {
+  const all = places(version);
+  return [...wanted]
+    .map(([place, rows]) => {
+      const { from, oid, where = 'true', join = '', letter, owner, tree } = all[place]!;
+      return `SELECT ${place}, ${oid}, x.xmin::text, concat(${letter}, ${owner}), ${tree} FROM ${from} ${join}
+        WHERE ${where} AND ${oid} = ANY('{${rows.join(',')}}'::oid[])`;
+    })
+    .join(' UNION ALL ');
+};
+
+/** Number, volatility and name. None of them changes. */
+export const builtinsQuery = 'SELECT oid, provolatile, proname FROM pg_proc WHERE oid < 16384';
+
+/** Links that the catalog has as such: the first is what uses the second. `p` is any operator of the user's. */
+export const linksQuery = (version: number): string => `
+  WITH columns AS (SELECT attrelid, atttypid FROM pg_attribute WHERE ${own('atttypid')} AND attnum > 0 AND NOT attisdropped),
+  links AS (
+  SELECT 'r' AS k, attrelid AS oid, 't' AS k2, atttypid AS oid2 FROM columns WHERE ${own('attrelid')}
+  UNION ALL SELECT 't', t.oid, 't', a.atttypid FROM columns a JOIN pg_type t ON t.typrelid = a.attrelid
   UNION ALL SELECT 't', oid, 't', typbasetype FROM pg_type WHERE ${own('typbasetype')}
   UNION ALL SELECT 't', oid, 't', typelem FROM pg_type WHERE ${own('typelem')}
   UNION ALL SELECT 't', rngtypid, 't', rngsubtype FROM pg_range WHERE ${own('rngsubtype')}
@@ -59,37 +161,10 @@ const links = (version: number): string => `
   UNION ALL SELECT 'f', p.oid, 't', t FROM pg_proc p, unnest(p.proargtypes::oid[] || p.proallargtypes || p.prorettype) AS t WHERE ${own('p.oid')} AND ${own('t')}
   UNION ALL SELECT 'f', aggfnoid::oid, 'f', f FROM pg_aggregate, unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn]::oid[]) AS f
     WHERE ${own('aggfnoid')} AND f <> 0
+  UNION ALL SELECT 'p', oid, 'f', oprcode::oid FROM pg_operator WHERE ${own('oid')}
   UNION ALL SELECT 'o', oid, 'f', oprcode::oid FROM pg_operator WHERE ${own('oid')} AND oprleft < 16384 AND oprright < 16384
   UNION ALL SELECT 't', t, 'f', oprcode::oid FROM pg_operator, unnest(ARRAY[oprleft, oprright]) AS t WHERE ${own('oid')} AND ${own('t')} AND ${own('oprcode')}
   UNION ALL SELECT 't', t, 'f', castfunc FROM pg_cast, unnest(ARRAY[castsource, casttarget]) AS t WHERE ${own('oid')} AND ${own('castfunc')} AND ${own('t')}
   UNION ALL SELECT '*', 0, 'f', castfunc FROM pg_cast WHERE ${own('oid')} AND ${own('castfunc')} AND castsource < 16384 AND casttarget < 16384
-  UNION ALL SELECT 't', t, 'f', amproc::oid FROM pg_amproc, unnest(ARRAY[amproclefttype, amprocrighttype]) AS t WHERE ${own('t')} AND ${own('amproc')}`;
-
-/**
- * The names of settings in calls of current_setting() with a constant are taken out first: what is left of these calls reads any
- * setting. Rows: what uses, what it uses; `b` with volatility and name; `s` with the bytes of a setting's name; `c` with what a
- * stored command does; `l` with what belongs to one member.
- */
-const settingCall = String.raw`:funcid (?:2077|3294) ([^{}]*:args \(\{CONST [^{}]*:constvalue \d+ \[ ?)([-0-9 ]*)\]`;
-
-export const referencesQuery = (version: number): string => `
-  WITH raw AS (${trees(version)}),
-  named AS (SELECT k, oid, tree, m[2] AS bytes FROM raw, regexp_matches(tree, '${settingCall}', 'g') AS m WHERE tree LIKE '%:funcid 2077 %' OR tree LIKE '%:funcid 3294 %'),
-  trees AS (SELECT k, oid, CASE WHEN tree LIKE '%:funcid 2077 %' OR tree LIKE '%:funcid 3294 %' THEN regexp_replace(tree, '${settingCall}', ':named \\1\\2]', 'g') ELSE tree END AS tree, tree LIKE '%:commandType %' AND tree ~ ':commandType [2-9]' AS changes
-    FROM raw),
-  found AS (SELECT DISTINCT t.k, t.oid, m[1] AS what, m[2]::oid AS ref, t.changes FROM trees t,
-    regexp_matches(t.tree, ':(funcid|opfuncid|hashfuncid|aggfnoid|winfnoid|relid|resulttype|eqop|sortop) (\\d+)', 'g') AS m WHERE m[2] <> '0'),
-  refs AS (
-    SELECT k, oid, 'f' AS k2, ref AS oid2 FROM found WHERE what NOT IN ('relid', 'resulttype', 'eqop', 'sortop')
-    UNION ALL SELECT k, oid, 'r', ref FROM found WHERE what = 'relid'
-    -- A simple view is written as its table is.
-    UNION ALL SELECT 'w', oid, 'w', ref FROM found WHERE what = 'relid' AND k = 'r'
-    UNION ALL SELECT k, oid, 'w', ref FROM found WHERE what = 'relid' AND k <> 'r' AND changes
-    UNION ALL SELECT k, oid, 't', ref FROM found WHERE what = 'resulttype' AND ${own('ref')}
-    UNION ALL SELECT f.k, f.oid, 'f', o.oprcode::oid FROM found f JOIN pg_operator o ON o.oid = f.ref WHERE f.what IN ('eqop', 'sortop') AND ${own('o.oid')}
-    UNION ALL SELECT * FROM (${links(version)}) AS l)
-  SELECT DISTINCT k || r.oid, CASE WHEN k2 = 'f' AND oid2 < 16384 THEN concat('b', p.provolatile, p.proname) WHEN k2 IN ('r', 'w') AND oid2 < 16384 THEN 'l' ELSE k2 || oid2 END
-    FROM refs r LEFT JOIN pg_proc p ON k2 = 'f' AND oid2 < 16384 AND p.oid = oid2
-  UNION ALL SELECT DISTINCT k || oid, 's' || bytes FROM named
-  UNION ALL SELECT DISTINCT k || oid, 'c' || m[1] FROM trees, regexp_matches(tree, ':commandType ([2-9])', 'g') AS m WHERE changes
-  UNION ALL SELECT DISTINCT k || oid, 'l' FROM trees WHERE tree LIKE '%:varattno -%' AND tree ~ ':varattno -[1-9]'`;
+  UNION ALL SELECT 't', t, 'f', amproc::oid FROM pg_amproc, unnest(ARRAY[amproclefttype, amprocrighttype]) AS t WHERE ${own('t')} AND ${own('amproc')})
+  SELECT DISTINCT k || oid, k2 || oid2 FROM links`;

@@ -6,7 +6,8 @@
 import { hiddenInBuiltin, isCarriedSetting, mergeHidden, readBody } from '../../sql/index.ts';
 import type { Body, Hidden } from '../../sql/index.ts';
 import type { InternalConnection } from './internal-connection.ts';
-import { functionsQuery, objectsQuery, referencesQuery } from './purity-sql.ts';
+import type { Expressions, Use } from './expressions.ts';
+import { functionsQuery, linksQuery, objectsQuery } from './purity-sql.ts';
 
 type Row = readonly (string | null)[];
 
@@ -19,7 +20,13 @@ export interface Purity {
   readonly everything: Hidden | undefined;
 }
 
-/** The bodies read so far, by number: most are the same the next time. */
+/** What has been looked through so far: most is the same the next time. */
+export interface LookedThrough {
+  readonly bodies: Bodies;
+  readonly expressions: Expressions;
+}
+
+/** By number. */
 export type Bodies = Map<string, { readonly source: string; readonly body: Body }>;
 
 const rank: Readonly<Record<string, number>> = { i: 1, s: 2, v: 3 };
@@ -31,50 +38,47 @@ const C_SETTINGS = ['similarity', 'word_similarity', 'strict_word_similarity'].m
   (one) => `pg_trgm.${one}_threshold`,
 );
 
-export async function readPurity(connection: InternalConnection, bodies: Bodies): Promise<Purity> {
+/** `source` names the server that is asked. */
+export async function readPurity(
+  connection: InternalConnection,
+  before: LookedThrough,
+  source: string,
+): Promise<Purity> {
   const version = Number.parseInt(connection.parameters.get('server_version') ?? '', 10);
   // Names and operators are the system's, whatever there is in a path that somebody has set for our role.
   const rows = (sql: string): Promise<Row[]> => connection.rows(`SET LOCAL search_path = pg_catalog; ${sql}`);
   const functions = await rows(functionsQuery(version));
   const objects = await rows(objectsQuery);
-  const references = await rows(referencesQuery(version));
-  return judge(functions, objects, references, bodies);
+  const links = (await rows(linksQuery(version))) as readonly Row[] as readonly Use[];
+  const uses = await before.expressions.read(connection, version, source);
+  return judge(functions, objects, [links, uses], before);
 }
 
 function judge(
   functions: readonly Row[],
   objects: readonly Row[],
-  references: readonly Row[],
-  bodies: Bodies,
+  uses: readonly (readonly Use[])[],
+  { bodies, expressions }: LookedThrough,
 ): Purity {
   const graph = new Graph();
   const settings = new Set<string>(C_SETTINGS);
-  for (const [user = '', used = ''] of references as readonly string[][]) {
+  for (const [user, used] of uses.flat()) {
     const rest = used.slice(1);
-    switch (used[0]) {
-      case 'b':
-        graph.seed(user, hiddenInBuiltin(rest.slice(1), rest.startsWith('v')));
-        break;
-      case 's':
-        noteSetting(graph, user, nameOf(rest), settings);
-        break;
-      case 'c':
-        graph.seed(
-          user,
-          Number(rest) > 4 ? { writes: 'a command', session: 'a command' } : { writes: 'a change of rows' },
-        );
-        break;
-      case 'l':
-        graph.seed(user, { local: 'what one member has of its own' });
-        break;
-      default:
-        graph.link(user, used);
-    }
+    const builtin = used.startsWith('f') ? expressions.builtin(rest) : undefined;
+    if (builtin !== undefined) graph.seed(user, hiddenInBuiltin(builtin.name, builtin.volatile));
+    else if (used.startsWith('s')) noteSetting(graph, user, rest, settings);
+    else if (used.startsWith('c')) graph.seed(user, hiddenInCommand(Number(rest)));
+    else if (used === 'l') graph.seed(user, { local: 'what one member has of its own' });
+    else graph.link(user, used);
   }
   for (const [letter, oid] of objects) if (letter === 'r') graph.link(`w${oid}`, `r${oid}`);
   readFunctions(graph, functions, objects, bodies, settings);
   const found = graph.close();
   return { ...named(found, functions, objects), settings: [...settings].sort() };
+}
+
+function hiddenInCommand(type: number): Hidden {
+  return type > 4 ? { writes: 'a command', session: 'a command' } : { writes: 'a change of rows' };
 }
 
 /** Who uses what, and what each does by itself. */
@@ -193,17 +197,6 @@ function groupByName(
 function noteSetting(graph: Graph, user: string, name: string, settings: Set<string>): void {
   if (isCarriedSetting(name)) settings.add(name.toLowerCase());
   else graph.seed(user, { local: `setting ${name}` });
-}
-
-/** From the bytes of a text as the server keeps it, behind its length. */
-function nameOf(bytes: string): string {
-  return Buffer.from(
-    bytes
-      .trim()
-      .split(/\s+/)
-      .slice(4)
-      .map((byte) => Number(byte) & 0xff),
-  ).toString('latin1');
 }
 
 function named(

@@ -22,8 +22,8 @@ export interface ClientTransactionParts {
   readonly book: StatementBook;
   readonly sink: AnswerSink;
   schemaChanging(): () => void;
-  /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
-  schemaChanged(): Promise<void>;
+  /** It has changed: `known` is to be called when the engine knows it. Resolves when the client need not wait any longer. */
+  schemaChanged(known: () => void): Promise<void>;
 }
 
 export class ClientTransaction {
@@ -178,7 +178,7 @@ export class ClientTransaction {
     }
     if (this.#schemaChanged) {
       this.#schemaChanged = false;
-      if (outcome === 'committed') await this.#parts.schemaChanged().finally(known);
+      if (outcome === 'committed' && known !== undefined) await this.#parts.schemaChanged(known);
     }
     return outcome;
   }

@@ -32,8 +32,8 @@ import type { KnownBetter } from './statement-work.ts';
 export interface RunnerHooks {
   /** The schema of the cluster is going to change. What this returns is called when it has not, or is known. */
   schemaChanging(): () => void;
-  /** The schema of the cluster has changed. Resolves when the engine knows the new one. */
-  schemaChanged(): Promise<void>;
+  /** It has changed: `known` is to be called when the engine knows it. Resolves when the client need not wait any longer. */
+  schemaChanged(known: () => void): Promise<void>;
   /** Settings that code reads wherever it runs. */
   readonly watchedSettings: () => readonly string[];
   /** All members call their database the same. */
@@ -104,7 +104,7 @@ export class StatementRunner {
       book,
       sink,
       schemaChanging: () => hooks.schemaChanging(),
-      schemaChanged: () => hooks.schemaChanged(),
+      schemaChanged: (known) => hooks.schemaChanged(known),
     });
   }
 

@@ -248,6 +248,26 @@ function suite(binaries: PostgresBinaries): void {
       expect(catalog.hidden('function', undefined, 'counted')?.session).toBeDefined();
     });
 
+    test('an expression that has changed is looked through again, and one that is gone is forgotten', async () => {
+      const connection = await connectMember(fixture.server(0));
+      const catalog = new PostgresCatalog();
+      const hides = async (sql: string): Promise<boolean> => {
+        await connection.query(sql);
+        await catalog.loadFunctions(connection);
+        return catalog.hidden('relation', undefined, 'changing')?.session !== undefined;
+      };
+      expect(await hides('create view changing as select 1 as n')).toBe(false);
+      expect(
+        await hides('create or replace view changing as select length(pg_advisory_lock(1)::text) as n'),
+      ).toBe(true);
+      expect(await hides('create table other(n int); create index on other ((n + 1))')).toBe(true);
+      expect(await hides('create or replace view changing as select 2 as n')).toBe(false);
+      expect(await hides('drop view changing; create view changing as select pg_try_advisory_lock(1)')).toBe(
+        true,
+      );
+      expect(await hides('drop view changing; create table changing(n int)')).toBe(false);
+    });
+
     test('a cast between types of the system that is a function of the user hides behind everything', async () => {
       const connection = await connectMember(fixture.server(0));
       await connection.query(

@@ -57,6 +57,13 @@ export function findIn(tree: unknown, catalog: FunctionCatalog): Findings {
   return findings;
 }
 
+/** What stands in the tree by name. Nothing of what may be anywhere: a statement that is carried runs on the primary in any case. */
+export function findNamed(tree: unknown, catalog: FunctionCatalog): Findings {
+  const findings: Findings = {};
+  new Walk(findings, catalog).visit(tree);
+  return findings;
+}
+
 class Walk {
   readonly #found: Findings;
   readonly #catalog: FunctionCatalog;

@@ -4,7 +4,7 @@
  */
 import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
-import { findIn } from './findings.ts';
+import { findNamed } from './findings.ts';
 import { refusals } from './refusals.ts';
 import type { FunctionCatalog, Refusal } from './statement.ts';
 
@@ -51,7 +51,7 @@ function frozenBound(body: Ast, catalog: FunctionCatalog): Refusal | undefined {
   const bounds = [asNode(body.partbound), ...commands.map((command) => asNode(asNode(command).bound))];
   const varies = bounds.some((bound) =>
     [bound.listdatums, bound.lowerdatums, bound.upperdatums].some((datums) => {
-      const found = findIn(datums, catalog);
+      const found = findNamed(datums, catalog);
       return found.volatile === true || found.write !== undefined;
     }),
   );

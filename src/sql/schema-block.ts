@@ -6,7 +6,7 @@
 import { parsePlPgSQLSync } from 'libpg-query';
 import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
-import { findIn } from './findings.ts';
+import { findNamed } from './findings.ts';
 import { parseStatements } from './parse.ts';
 import type { Draft, FunctionCatalog, RelationName } from './statement.ts';
 
@@ -160,7 +160,7 @@ class Block {
     const statements = parseStatements(Buffer.from(`SELECT ${queryOf(condition)}`));
     if ('failure' in statements || statements.length !== 1) return false;
     const plain = withoutCatalogs(statements[0]?.body);
-    return plain !== undefined && Object.keys(findIn(plain, this.#catalog)).length === 0;
+    return plain !== undefined && Object.keys(findNamed(plain, this.#catalog)).length === 0;
   }
 }
 

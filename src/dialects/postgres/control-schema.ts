@@ -142,8 +142,8 @@ export function createControlSchema(options: { superuser: boolean }): string {
     refusals,
     attach,
     aside,
-    options.superuser ? eventTriggers : '',
     rights,
+    options.superuser ? eventTriggers : '',
   ].join('\n');
 }
 

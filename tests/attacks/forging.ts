@@ -24,7 +24,35 @@ const raised = (codes: readonly string[]): readonly string[] => [
   ]),
 ];
 
+/** The settings in which a member keeps what an open transaction has changed, and which schema statement may pass. */
+const keepers = ['session_preload_libraries', 'backtrace_functions'];
+
 export const forging: readonly Attack[] = [
+  {
+    name: 'setting, showing and resetting where changes are kept',
+    run: [
+      'BEGIN',
+      "INSERT INTO alice.own VALUES (901, 'kept')",
+      ...keepers.flatMap((name) => [
+        `SELECT tools.attempt($q$SELECT set_config('${name}', '+', true)$q$)`,
+        `SELECT tools.attempt($q$SELECT set_config('${name}', 'lockstep_attach', false)$q$)`,
+        `SELECT tools.attempt($q$SET LOCAL ${name} = '+'$q$)`,
+        `SELECT tools.attempt($q$RESET ${name}$q$)`,
+        `SELECT tools.attempt($q$UPDATE pg_settings SET setting = '+' WHERE name = '${name}'$q$)`,
+        `SELECT tools.attempt($q$ALTER ROLE alice SET ${name} = '+'$q$)`,
+        `SELECT tools.attempt($q$ALTER DATABASE postgres SET ${name} = '+'$q$)`,
+        `SELECT tools.attempt($q$CREATE FUNCTION alice.sly() RETURNS int LANGUAGE sql SET ${name} = '+' AS 'SELECT 1'$q$)`,
+        `SELECT tools.attempt($q$CREATE FUNCTION alice.sly() RETURNS int LANGUAGE sql SET ${name} FROM CURRENT AS 'SELECT 1'$q$)`,
+      ]),
+      'COMMIT',
+      'SHOW session_preload_libraries',
+      'BEGIN',
+      "INSERT INTO alice.own VALUES (902, 'kept')",
+      "SELECT string_agg(setting, '') FROM pg_settings",
+      'EXPLAIN (ANALYZE, SETTINGS) UPDATE alice.own SET t = t',
+      'COMMIT',
+    ],
+  },
   {
     name: 'recording a statement of the superuser',
     by: 'mallory',

@@ -89,6 +89,16 @@ SELECT pg_partition_root(${relation}) WHERE EXISTS (
     JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum > 0 AND NOT a.attisdropped AND (p.partexprs IS NOT NULL OR a.attnum = ANY (p.partattrs::int2[]))`)})
   SELECT FROM held JOIN pg_type t ON t.oid = held.oid WHERE t.typtype IN ('e', 'c') OR (t.oid < 16384 AND t.typname ~ '^reg')))`;
 
+/** False: it has nothing that could be marked. To find the marks takes a server much longer than this. */
+export const mayBeMarked = (relation: string): string => `(
+SELECT c.relispartition OR c.relkind = 'p'
+    OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x'))
+    OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+    OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        AND (a.attgenerated = 's' OR (a.atttypid >= 16384 AND t.typtype <> 'e')))
+    OR EXISTS (SELECT FROM pg_cast k WHERE k.casttarget = c.reltype)
+  FROM pg_class c WHERE c.oid = ${relation})`;
+
 /** One JSON value: MarkedTable, or NULL where there is nothing to it. */
 export const markedTable = (relation: string): string => `(
 SELECT json_build_object('oid', x.oid, 'owner', x.owner, 'able', current_setting('is_superuser') = 'on', 'relations', x.relations,

@@ -8,7 +8,7 @@ import { sqlStates } from './sql-states.ts';
 import type { Mark, MarkedTable } from './marks.ts';
 import { markedWriting } from './marked-writing.ts';
 import type { MarkedWriting } from './marked-writing.ts';
-import { readShape, shapeQuery, tableStatements } from './table-shape.ts';
+import { askShape, readShape, relationNamed, tableStatements } from './table-shape.ts';
 import type { StatementOptions, TableShape, TableStatements } from './table-shape.ts';
 
 /** Names hold one character for each byte, whatever the encoding of the database. */
@@ -61,8 +61,7 @@ export class ReplicaTables {
   }
 
   async #ask({ schema, table }: TableName): Promise<ReplicaTable> {
-    const { rows } = await this.#pipeline.run(shapeQuery(schema, table));
-    const row = rows[0]?.map((value) => value?.toString('latin1') ?? null);
+    const row = await this.#row({ schema, table });
     const shown = `${schema}.${table}`;
     if (row === undefined) {
       throw new MemberError(
@@ -78,12 +77,15 @@ export class ReplicaTables {
     return this.#table({ schema, table }, shape, {});
   }
 
+  #row({ schema, table }: TableName): Promise<readonly (string | null)[] | undefined> {
+    return askShape(relationNamed(schema, table), async (sql) => {
+      const { rows } = await this.#pipeline.run(sql);
+      return rows[0]?.map((value) => value?.toString('latin1') ?? null);
+    });
+  }
+
   async #throughRoot(leaf: TableName, root: TableName): Promise<ReplicaTable> {
-    const [row] = (await this.#pipeline.run(shapeQuery(root.schema, root.table))).rows;
-    const shape = this.#understood(
-      `${root.schema}.${root.table}`,
-      (row ?? []).map((value) => value?.toString('latin1') ?? null),
-    );
+    const shape = this.#understood(`${root.schema}.${root.table}`, (await this.#row(root)) ?? []);
     return this.#table(root, shape, { partition: `${quoteIdent(leaf.schema)}.${quoteIdent(leaf.table)}` });
   }
 

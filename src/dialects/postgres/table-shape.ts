@@ -1,7 +1,7 @@
 /** What applying rows needs to know of a table, and the statements that apply them. */
 
 import { quoteIdent, quoteLiteral } from '../../sql/index.ts';
-import { markedTable } from './marks.ts';
+import { markedTable, mayBeMarked } from './marks.ts';
 import type { MarkedTable } from './marks.ts';
 
 export interface TableShape {
@@ -26,15 +26,27 @@ interface KeyColumn {
   readonly equals: string;
 }
 
-/** One row: columns as JSON, key as JSON or NULL, marks as JSON or NULL. The primary key, else the narrowest unique index over NOT NULL columns. */
-export function shapeQuery(schema: string, table: string): string {
-  return shapeOfQuery(
-    `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(table)})`,
-  );
+type Row = readonly (string | null)[];
+
+/** An expression for the number of the relation of this name. */
+export function relationNamed(schema: string, table: string): string {
+  return `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(table)})`;
 }
 
-/** The same, for the relation of this number; an expression. */
-export function shapeOfQuery(relation: string): string {
+/** What `readShape` reads, of the relation of this number. `ask` gives the first row of an answer. Undefined: there is none. */
+export async function askShape(
+  relation: string,
+  ask: (sql: string) => Promise<Row | undefined>,
+): Promise<Row | undefined> {
+  const row = await ask(shapeQuery(relation));
+  if (row === undefined) return undefined;
+  const [columns = null, key = null, perhaps] = row;
+  const marked = perhaps === 't' ? ((await ask(`SELECT ${markedTable(relation)}`))?.[0] ?? null) : null;
+  return [columns, key, marked];
+}
+
+/** One row: columns as JSON, key as JSON or NULL, whether there may be marks. The primary key, else the narrowest unique index over NOT NULL columns. */
+function shapeQuery(relation: string): string {
   return `
 SELECT (SELECT json_agg(json_build_object('name', attname, 'generated', attgenerated, 'identity', attidentity) ORDER BY attnum)
           FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0 AND NOT attisdropped),
@@ -50,11 +62,11 @@ SELECT (SELECT json_agg(json_build_object('name', attname, 'generated', attgener
      CROSS JOIN LATERAL (SELECT n.nspname, p.oprname FROM pg_amop m JOIN pg_operator p ON p.oid = m.amopopr JOIN pg_namespace n ON n.oid = p.oprnamespace
         WHERE m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3) o
      WHERE k.opclass IS NOT NULL),
-  ${markedTable('r.oid')}
+  ${mayBeMarked('r.oid')}
 FROM (SELECT ${relation} AS oid) r WHERE r.oid IS NOT NULL`;
 }
 
-export function readShape(row: readonly (string | null)[]): TableShape {
+export function readShape(row: Row): TableShape {
   const columns = JSON.parse(row[0] ?? '[]') as { name: string; generated: string; identity: string }[];
   const key = JSON.parse(row[1] ?? 'null') as { name: string; schema: string; operator: string }[] | null;
   const marked = (JSON.parse(row[2] ?? 'null') ?? undefined) as MarkedTable | undefined;

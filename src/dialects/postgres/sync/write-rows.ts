@@ -8,9 +8,8 @@ import { MemberError } from '../../contract.ts';
 import type { InternalConnection } from '../internal-connection.ts';
 import { markedArguments, markedWriting } from '../marked-writing.ts';
 import type { MarkedWriting } from '../marked-writing.ts';
-import { markedTable } from '../marks.ts';
 import type { Mark, MarkedTable } from '../marks.ts';
-import { readShape, shapeOfQuery, tableStatements } from '../table-shape.ts';
+import { askShape, readShape, tableStatements } from '../table-shape.ts';
 import type { TableShape } from '../table-shape.ts';
 import { pipeRows } from './copy-rows.ts';
 import type { OnCopied } from './copy-rows.ts';
@@ -34,13 +33,12 @@ export interface RowsToWrite {
 export async function writeRows(rows: RowsToWrite): Promise<number> {
   const { target, targetId, table } = rows;
   const relation = `${quoteLiteral(table.name)}::regclass`;
-  const [[found] = []] = await target.rows(`SELECT ${markedTable(relation)}`);
-  const marked = (JSON.parse(found ?? 'null') ?? undefined) as MarkedTable | undefined;
+  const row = await askShape(relation, async (sql) => (await target.rows(sql))[0]);
+  const shape = readShape(row ?? []);
+  const { marked } = shape;
   if (marked === undefined) return await copy(rows, table.columns);
   demandAble(marked, { targetId, table });
   const writing = markedWriting(marked, table.through);
-  const [shapeRow] = await target.rows(shapeOfQuery(relation));
-  const shape = readShape(shapeRow ?? []);
   return writing.box ? await stage(rows, writing, shape) : await copyAside(rows, writing, shape);
 }
 

@@ -145,18 +145,17 @@ export const mutants = {
   'lose-captures-when-a-savepoint-is-rolled-back': {
     breaks: 'ROLLBACK TO SAVEPOINT also forgets what was captured before the savepoint',
     guarantee: 'G2',
-    anchor: `      case 'rollback-to':
-      case 'set-constraints':
+    anchor: `        if (this.#transaction.implicit) throw needsTransaction(savepointWords[statement.kind]);
         return await this.#onPrimary(text);`,
-    replacement: `      case 'set-constraints':
-        return await this.#onPrimary(text);
-      case 'rollback-to': {
-        const done = await this.#onPrimary(text);
-        const forget = { protocol: 'call', name: 'open_session', values: [] };
-        const nowhere = { passedOn: false, write: () => true, drained: () => Promise.resolve(), inputWanted: () => undefined };
-        await session.run({ request: forget, effect: 'write', bytes: 0 }, nowhere);
-        return done;
-      }`,
+    replacement: `        if (this.#transaction.implicit) throw needsTransaction(savepointWords[statement.kind]);
+        if (statement.kind === 'rollback-to') {
+          const done = await this.#onPrimary(text);
+          const forget = { protocol: 'call', name: 'open_session', values: [] };
+          const nowhere = { passedOn: false, write: () => true, drained: () => Promise.resolve(), inputWanted: () => undefined };
+          await session.run({ request: forget, effect: 'write', bytes: 0 }, nowhere);
+          return done;
+        }
+        return await this.#onPrimary(text);`,
     check: { file: 'tests/constructs/code.test.ts', test: 'savepoints' },
   },
   'sequence-not-moved': {
@@ -178,7 +177,7 @@ export const mutants = {
   'read-under-another-search-path': {
     breaks: "a session's settings, its search path among them, do not reach the members it reads from",
     guarantee: 'G4',
-    anchor: '    return this.#statements.slice(Math.max(0, given - this.#base));',
+    anchor: '    return this.#entries.filter((entry) => entry.at > given).map((entry) => entry.statement);',
     replacement: '    return none;',
     check: { file: 'tests/fronts/postgres/conversation-members.test.ts', test: 'search_path is in force' },
   },

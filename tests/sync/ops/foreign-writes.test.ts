@@ -85,7 +85,7 @@ describe('ops: foreign writes', () => {
     for (let session = 0; session < 4; session++) {
       const reader = await connect(cluster.url);
       expect((await reader.query('select balance from accounts where id = 3')).rows).toEqual([
-        { balance: 1 },
+        { balance: '1' },
       ]);
     }
     expect((await cluster.status()).members.map(({ state }) => state)).toEqual(['active', 'active']);

@@ -47,8 +47,8 @@ describe('strangers', () => {
           message: `password authentication failed for user "${wrong.username}"`,
         },
       });
-    // Each question is a connection of its own.
-    expect((await sessionsMade()) - before).toBeLessThanOrEqual(2 * servers.servers.length);
+    // Each question is a connection of its own; what the node asks for itself meanwhile counts as well.
+    expect((await sessionsMade()) - before).toBeLessThan(answers.length);
   });
 
   test('who ask for a database that is not here are told which one is, once they have proven who they are', async () => {

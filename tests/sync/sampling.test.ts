@@ -53,6 +53,7 @@ async function after(looks: readonly Look[], confirmed = true) {
         close: () => undefined,
       }),
     },
+    isContested: () => false,
     confirm: (table: string) => {
       asked.push(table);
       return Promise.resolve(confirmed);

@@ -1,6 +1,8 @@
 /** What a transaction changes is known to the last row, whenever it is changed, or the transaction is refused. */
 
+import { expect } from 'vitest';
 import { testScenarios } from './run-scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
 const log = `CREATE TABLE log (id serial PRIMARY KEY, n int);
   CREATE FUNCTION note(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (n) VALUES ($1); RETURN $1; END $$`;
@@ -37,9 +39,10 @@ testScenarios('capture', [
           RETURN NULL;
         END $$;
       CREATE CONSTRAINT TRIGGER once_more AFTER INSERT ON again DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION once_more()`,
+    // What COMMIT updates may be another's row that took a later place.
     step: async (client) => {
-      await client.transaction('INSERT INTO again VALUES (1)');
-      await client.run('INSERT INTO again VALUES (2)');
+      await client.persist(() => client.transaction('INSERT INTO again VALUES (1)'));
+      await client.persist(() => client.transaction('INSERT INTO again VALUES (2)'));
     },
     expect: { 'SELECT count(*) FROM log': '40', 'SELECT count(*) FROM again': '40' },
   },
@@ -58,6 +61,46 @@ testScenarios('capture', [
     },
     expect: { 'SELECT count(*) FROM log': '10', 'SELECT count(*) FROM many': '80000' },
   },
+  ...['UPDATE log SET n = 3 WHERE n = 1', 'INSERT INTO log (id, n) VALUES (1, 3)'].map(
+    (late, which): Scenario => ({
+      name: `what COMMIT itself changes does not rest on what took a later place: ${late}`,
+      clients: 1,
+      ownSessions: true,
+      setup: `${log}; INSERT INTO log (n) VALUES (0), (0);
+        CREATE FUNCTION follow() RETURNS int LANGUAGE plpgsql AS $$
+          BEGIN
+            PERFORM pg_advisory_xact_lock(7);
+            WHILE NOT EXISTS (SELECT FROM log WHERE n = 1) LOOP PERFORM pg_sleep(0.005); END LOOP;
+            ${late};
+            RETURN 1;
+          END $$`,
+      step: async (client) => {
+        const other = await client.another();
+        const follow = (): Promise<unknown> =>
+          client.transaction(
+            'INSERT INTO log (n) VALUES (2)',
+            'DECLARE held CURSOR WITH HOLD FOR SELECT follow()',
+          );
+        const first = follow().then(
+          () => undefined,
+          (error: { code?: string }) => error.code,
+        );
+        // Its COMMIT has taken its place when the cursor runs.
+        while ((await other.value('SELECT pg_try_advisory_lock(7)')) === true)
+          await other.run('SELECT pg_advisory_unlock(7)');
+        await other.run(
+          which === 0
+            ? 'INSERT INTO log (n) VALUES (1)'
+            : 'WITH gone AS (DELETE FROM log WHERE id = 1) UPDATE log SET n = 1 WHERE id = 2',
+        );
+        expect(await first).toBe('40001');
+        await client.run('SELECT 1');
+        await follow();
+        await client.run('CLOSE held');
+      },
+      expect: { 'SELECT count(*) FROM log WHERE n = 3': '1', 'SELECT count(*) FROM log WHERE n = 2': '1' },
+    }),
+  ),
   {
     name: 'rows written where the server takes settings back are refused, and nothing of them stays',
     setup: `${log}; CREATE TABLE t (i int); INSERT INTO t VALUES (1), (2);

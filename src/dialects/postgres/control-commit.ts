@@ -132,17 +132,37 @@ END $f$;
 ${Array.from({ length: logSegments }, (_, slot) => finishFunction(slot)).join('\n')}
 
 -- A change that COMMIT itself still makes, by a cursor WITH HOLD or a trigger deferred again: the next part of the record that was
--- handed out. The node hears of it before COMMIT is answered, and then reads the record whole.
+-- handed out. The node hears of it before COMMIT is answered, and then reads the record whole. It was made behind the end of the record,
+-- so it may rest on what a transaction with a higher place has committed since: replicas would make it before that one, and cannot.
 CREATE FUNCTION lockstep.late() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE c text := current_setting('${register}'); head text[] := string_to_array(substr(split_part(c, ';', 1), 2), ',');
+  piece text := substr(c, strpos(c, ';') + 1);
 BEGIN
   INSERT INTO lockstep.log (slot, csn, part, term, payload)
-  SELECT head[1]::smallint, head[2]::bigint, head[3]::integer, head[4]::bigint, convert_to(substr(c, strpos(c, ';') + 1), getdatabaseencoding())
+  SELECT head[1]::smallint, head[2]::bigint, head[3]::integer, head[4]::bigint, convert_to(piece, getdatabaseencoding())
    WHERE pg_sequence_last_value('lockstep.term'::regclass) = head[4]::bigint;
   IF NOT FOUND THEN PERFORM lockstep.refuse_term(head[4]::bigint); END IF;
   PERFORM set_config('${register}', format('!%s,%s,%s,%s,%s;', head[1], head[2], head[3]::integer + 1, head[4], head[5]), true);
   -- INFO passes whatever the client has set, and is sent at once.
   RAISE INFO USING MESSAGE = head[5], ERRCODE = '${sqlStates.latePart}';
+  IF EXISTS (SELECT FROM lockstep.log AS l WHERE l.slot IN (${Array.from({ length: logSegments }, (_, slot) => slot).join(', ')}) AND l.csn > head[2]::bigint
+              AND lockstep.may_concern(l.payload, piece)) THEN
+    RAISE EXCEPTION 'COMMIT itself changes rows of a table in which another transaction has changed rows meanwhile' USING ERRCODE = 'serialization_failure',
+      HINT = 'Nothing took effect. Run the transaction again, or let what changes rows run before COMMIT: close cursors WITH HOLD over functions that write, do not defer a trigger again.';
+  END IF;
+END $f$;
+
+-- A later record has a part in the table of this change: any for an UPDATE or DELETE; one that frees keys for an INSERT; none for a sequence. What cannot be
+-- told by the head of the change, or stands in a part that is cut off anywhere, may.
+CREATE FUNCTION lockstep.may_concern(record bytea, piece text) RETURNS boolean LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$
+DECLARE head text[] := regexp_match(piece, '^(INSERT|UPDATE|DELETE|TRUNCATE|B)((\\d+),(\\d+):)'); relation bytea;
+BEGIN
+  IF record IS NULL OR starts_with(piece, 'Q') THEN RETURN false; END IF;
+  IF head IS NULL OR length(record) >= ${pieceBytes} THEN RETURN true; END IF;
+  relation := substr(convert_to(piece, getdatabaseencoding()), length(head[1]) + 1, length(head[2]) + head[3]::integer + head[4]::integer);
+  IF head[1] NOT IN ('INSERT', 'B') THEN RETURN position(relation IN record) > 0; END IF;
+  RETURN position('UPDATE'::bytea || relation IN record) > 0 OR position('DELETE'::bytea || relation IN record) > 0
+      OR position('TRUNCATE'::bytea || relation IN record) > 0;
 END $f$;
 
 -- What a session of ours has collected; where it was taken away, the transaction ends.

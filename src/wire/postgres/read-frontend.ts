@@ -54,7 +54,7 @@ export interface BindFields {
   readonly binaryResults: boolean;
 }
 
-export function readBindFormats(frame: Buffer, { valuesOffset }: BindNames): BindFields {
+export function readBindFormats(frame: Buffer, { valuesOffset } = readBindNames(frame)): BindFields {
   const reader = new FrameReader(frame, 'Bind');
   reader.skip(valuesOffset - reader.at);
   const formats: number[] = [];

@@ -95,12 +95,18 @@ function namesControlSchema(value: unknown, schemaNames: boolean): boolean {
   );
 }
 
+/** By name: an object that exists, or one that is to be made. */
+const NAMES = 'funcname defnames typeName domainname conversion_name opclassname opfamilyname'.split(' ');
+const FIELDS = ['func', 'opername'];
+
 function isTemporaryTarget(node: string, body: Ast): boolean {
   const named = [body.relation, body.sequence, body.view, body.typevar].some((item) =>
     isTemporary(asNode(item)),
   );
-  if (named || isTemporarySchema(nameParts(body.funcname ?? body.defnames ?? body.typeName)[0])) return true;
-  if (node !== 'DropStmt') return false;
+  if (named || NAMES.some((name) => isTemporarySchema(nameParts(body[name])[0]))) return true;
+  if (FIELDS.some((name) => isTemporarySchema(nameParts(asNode(body[name]).objname)[0]))) return true;
+  if (isTemporarySchema(dottedName(body.object)[0])) return true;
+  if (node !== 'DropStmt' && node !== 'GrantStmt') return false;
   const objects = list(body.objects);
   return objects.length > 0 && objects.every((item) => isTemporarySchema(dottedName(item)[0]));
 }

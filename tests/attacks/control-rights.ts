@@ -64,6 +64,7 @@ export const controlRights: readonly ControlRights[] = [
       'function diverged(relation text, wanted bigint, changed bigint)',
       'function expect(text)',
       'function in_box(p_role oid, p_relations oid[], p_work text, p_first text[], p_second text[], p_rows bigint, p_surroundings json)',
+      'function leave_nothing()',
       'function may_concern(record bytea, piece text)',
       'function logged_image(p_slot smallint, p_csn bigint, p_from bigint, p_to bigint)',
       'function put_back(p_saved jsonb)',

@@ -137,6 +137,14 @@ testScenarios('capture', [
       await client.refused('0A000', "CREATE FUNCTION f(a scratch) RETURNS int LANGUAGE sql AS 'SELECT 1'");
       await client.refused('0A000', 'CREATE DOMAIN d AS pg_temp.mood');
       await client.refused('0A000', 'CREATE TABLE y (m pg_temp.mood)');
+      // Its text does not tell that it is about something temporary.
+      await client.refused('0A000', "ALTER TYPE mood ADD VALUE 'good'");
+      await client.refused('0A000', "COMMENT ON TYPE mood IS 'x'");
+      await client.refused('0A000', 'DROP TYPE mood');
+      await client.run("ALTER TYPE pg_temp.mood ADD VALUE 'good'");
+      await client.run("COMMENT ON TYPE pg_temp.mood IS 'x'");
+      await client.run("CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (VALUE <> '')");
+      await client.run('DROP TYPE pg_temp.mood');
     },
     changesNothing: true,
   },

@@ -72,7 +72,7 @@ export class ApplySchema {
       await this.#pipeline.run('ROLLBACK TO lockstep_statement');
     }
     await this.#pipeline.run(
-      'RESET ROLE; SELECT lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL',
+      'RESET ROLE; SELECT lockstep.leave_nothing(), lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL',
     );
     this.#pipeline.reset();
   }

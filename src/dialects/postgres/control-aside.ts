@@ -142,8 +142,21 @@ BEGIN
   UPDATE pg_class c SET relforcerowsecurity = (v->>2)::boolean FROM jsonb_array_elements(classes) v WHERE c.oid = (v->>0)::oid AND jsonb_typeof(v->1) <> 'array';
   UPDATE pg_namespace n SET nspacl = CASE WHEN jsonb_typeof(v->1) = 'array' THEN ARRAY(SELECT a FROM jsonb_array_elements_text(v->1) a)::aclitem[] END
     FROM jsonb_array_elements(schemas) v WHERE n.oid = (v->>0)::oid;
-  -- The one thing that the server lets through.
+  PERFORM lockstep.leave_nothing();
+END $f$;
+
+-- What users' code that ran here may have left in this session: the server lets locks through, and older ones temporary types,
+-- which would stand in front of all others of their names.
+CREATE FUNCTION lockstep.leave_nothing() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
+DECLARE left_type name;
+BEGIN
   PERFORM pg_advisory_unlock_all();
+  LOOP
+    SELECT t.typname INTO left_type FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+     WHERE t.typnamespace = pg_my_temp_schema() AND t.typelem = 0 AND t.typtype <> 'm' AND coalesce(c.relkind, 'c') = 'c' LIMIT 1;
+    EXIT WHEN NOT FOUND;
+    EXECUTE format('DROP TYPE pg_temp.%I CASCADE', left_type);
+  END LOOP;
 END $f$;
 
 -- The search path that a session of this role begins with.

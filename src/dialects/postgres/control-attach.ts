@@ -103,7 +103,7 @@ export const eventTriggers = `
 -- Lets schema statements pass that are recorded, and finds those that are hidden in functions, blocks and event triggers: they
 -- run inside of another statement, which shows in the call stack.
 CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
-DECLARE permanent text; stack text;
+DECLARE permanent text; temporary text; stack text;
 BEGIN
   IF ${expecting.is('attach')} THEN RETURN; END IF;
   IF ascii(current_setting('${register}')) NOT IN (${registerIs.open}, ${registerIs.closed}) AND ${guardLifted} THEN RETURN; END IF;
@@ -112,17 +112,29 @@ BEGIN
       RAISE EXCEPTION 'schema "lockstep" belongs to Lockstep and cannot be changed through it'
         USING ERRCODE = 'insufficient_privilege', HINT = 'Drop other objects one by one. To remove Lockstep: lockstep detach.';
     END IF;
+    SELECT object_identity INTO temporary FROM pg_event_trigger_dropped_objects()
+     WHERE original AND classid <> 'pg_class'::regclass AND starts_with(schema_name, 'pg_temp') LIMIT 1;
     SELECT object_identity INTO permanent FROM pg_event_trigger_dropped_objects()
      WHERE original AND NOT is_temporary AND NOT starts_with(coalesce(schema_name, ''), 'pg_temp')
        -- What belongs to a table has its schema as the first of its names only; a schema's name that begins with pg_ is the server's own.
        AND NOT (object_type IN ('trigger', 'rule', 'policy', 'table constraint', 'default value') AND starts_with(address_names[1], 'pg_temp')) LIMIT 1;
   ELSE
+    SELECT object_identity INTO temporary FROM pg_event_trigger_ddl_commands()
+     WHERE classid <> 'pg_class'::regclass AND starts_with(schema_name, 'pg_temp') LIMIT 1;
     SELECT object_identity INTO permanent
       FROM (SELECT c.object_identity, c.schema_name, ${relationOf('c.classid', 'c.objid')} AS relation FROM pg_event_trigger_ddl_commands() c) o
      WHERE NOT starts_with(coalesce(schema_name, ''), 'pg_temp')
        AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = o.relation AND r.relpersistence = 't') LIMIT 1;
   END IF;
-  IF NOT FOUND THEN RETURN; END IF;
+  IF NOT FOUND THEN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    -- Recorded, because its text did not tell, it would be about something else elsewhere.
+    IF temporary IS NOT NULL AND ${expecting.is('statement')} AND strpos(stack, E'\\n') = 0 THEN
+      RAISE EXCEPTION '%, which this is about, is temporary, and the statement does not say so', temporary
+        USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Write pg_temp. in front of its name.';
+    END IF;
+    RETURN;
+  END IF;
   IF ascii(current_setting('${register}')) NOT IN (${registerIs.open}, ${registerIs.closed}) THEN
     RAISE EXCEPTION 'this database is a member of a Lockstep cluster: % must go through Lockstep', TG_TAG
       USING ERRCODE = '${sqlStates.aroundLockstep}',

@@ -99,13 +99,19 @@ export async function sendCancel(
     }, address.connectMs);
     openSocket(address, (socket) => {
       opened = socket;
-    }).then((socket) => {
-      // The server closes after it has signalled the other backend, and only then.
-      socket.once('close', done);
-      socket.on('error', done);
-      socket.resume();
-      socket.end(cancelRequest(connection.pid, connection.key));
-    }, done);
+    }).then(
+      (socket) => {
+        // The server closes after it has signalled the other backend, and only then.
+        socket.once('close', done);
+        socket.on('error', done);
+        socket.resume();
+        socket.end(cancelRequest(connection.pid, connection.key));
+      },
+      () => {
+        opened?.destroy();
+        done();
+      },
+    );
   });
 }
 

@@ -40,10 +40,14 @@ async function holdingBack(port: number): Promise<{ port: number; held: Socket[]
   return { port: address.port, held, letGo: () => held.splice(0).forEach(join) };
 }
 
-function linkTo(port: number, connectMs: number): Promise<SessionLink> {
+function linkTo(
+  port: number,
+  connectMs: number,
+  mode: 'disable' | 'prefer' = 'disable',
+): Promise<SessionLink> {
   const { user, database } = fixture.server(0);
   return bareLink(
-    { memberId: 'db1', host: '127.0.0.1', port, tls: { mode: 'disable' }, connectMs },
+    { memberId: 'db1', host: '127.0.0.1', port, tls: { mode }, connectMs },
     { user, password: undefined, database, settings: [] },
   );
 }
@@ -79,4 +83,20 @@ test('cancel: a member that never takes it is not waited for, and no connection 
   await waitFor(() => held?.write('?') === undefined || held.destroyed, {
     what: 'the connection to be given up',
   });
+});
+
+test('cancel: no connection stays behind where a member answers with what is no answer', async () => {
+  const between = await holdingBack(fixture.server(0).port);
+  const link = await linkTo(between.port, patientMs, 'prefer');
+  const first = run(link, 'SELECT pg_sleep(0.5)');
+  const cancelled = link.cancel();
+  await waitFor(() => between.held.length > 0, { what: 'the request to cancel' });
+  const [held] = between.held;
+  const closed = new Promise<void>((resolve) => held?.once('close', () => resolve()));
+  held?.write('?'.repeat(1 << 20));
+  held?.end();
+  held?.resume();
+  await cancelled;
+  expect(await first).toMatchObject({ failed: false });
+  await closed;
 });

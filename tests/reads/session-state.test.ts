@@ -55,6 +55,7 @@ const setup = [
   `create sequence cs`,
   `create function last_id() returns bigint language sql stable as $$ select currval('public.cs') $$`,
   `create view last_view as select currval('cs') as v`,
+  `create function from_now_on(text) returns void language plpgsql as $$ begin execute 'set session characteristics as transaction ' || $1; end $$`,
   `create function changes() returns text language sql stable as $$ select 'pure' $$`,
   `grant usage on schema one, two to webapp`,
   `grant select on jobs, one.who, two.who to webapp`,
@@ -166,6 +167,32 @@ describe('session state: who the session is', () => {
     expect(await six(mine, 'select login(8)', 'select as_webapp()', mine, 'reset role', mine)).toEqual(
       all('[[1],[2]]'),
     );
+  });
+
+  test('how transactions begin', async () => {
+    const write = `insert into traced values (5)`;
+    expect(await six('select from_now_on($$read only$$)', 'show transaction_read_only', write)).toEqual(
+      all('cannot execute INSERT in a read-only transaction'),
+    );
+    expect(
+      await six(
+        'select from_now_on($$read only$$)',
+        'select from_now_on($$read write$$)',
+        write,
+        'show transaction_read_only',
+      ),
+    ).toEqual(all('[["off"]]'));
+    const level = 'show transaction_isolation';
+    expect(await six(level, 'select from_now_on($$isolation level serializable$$)', level)).toEqual(
+      all('[["serializable"]]'),
+    );
+    expect(
+      await six(
+        'select from_now_on($$isolation level serializable$$)',
+        'set default_transaction_isolation = default',
+        level,
+      ),
+    ).toEqual(all('[["read committed"]]'));
   });
 
   test('after DISCARD ALL nobody', async () => {

@@ -27,12 +27,15 @@ const always = [
   'xmloption',
   'statement_timeout',
   'lock_timeout',
+  'default_transaction_isolation',
 ] as const;
 
 /** Lockstep's own on each connection, and what no session can carry. */
 const kept =
-  /^(?:lockstep\.|transaction_|default_transaction_|session_replication_role$|session_preload_libraries$|local_preload_libraries$|seed$|is_superuser$)/i;
+  /^(?:lockstep\.|transaction_|default_transaction_read_only$|session_replication_role$|session_preload_libraries$|local_preload_libraries$|seed$|is_superuser$)/i;
 const settingName = /^[a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)*$/i;
+
+const readOnlyDefault = 'default_transaction_read_only';
 
 /** More names than this are not watched. */
 const namesMax = 300;
@@ -45,6 +48,8 @@ export interface SessionState {
   readonly values: ReadonlyMap<string, string>;
   /** Those that somebody has set in this session, of a question for all. */
   readonly set: ReadonlySet<string>;
+  /** Whether transactions are to be READ ONLY by default, where it is known that somebody has said so in this session. */
+  readonly readOnly: boolean | undefined;
 }
 
 export interface ProbeQuestion {
@@ -82,6 +87,7 @@ export function probeQuestion(more: Iterable<string>, all: boolean): ProbeQuesti
     (name) => settingName.test(name) && !kept.test(name),
   );
   if (names.length > namesMax) return undefined;
+  names.push(readOnlyDefault);
   const values = names.map(
     (name) => `coalesce('=' OPERATOR(pg_catalog.||) pg_catalog.current_setting('${name}', true), '')`,
   );
@@ -104,9 +110,15 @@ function readState(answer: string, names: readonly string[]): SessionState | und
     if (field !== '') values.set(name, Buffer.from(field.slice(1), 'latin1').toString('hex'));
   }
   const set = new Set<string>();
+  // Each connection begins with `on`.
+  const isOff = values.get(readOnlyDefault) === Buffer.from('off').toString('hex');
+  let readOnly = isOff ? false : undefined;
+  values.delete(readOnlyDefault);
   for (const pair of pairs) {
     const [nameHex = '', value = ''] = pair.split('=');
     const name = Buffer.from(nameHex, 'hex').toString('latin1');
+    if (name === 'default_transaction_read_only')
+      readOnly = Buffer.from(value, 'hex').toString('latin1') === 'on';
     if (name === '' || kept.test(name)) continue;
     // It cannot be said to another connection.
     if (!settingName.test(name)) return undefined;
@@ -114,7 +126,7 @@ function readState(answer: string, names: readonly string[]): SessionState | und
     values.set(name, value);
   }
   const held = holdings.find(([what], at) => what !== undefined && flags[at] === '1')?.[0];
-  return { held, listens: flags[3] === '1', values, set };
+  return { held, listens: flags[3] === '1', values, set, readOnly };
 }
 
 /** Gives these settings to another connection; the text has nothing in it that a setting could change the reading of. */

@@ -5,6 +5,7 @@
 
 import type { Session } from '../../cluster/index.ts';
 import { carryStatement, probeQuestion } from '../../dialects/postgres/index.ts';
+import type { SessionDefaults } from './transaction-words.ts';
 import type {
   OwnStatement,
   PostgresSessionLink,
@@ -14,10 +15,20 @@ import type {
 /** Of the settings that are carried there is one statement, always the last one. */
 const key = 'carried';
 
+/** By the server's own word, not by the client's. */
+export interface StateOf {
+  readonly session: Session;
+  /** The settings that code reads wherever it runs. */
+  watched(): readonly string[];
+  /** By the client's own word. */
+  listens(): boolean;
+  /** How transactions begin from here on. */
+  transactionsBegin(how: Partial<SessionDefaults>): void;
+}
+
 export class SessionState {
   readonly #session: Session;
-  readonly #watched: () => readonly string[];
-  readonly #listens: () => boolean;
+  readonly #of: StateOf;
   #unsure = false;
   /** Any setting may have changed, or nothing is known yet. */
   #all = true;
@@ -26,11 +37,9 @@ export class SessionState {
   #carried = new Set<string>();
   #settingsVersion = 0;
 
-  /** `watched`: the settings that code reads wherever it runs. `listens`: by the client's own word. */
-  constructor(session: Session, watched: () => readonly string[], listens: () => boolean) {
-    this.#session = session;
-    this.#watched = watched;
-    this.#listens = listens;
+  constructor(of: StateOf) {
+    this.#session = of.session;
+    this.#of = of;
   }
 
   /** Something runs that may change what cannot be seen. */
@@ -45,7 +54,7 @@ export class SessionState {
     if (!this.#unsure || session.transaction !== 'none') return;
     this.#unsure = false;
     if (session.pinnedForGood) return;
-    const question = probeQuestion([...this.#watched(), ...this.#carried], this.#all);
+    const question = probeQuestion([...this.#of.watched(), ...this.#carried], this.#all);
     // Lost before it has said what there is, the session would not know what it has lost.
     session.holds('what its functions have done');
     if (question === undefined) return session.pin('more settings than can be watched');
@@ -56,9 +65,18 @@ export class SessionState {
       this.#all = true;
       return;
     }
+    const { readOnly } = state;
+    if (readOnly !== undefined) {
+      // Ours begin READ ONLY unless they say otherwise, whatever is in force for the client's.
+      await session.ask((link) =>
+        (link as PostgresSessionLink).firstValue('RESET default_transaction_read_only'),
+      );
+      this.#of.transactionsBegin({ readOnly });
+    }
     this.#follow(state);
     session.holds(
-      state.held ?? (state.listens && !this.#listens() ? 'channels that a function listens on' : undefined),
+      state.held ??
+        (state.listens && !this.#of.listens() ? 'channels that a function listens on' : undefined),
     );
   }
 
@@ -79,6 +97,8 @@ export class SessionState {
         known === undefined ? !this.#all || set.has(name) || isUnlisted(name, value) : known !== value;
       if (!news) continue;
       changed = true;
+      if (name === 'default_transaction_isolation')
+        this.#of.transactionsBegin({ serializable: value === serializable });
       this.#carried.add(name);
     }
     this.#known = new Map([...this.#known, ...values]);
@@ -101,4 +121,5 @@ function isUnlisted(name: string, value: string): boolean {
   return name.includes('.') || (name === 'role' && value !== noRole);
 }
 
+const serializable = Buffer.from('serializable').toString('hex');
 const noRole = Buffer.from('none').toString('hex');

@@ -98,7 +98,15 @@ export class StatementRunner {
     this.#sink = sink;
     this.#hooks = hooks;
     this.#classify = classify;
-    this.#state = new SessionState(session, hooks.watchedSettings, () => this.#listens);
+    this.#state = new SessionState({
+      session,
+      watched: hooks.watchedSettings,
+      listens: () => this.#listens,
+      transactionsBegin: ({ readOnly, ...how }) => {
+        this.#transaction.setDefaults(how);
+        if (readOnly !== undefined) this.#defaultReadOnly(readOnly);
+      },
+    });
     this.#transaction = new ClientTransaction({
       session,
       book,
@@ -328,7 +336,7 @@ export class StatementRunner {
       if (transaction.readOnly !== undefined)
         await this.#session.run(
           {
-            request: simpleRequest(frontend.query('SET default_transaction_read_only = on')),
+            request: simpleRequest(frontend.query('RESET default_transaction_read_only')),
             effect: 'primary-read',
             bytes: 0,
           },

@@ -215,6 +215,23 @@ describe.skipIf(olderBinaries === undefined)('sync: full', () => {
     expect((await target.member.inspect()).marks?.incomplete).toBe('a test');
   });
 
+  test('extensions and languages of the target that hang on each other make way', async (context) => {
+    const server = older.server(0);
+    const there = await server.query(`SELECT FROM pg_available_extensions WHERE name = 'earthdistance'`);
+    if (there.length === 0) {
+      context.skip('this server has no extension that needs another');
+      return;
+    }
+    const source = await enrolledMember(server, {
+      sql: 'CREATE EXTENSION earthdistance CASCADE; CREATE TABLE t (e earth)',
+    });
+    const target = await freshMember(server, {
+      sql: 'CREATE EXTENSION earthdistance CASCADE; CREATE EXTENSION hstore; CREATE TABLE t (c cube)',
+    });
+    await synchronise(source, target, { strategy: 'full' });
+    expect(await differences(source, target)).toEqual([]);
+  });
+
   test('tables that an extension brings along, and that refer to each other, get the rows of the source', async (context) => {
     const server = newer.server(0);
     const [[kept] = []] = await server.query(`SELECT current_setting('extension_control_path', true)`);

@@ -67,7 +67,7 @@ export async function clearTarget(target: InternalConnection, targetId: string, 
   );
   await inOne(
     await found(
-      `SELECT format('DROP EXTENSION %I CASCADE', extname) FROM pg_extension WHERE extname <> 'plpgsql'`,
+      `SELECT format('DROP EXTENSION IF EXISTS %I CASCADE', extname) FROM pg_extension WHERE extname <> 'plpgsql'`,
     ),
   );
   const tables = await found(
@@ -81,11 +81,11 @@ export async function clearTarget(target: InternalConnection, targetId: string, 
   );
   await inOne(
     await found(`
-      SELECT format('DROP FOREIGN DATA WRAPPER %I CASCADE', fdwname) FROM pg_foreign_data_wrapper
+      SELECT format('DROP FOREIGN DATA WRAPPER IF EXISTS %I CASCADE', fdwname) FROM pg_foreign_data_wrapper
       UNION ALL SELECT format('DROP TRANSFORM IF EXISTS FOR %s LANGUAGE %I', f.trftype::regtype, l.lanname) FROM pg_transform f JOIN pg_language l ON l.oid = f.trflang WHERE f.oid >= 16384
       UNION ALL SELECT format('DROP CAST IF EXISTS (%s AS %s)', castsource::regtype, casttarget::regtype) FROM pg_cast WHERE oid >= 16384
-      UNION ALL SELECT format('DROP LANGUAGE %I CASCADE', l.lanname) FROM pg_language l WHERE l.oid >= 16384 AND ${notFromExtension('pg_language', 'l.oid')}
-      UNION ALL SELECT format('DROP ACCESS METHOD %I CASCADE', amname) FROM pg_am WHERE oid >= 16384`),
+      UNION ALL SELECT format('DROP LANGUAGE IF EXISTS %I CASCADE', l.lanname) FROM pg_language l WHERE l.oid >= 16384 AND ${notFromExtension('pg_language', 'l.oid')}
+      UNION ALL SELECT format('DROP ACCESS METHOD IF EXISTS %I CASCADE', amname) FROM pg_am WHERE oid >= 16384`),
   );
 }
 

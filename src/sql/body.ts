@@ -96,13 +96,14 @@ export function hiddenInBuiltin(name: string, volatile: boolean): Hidden {
   if (SAME_EVERYWHERE.has(name)) return {};
   const role: FunctionRole = builtinRole(name) ?? (volatile ? 'uncaptured' : 'pure');
   const why = `${name}()`;
+  if (name === 'setval') return { writes: why, sequences: why };
   if (name.startsWith('pg_advisory_unlock')) return { session: why };
   switch (role) {
     case 'config':
     case 'session-lock':
       return { session: why };
     case 'write':
-      return RUNS_TEXT.test(name) ? { session: why, writes: why } : { writes: why };
+      return RUNS_TEXT.test(name) ? { session: why, writes: why, sequences: why } : { writes: why };
     case 'large-object':
     case 'uncaptured':
       return { session: why, writes: why };
@@ -151,10 +152,11 @@ function seedCommand(
     // Behind a label.
     (before.kind === 'operator' && before.text.endsWith('>>')) ||
     (before.kind === 'word' && BEFORE_STATEMENT.has(before.text));
+  if (word === 'restart') mergeHidden(seeds, { sequences: 'RESTART' });
   if (DML.has(word)) mergeHidden(seeds, { writes: word.toUpperCase() });
-  if (word === 'execute') mergeHidden(seeds, { session: 'EXECUTE', writes: 'EXECUTE' });
+  if (word === 'execute') mergeHidden(seeds, { session: 'EXECUTE', writes: 'EXECUTE', sequences: 'EXECUTE' });
   if (word === 'do' && !(next?.kind === 'word' && /^(?:nothing|update|instead|also)$/.test(next.text)))
-    mergeHidden(seeds, { session: 'DO', writes: 'DO' });
+    mergeHidden(seeds, { session: 'DO', writes: 'DO', sequences: 'DO' });
   if (!starts || (word === 'declare' && language === 'plpgsql')) return;
   // In UPDATE t SET a name stands before it.
   if (word === 'set') mergeHidden(seeds, { session: 'SET' });
@@ -167,13 +169,15 @@ function seedCommand(
 export function mergeHidden(into: Hidden, seeds: Hidden): void {
   into.session ??= seeds.session;
   into.writes ??= seeds.writes;
+  into.sequences ??= seeds.sequences;
   into.local ??= seeds.local;
 }
 
 function tokensOf(source: Buffer, seeds: Hidden): Token[] {
   const tokens: Token[] = [];
   const unreadable = (): Token[] => {
-    mergeHidden(seeds, { session: 'a text that cannot be read', writes: 'a text that cannot be read' });
+    const why = 'a text that cannot be read';
+    mergeHidden(seeds, { session: why, writes: why, sequences: why });
     return tokens;
   };
   for (let at = 0; at < source.length; ) {

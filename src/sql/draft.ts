@@ -1,6 +1,7 @@
 /** The complete table from the grammar's statements to ours; a statement that is not in it is refused. */
-import { text } from './ast.ts';
+import { asNode, list, text } from './ast.ts';
 import type { Ast } from './ast.ts';
+import { readBody } from './body.ts';
 import { draftCreateSchema, draftDdl } from './ddl.ts';
 import { hidesReset } from './hidden-reset.ts';
 import {
@@ -72,6 +73,7 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
           because: 'a code block may write',
           runsCode: true,
           unseen: true,
+          ...(setsSequences(body, catalog) && { setsSequences: true }),
         }
       );
     case 'ExecuteStmt':
@@ -141,4 +143,16 @@ export function draftStatement(node: string, body: Ast, catalog: FunctionCatalog
     default:
       return refuse(node.replace(/Stmt$/, '').toUpperCase(), refusals.unknown(node));
   }
+}
+
+/** By its own words or by a function that it names, whatever language it is in. */
+function setsSequences(block: Ast, catalog: FunctionCatalog): boolean {
+  const source = list(block.args)
+    .map((item) => text(asNode(asNode(asNode(asNode(item).DefElem).arg).String).sval) ?? '')
+    .join(' ');
+  const { calls, sequences } = readBody(source, 'plpgsql');
+  return (
+    sequences !== undefined ||
+    [...calls].some((name) => catalog.hidden('function', undefined, name)?.sequences !== undefined)
+  );
 }

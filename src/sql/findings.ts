@@ -168,8 +168,9 @@ class Walk {
     } else if (isSystemCatalog(name)) {
       this.#found.refusal ??= refusals.catalogWrite(name.name);
     }
-    if (this.#catalog.hidden('target', name.schema, name.name)?.session !== undefined)
-      this.#found.unseen = true;
+    const { session, sequences } = this.#catalog.hidden('target', name.schema, name.name) ?? {};
+    if (session !== undefined) this.#found.unseen = true;
+    if (sequences !== undefined) this.#found.setsSequences = true;
   }
 
   #column(node: Ast): void {
@@ -198,7 +199,8 @@ class Walk {
     if (hidden !== undefined) this.hides(hidden, name);
   }
 
-  hides({ session, writes, local }: Hidden, name: string): void {
+  hides({ session, writes, sequences, local }: Hidden, name: string): void {
+    if (sequences !== undefined) this.#found.setsSequences = true;
     if (writes !== undefined || local !== undefined) this.#found.volatile = true;
     this.#found.atPrimary = true;
     if (session !== undefined) this.#found.unseen = true;
@@ -251,7 +253,10 @@ class Walk {
     const builtin = schema === undefined || schema === 'pg_catalog' ? builtinRole(name) : undefined;
     const user = schema === 'pg_catalog' ? 'unknown' : this.#catalog.volatility(schema, name);
     if (user === 'unknown') {
-      if (builtin === undefined) this.#found.unseen = true;
+      if (builtin === undefined) {
+        this.#found.unseen = true;
+        this.#found.setsSequences = true;
+      }
       return builtin ?? 'write';
     }
     if (user === 'volatile')

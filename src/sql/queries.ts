@@ -130,14 +130,14 @@ export function draftCopy(
     if (isSystemCatalog(target)) return refuse('COPY', refusals.catalogWrite(target.name));
     const found = findIn(body.whereClause, catalog);
     if (found.refusal !== undefined) return refuse('COPY', found.refusal);
-    const unseen = found.unseen ?? hidesSession([target], catalog);
     return {
       kind: 'copy-in',
       tag: 'COPY',
       copy: 'in',
       targets: [target],
       because: 'it writes rows',
-      ...(unseen && { unseen }),
+      ...(found.unseen && { unseen: true }),
+      ...behind([target], catalog),
     };
   }
   const draft =
@@ -182,11 +182,13 @@ function carried(query: Draft): Partial<Draft> {
   };
 }
 
-function hidesSession(targets: readonly RelationName[], catalog: FunctionCatalog): true | undefined {
-  const hidden = targets.some(
-    ({ schema, name }) => catalog.hidden('target', schema, name)?.session !== undefined,
-  );
-  return hidden || undefined;
+/** What the triggers and rules of these tables may do besides. */
+function behind(targets: readonly RelationName[], catalog: FunctionCatalog): Partial<Draft> {
+  const hidden = targets.map(({ schema, name }) => catalog.hidden('target', schema, name));
+  return {
+    ...(hidden.some((one) => one?.session !== undefined) && { unseen: true }),
+    ...(hidden.some((one) => one?.sequences !== undefined) && { setsSequences: true }),
+  };
 }
 
 /** LOCK and TRUNCATE name tables and nothing else. */
@@ -203,7 +205,7 @@ export function draftTables(tag: 'LOCK' | 'TRUNCATE', body: Ast, catalog: Functi
     because: 'it empties tables',
     truncate: true,
     targets,
-    ...(hidesSession(targets, catalog) && { unseen: true }),
+    ...behind(targets, catalog),
     ...(body.restart_seqs === true && { restartIdentity: true }),
   };
 }

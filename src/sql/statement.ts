@@ -162,6 +162,8 @@ export interface Hidden {
   /** It may change or use the session's state. */
   session?: string | undefined;
   writes?: string | undefined;
+  /** It may set a sequence back. */
+  sequences?: string | undefined;
   /** The answer belongs to one member, or to the session's connection to it. */
   local?: string | undefined;
 }

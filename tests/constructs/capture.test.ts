@@ -190,6 +190,39 @@ testScenarios('capture', [
     },
   },
   {
+    name: 'sequences that code out of sight sets back',
+    clients: 1,
+    setup: `CREATE SEQUENCE a; CREATE SEQUENCE b; CREATE SEQUENCE c; CREATE SEQUENCE d; CREATE TABLE e (id serial, n int); CREATE TABLE f (id serial, n int);
+      CREATE FUNCTION back() RETURNS void LANGUAGE sql AS $$ SELECT setval('a', 5) $$;
+      CREATE FUNCTION further() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM back(); END $$;
+      CREATE FUNCTION dynamic() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SELECT set' || 'val(''b'', 5, false)'; END $$;
+      CREATE FUNCTION empty_e() RETURNS void LANGUAGE plpgsql AS $$ BEGIN TRUNCATE e RESTART IDENTITY; INSERT INTO e (n) VALUES (1); END $$;
+      CREATE FUNCTION empty_f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN TRUNCATE f RESTART IDENTITY; RETURN NULL; END $$;
+      CREATE TRIGGER empty_f AFTER DELETE ON e FOR EACH STATEMENT EXECUTE FUNCTION empty_f();
+      CREATE FUNCTION back_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM setval('c', 5); RETURN NULL; END $$;
+      CREATE TRIGGER back_trigger AFTER UPDATE ON e FOR EACH STATEMENT EXECUTE FUNCTION back_trigger()`,
+    step: async (client) => {
+      for (const name of ['a', 'b', 'c', 'd'])
+        await client.run(`SELECT nextval('${name}') FROM generate_series(1, 20)`);
+      for (const name of ['e', 'f'])
+        await client.run(`INSERT INTO ${name} (n) SELECT i FROM generate_series(1, 20) i`);
+      await client.run('SELECT further()');
+      await client.run('SELECT dynamic()');
+      await client.run('SELECT empty_e()');
+      await client.run('UPDATE e SET n = 2');
+      await client.run(`DO $$ BEGIN PERFORM setval('d', 7); END $$`);
+      await client.run('DELETE FROM e');
+    },
+    expect: {
+      'SELECT last_value FROM a': '5',
+      'SELECT last_value::text || is_called FROM b': '5false',
+      'SELECT last_value FROM c': '5',
+      'SELECT last_value FROM d': '7',
+      'SELECT last_value::text || is_called FROM e_id_seq': '1true',
+      'SELECT last_value::text || is_called FROM f_id_seq': '1false',
+    },
+  },
+  {
     name: 'RESET ALL and DISCARD ALL between writes take nothing away',
     ownSessions: true,
     ways: ['simple', 'extended'],

@@ -41,9 +41,11 @@ BEGIN
     RAISE EXCEPTION 'large objects are not supported: their changes cannot be captured'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a bytea column.';
   END IF;
-  FOR q IN SELECT n.nspname AS sch, c.relname AS seq, c.relkind AS kind FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+  -- TRUNCATE … RESTART IDENTITY sets them back too, which its transaction shows in the catalog.
+  FOR q IN SELECT DISTINCT n.nspname AS sch, c.relname AS seq, c.relkind AS kind,
+                  coalesce(c.xmin::text::bigint >= pg_current_xact_id_if_assigned()::text::bigint & 4294967295, false) AS restarted FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.relpersistence <> 't' AND n.nspname <> 'lockstep'
-              AND (l.mode = 'RowExclusiveLock' AND c.relkind = 'S'
+              AND (l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') AND c.relkind = 'S'
                 OR l.mode = 'AccessExclusiveLock' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = '!lockstep_capture')
                 OR l.mode = 'AccessExclusiveLock' AND c.relkind = 'm' AND NOT ${expecting.isNoted('c.oid')} AND EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'lockstep_guard_ddl')) LOOP
     IF q.kind IN ('r', 'm') THEN
@@ -51,12 +53,12 @@ BEGIN
         USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Nothing took effect. Send CREATE ... AS as a statement of its own, not under EXPLAIN ANALYZE inside a function.';
     END IF;
     EXECUTE format('SELECT last_value, is_called FROM %I.%I', q.sch, q.seq) INTO v, called;
-    IF exact THEN
+    IF exact OR q.restarted THEN
       INSERT INTO lockstep.sequence_reset VALUES (q.sch, q.seq);
     ELSIF NOT called THEN
       CONTINUE;
     END IF;
-    PERFORM lockstep.record_position(q.sch, q.seq, exact, v, called);
+    PERFORM lockstep.record_position(q.sch, q.seq, exact OR q.restarted, v, called);
   END LOOP;
 END $f$;
 

@@ -120,7 +120,7 @@ class Graph {
 }
 
 function kinds(seeds: Hidden): string {
-  return `${seeds.session !== undefined}${seeds.writes !== undefined}${seeds.local !== undefined}`;
+  return `${seeds.session !== undefined}${seeds.writes !== undefined}${seeds.sequences !== undefined}${seeds.local !== undefined}`;
 }
 
 function readFunctions(
@@ -153,7 +153,8 @@ function readFunctions(
     bodies.set(oid, known);
     seen.add(oid);
     const { body } = known;
-    graph.seed(node, { session: body.session, writes: body.writes, local: body.local });
+    const { session, writes, sequences, local } = body;
+    graph.seed(node, { session, writes, sequences, local });
     for (const setting of body.settings) settings.add(setting);
     for (const word of body.words) {
       for (const [other, byField] of callable.get(word) ?? [])
@@ -175,7 +176,7 @@ function seedsOfUnread(name: string, volatility: string, language: string): Hidd
   if (volatility === 'i' || CHANCE.test(name)) return {};
   if (volatility === 's' && (language === 'c' || language === 'internal')) return {};
   const why = `language ${language}`;
-  return { session: why, writes: why };
+  return { session: why, writes: why, sequences: why };
 }
 
 function groupByName(

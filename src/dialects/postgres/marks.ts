@@ -38,7 +38,7 @@ const unsteadyTypes =
   '{17,24,142,600,601,602,603,604,628,700,701,718,790,1082,1083,1114,1184,1186,1266,2202,2203,2204,2205,2206,2249,3734,3769,4089,4096,4191}';
 
 /** In a tree: what is called, and the types that are met. */
-const called = `':(?:funcid|opfuncid|hashfuncid|aggfnoid|winfnoid) (\\d+)'`;
+export const called = `':(?:funcid|opfuncid|hashfuncid|aggfnoid|winfnoid) (\\d+)'`;
 const met = `':(?:vartype|consttype|resulttype|funcresulttype|opresulttype|paramtype|typeId|array_typeid|row_typeid) (\\d+)'`;
 
 /** The body of a recursive query `held (oid)`: types, and those that are inside of them. */

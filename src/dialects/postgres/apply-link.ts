@@ -23,7 +23,13 @@ import type { Change, Piece } from './write-set.ts';
 const inOneGoBytes = 4 << 20;
 
 /** Where the order of changes is not known, rows may seem to pass through a forbidden state, or not to be there. */
-const inAnotherManner: ReadonlySet<string | undefined> = new Set(['23505', '23P01', sqlStates.diverged]);
+const inAnotherManner: ReadonlySet<string | undefined> = new Set([
+  '23505',
+  '23P01',
+  sqlStates.diverged,
+  // What was prepared is gone: code that ran here has deallocated it.
+  '26000',
+]);
 
 interface LogEntry {
   readonly record: CommitRecord;
@@ -82,12 +88,15 @@ export class PostgresApplyLink implements ApplyLink {
       await this.#rollBack();
       if (error.blame === 'fenced') throw await this.#believed(error);
       if (!inAnotherManner.has(error.sqlState)) throw error;
+      this.#pipeline.prepares = false;
       try {
         return await this.#applyOnce(records, inParts ? 'net' : 'replaced');
       } catch (again) {
         if (this.#connection.lost !== undefined || !(again instanceof MemberError)) throw again;
         await this.#rollBack();
         throw again.blame === 'fenced' ? await this.#believed(again) : again;
+      } finally {
+        this.#pipeline.prepares = true;
       }
     }
   }

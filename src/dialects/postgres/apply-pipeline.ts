@@ -13,6 +13,8 @@ export class ApplyPipeline {
   readonly #prepared = new Set<string>();
   #messages: Buffer[] = [];
   #copied = 0;
+  /** False: nothing is kept prepared, for code that runs here may take it away. */
+  prepares = true;
   /** By what was sent. */
   #leftOut: LeftOut[] = [];
 
@@ -22,11 +24,12 @@ export class ApplyPipeline {
 
   /** Adds a statement, which is prepared under its name when it is met for the first time. */
   add(statement: string, sql: string, values: readonly (Buffer | null)[] = [], format: Format = 1): void {
-    if (!this.#prepared.has(statement)) {
-      this.#prepared.add(statement);
-      this.#messages.push(frontend.parse({ name: statement, query: Buffer.from(sql, 'latin1') }));
+    const name = this.prepares ? statement : '';
+    if (!this.#prepared.has(name)) {
+      if (this.prepares) this.#prepared.add(name);
+      this.#messages.push(frontend.parse({ name, query: Buffer.from(sql, 'latin1') }));
     }
-    this.#messages.push(frontend.bind({ statement, values, formats: [format] }), frontend.execute());
+    this.#messages.push(frontend.bind({ statement: name, values, formats: [format] }), frontend.execute());
   }
 
   /** Adds a COPY FROM STDIN with its data. */

@@ -189,4 +189,47 @@ describe.each(versions)('code of an index on a replica: PostgreSQL $name', ({ op
     expect(await index()).toEqual(['t', 't']);
     expect(remarks).toEqual([]);
   });
+
+  test('what a superuser’s index takes away of prepared statements is prepared again', async () => {
+    const own = setup('DEALLOCATE ALL;')
+      .replaceAll(`AUTHORIZATION ${owner}`, '')
+      .replace(`SET ROLE ${owner}`, 'SELECT 1');
+    const { remarks, send, all, index } = await replica(servers.server(0), own);
+    for (const id of [2, 4, 6]) {
+      await send(
+        insert(id, 'b'),
+        `DELETE${table}(${id - 1},${id === 2 ? 'there' : 'c'})`,
+        insert(id + 1, 'c'),
+      );
+    }
+    expect((await all()).map(([id]) => id)).toEqual(['2', '4', '6', '7']);
+    expect(await index()).toEqual(['t', 't']);
+    expect(remarks).toEqual([]);
+  });
+
+  test('rows above four megabytes, in every manner', async () => {
+    const { send, all, rows, index } = await replica(
+      servers.server(0),
+      `${setup('')} ALTER TABLE ines.t ADD g int GENERATED ALWAYS AS (length(v)) STORED, ADD CHECK (v <> current_user);`,
+    );
+    const long = (letter: string): string => letter.repeat(5 << 20);
+    const image = (id: number, letter: string): string => `(${id},${long(letter)},${5 << 20})`;
+    await send(`INSERT${table}${image(2, 'b')}`);
+    await send(`UPDATE${table}${image(2, 'b')}${image(2, 'c')}`, `INSERT${table}${image(3, 'd')}`);
+    // Of an order that cannot be seen: what goes comes again.
+    await send(
+      `INSERT${table}${image(4, 'e')}`,
+      `DELETE${table}${image(3, 'd')}`,
+      `INSERT${table}${image(3, 'f')}`,
+      `UPDATE${table}${image(4, 'e')}${image(4, 'g')}`,
+    );
+    expect((await all()).map(([id, v]) => [id, v?.length, v?.[0]])).toEqual([
+      ['1', 5, 't'],
+      ['2', 5 << 20, 'c'],
+      ['3', 5 << 20, 'f'],
+      ['4', 5 << 20, 'g'],
+    ]);
+    expect(await rows('SELECT DISTINCT g FROM ines.t ORDER BY g')).toEqual([['5'], [String(5 << 20)]]);
+    expect(await index()).toEqual(['t', 't']);
+  });
 });

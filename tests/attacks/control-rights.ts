@@ -42,7 +42,12 @@ export const controlRights: readonly ControlRights[] = [
       'Only the role of the node may call it, and functions of its own do; names of clients come last.',
   },
   {
-    objects: ['function adopt(settings json)', 'function boxed(n integer)', 'function boxed_work()'],
+    objects: [
+      'function adopt(settings json)',
+      'function boxed(n integer)',
+      'function boxed_work()',
+      'function demand_temporary(p_secret bytea, p_targets text[])',
+    ],
     are: 'invoker; EXECUTE to PUBLIC',
     because: 'It runs with the rights of its caller: what he gives it to do, he could do without it.',
   },
@@ -73,6 +78,7 @@ export const controlRights: readonly ControlRights[] = [
       'function raise_term(p_term bigint)',
       'function refuse_record()',
       'function refuse_stranger()',
+      'function refuse_unable()',
       'function refuse_term(p_term bigint)',
       'function row_image(relation oid, alias text)',
       'function set_aside(p_relations oid[], p_domains oid[], p_unbound boolean)',

@@ -3,6 +3,8 @@
  * while the transaction is read-only, and an index that cannot be computed here is left out. See DESIGN.md, "Rows as they were".
  */
 
+import { userRelations } from './catalog-sql.ts';
+import { marksQuery } from './marks.ts';
 import { sqlStates } from './sql-states.ts';
 
 /** In statements over row images: where these come from. */
@@ -94,7 +96,23 @@ BEGIN
     FROM pg_index i WHERE i.indexrelid = ANY (left_out));
 END $f$;
 
--- The same, with images that a query gives one by one, and in the last manner. Returns how many rows there were, and indexes that were left out.
+-- Where Lockstep is no superuser nothing can be set aside: while the statement that makes such a definition has not taken effect, it is
+-- refused. What it has made or altered is locked by it.
+CREATE FUNCTION lockstep.refuse_unable() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
+DECLARE r record;
+BEGIN
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN RETURN; END IF;
+  SELECT c.oid::regclass AS relation, m.kind, m.name, m.why INTO r FROM ${userRelations('rp')}
+    CROSS JOIN LATERAL (${marksQuery('c.oid')}) m
+   WHERE c.oid IN (SELECT l.relation FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode IN ('AccessExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock'))
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'rows of % could not be stored on the other members as they are: its % % depends on %', r.relation, r.kind, r.name, r.why
+      USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Only a superuser may set such a definition aside: give the role of Lockstep SUPERUSER, or let the definition depend on the row alone.';
+  END IF;
+END $f$;
+
+-- The same as write_marked, with images that a query gives one by one, and in the last manner. Returns how many rows there were, and indexes that were left out.
 CREATE FUNCTION lockstep.write_marked_images(p_work text, p_images text, p_shown text,
   p_relations oid[], p_domains oid[], p_unbound boolean, p_box boolean, p_surroundings text, OUT written bigint, OUT left_out json)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$

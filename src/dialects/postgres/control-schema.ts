@@ -88,6 +88,7 @@ export const calledByNode = [
   'note_statement',
   'record_statement',
   'expect_block',
+  'demand_temporary',
   'expect_view',
   'note_view',
   'record_view',

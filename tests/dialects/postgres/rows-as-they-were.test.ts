@@ -97,7 +97,7 @@ describe.each(versions)('rows as they were: PostgreSQL $name', ({ options }) => 
          loud text GENERATED ALWAYS AS (shout(name)) STORED, num int CHECK (num > 0))`,
     );
     await primary.write(
-      `SET search_path = app; INSERT INTO person VALUES (1, 'ann', 'x', '{y,z}', '(w,1)', '{"(v,2)"}', '[a,b)', DEFAULT, 1), (2, 'bob', 'x', NULL, NULL, NULL, NULL, DEFAULT, 2), (3, 'cid', 'x', NULL, NULL, NULL, NULL, DEFAULT, 3)`,
+      `SET search_path = app; INSERT INTO person (id, name, d, ds, p, ps, r, num) VALUES (1, 'ann', 'x', '{y,z}', '(w,1)', '{"(v,2)"}', '[a,b)', 1), (2, 'bob', 'x', NULL, NULL, NULL, NULL, 2), (3, 'cid', 'x', NULL, NULL, NULL, NULL, 3)`,
     );
     await insert('app.person');
     await change(

@@ -207,7 +207,7 @@ describe.each(versions)('code of an index on a replica: PostgreSQL $name', ({ op
     expect(remarks).toEqual([]);
   });
 
-  test('rows above four megabytes, in every manner', async () => {
+  test('rows above four megabytes, in every manner', { timeout: 240_000 }, async () => {
     const { send, all, rows, index } = await replica(
       servers.server(0),
       `${setup('')} ALTER TABLE ines.t ADD g int GENERATED ALWAYS AS (length(v)) STORED, ADD CHECK (v <> current_user);`,

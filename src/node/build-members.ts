@@ -4,7 +4,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, MemberConfig } from '../config/index.ts';
 import { openSpool } from '../dialects/spool.ts';
-import { PostgresCatalog, PostgresMember } from '../dialects/postgres/index.ts';
+import { PostgresCatalog, PostgresMember, Remarks } from '../dialects/postgres/index.ts';
+import type { Remark } from '../dialects/postgres/index.ts';
 
 export interface BuiltMember {
   readonly member: PostgresMember;
@@ -32,8 +33,10 @@ export interface BuiltMembers {
 export function buildMembers(
   config: Config,
   connectMs: () => number = () => config.deadlines.connectMs,
+  remark: (remark: Remark) => void = () => undefined,
 ): BuiltMembers {
   const catalog = new PostgresCatalog();
+  const remarks = new Remarks(remark);
   let primary = (): string => '';
   const directory = join(config.state, 'spool');
   const spool = (): ReturnType<typeof openSpool> => {
@@ -65,7 +68,7 @@ export function buildMembers(
       maxMessageBytes: 0x7fffffff,
     };
     return {
-      member: new PostgresMember(options, { catalog, spool, primaryId: () => primary() }),
+      member: new PostgresMember(options, { catalog, spool, primaryId: () => primary(), remarks }),
       config: member,
     };
   };

@@ -111,7 +111,11 @@ export class LockstepNode {
         sinks: [new EventLog(logger), journal, hooks],
         onSinkFailure: (message) => logger.error({ message }, 'an event could not be reported'),
       });
-      const built = buildMembers(config, () => inForce.now.deadlines.connectMs);
+      const built = buildMembers(
+        config,
+        () => inForce.now.deadlines.connectMs,
+        (remark) => events.raise(remark),
+      );
       closers.push(async () => built.members.forEach(({ member }) => member.close()));
       const cluster = await startCluster({
         settings: clusterSettings(inForce),

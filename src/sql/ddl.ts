@@ -15,6 +15,8 @@ const RELATION_TYPES: ReadonlySet<string> = new Set(
   'TABLE VIEW MATVIEW INDEX SEQUENCE FOREIGN_TABLE'.split(' ').map((kind) => `OBJECT_${kind}`),
 );
 
+type Writable = { -readonly [K in keyof Draft]: Draft[K] };
+
 const runsScript: ReadonlySet<string> = new Set(['CreateExtensionStmt', 'AlterExtensionStmt']);
 
 export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Draft {
@@ -24,10 +26,11 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
   const refusal = refusalOf(node, body) ?? frozenValue(node, body, catalog);
   if (refusal !== undefined) return refuse(tag, refusal);
   const created = node === 'CreateStmt' ? relationName(asNode(body.relation)) : undefined;
-  const creates: Partial<Draft> = {
+  const creates: Partial<Writable> = {
     ...(created && { createdTable: created }),
     ...(body.if_not_exists === true && { ifNotExists: true }),
   };
+  if ((node === 'IndexStmt' || node === 'DropStmt') && body.concurrent === true) creates.concurrently = true;
   if (isTemporaryTarget(node, body)) {
     return { kind: 'temp-ddl', tag, because: 'it concerns temporary objects', pinsSession: true, ...creates };
   }
@@ -69,9 +72,6 @@ function refusalOf(node: string, body: Ast): Refusal | undefined {
   const onlyTalks = node === 'GrantStmt' || node === 'CommentStmt' || node === 'SecLabelStmt';
   if (type === 'OBJECT_DATABASE' && !onlyTalks) return refusals.database;
   if (type === 'OBJECT_TABLESPACE') return refusals.tablespace;
-  if ((node === 'IndexStmt' || node === 'DropStmt') && body.concurrent === true) {
-    return refusals.indexConcurrently;
-  }
   const schemaNames = type === 'OBJECT_SCHEMA' || body.targtype === 'ACL_TARGET_ALL_IN_SCHEMA';
   if (namesControlSchema(body, schemaNames)) return refusals.controlSchema;
   if (node === 'CreateFunctionStmt' && hidesReset(body)) return refusals.hiddenReset;

@@ -8,10 +8,6 @@ const PROGRAM_LIMIT = '54000';
 const NOT_IN_PREREQUISITE_STATE = '55000';
 
 export const refusals = {
-  indexConcurrently: refusal(
-    'CREATE and DROP INDEX CONCURRENTLY cannot be replicated: they commit in the middle',
-    'Leave out CONCURRENTLY.',
-  ),
   detachConcurrently: refusal(
     'DETACH PARTITION CONCURRENTLY cannot be replicated: it commits in the middle',
     'Leave out CONCURRENTLY.',

@@ -151,7 +151,8 @@ class Block {
     if (statements.length !== 1 || statement === undefined) return false;
     const draft = this.#judge(statement.node, statement.body, this.#catalog);
     this.#drafts.push(draft);
-    const { kind, rewritesRows, ifDomains, createdView, namesDatabase } = draft;
+    const { kind, rewritesRows, ifDomains, createdView, namesDatabase, concurrently } = draft;
+    if (concurrently) return false;
     return kind === 'ddl' && (!rewritesRows || ifDomains === true) && !createdView && !namesDatabase;
   }
 

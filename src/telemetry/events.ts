@@ -79,6 +79,15 @@ interface EventFields {
     readonly answers: Readonly<Record<string, string>>;
     readonly done: string;
   };
+  'index-left-out': {
+    readonly member: string;
+    readonly index: string;
+    readonly table: string;
+    readonly unique: boolean;
+    /** What the index's code said. */
+    readonly reason: string;
+  };
+  'definition-not-repeatable': { readonly definition: string; readonly reason: string };
   'primary-differs': {
     readonly primary: string;
     /** Those that differ from it. */
@@ -270,6 +279,19 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
       `no replica can apply CSN ${e.csn}: ${Object.entries(e.answers)
         .map(([member, answer]) => `${member}: ${answer}`)
         .join('; ')}; ${e.done}`,
+  },
+  'index-left-out': {
+    level: 'error',
+    meaning:
+      'An index could not be computed on this member from rows that the primary has stored. The rows are there; the index is neither written to nor read by, on this member, until REINDEX. A unique one is not enforced by this member if it becomes the primary.',
+    say: (e) =>
+      `member ${e.member} goes on without ${e.unique ? 'unique ' : ''}index ${e.index} of ${e.table}: ${e.reason}; REINDEX INDEX ${e.index} brings it back`,
+  },
+  'definition-not-repeatable': {
+    level: 'warn',
+    meaning:
+      'A check, domain, generated column, partition key or index may come out otherwise on another member, or later. Rows are stored as the primary stored them all the same. Once for each definition while the node runs, when its rows are first stored elsewhere.',
+    say: (e) => `${e.definition} depends on ${e.reason}; its rows are stored as they were`,
   },
   'primary-differs': {
     level: 'error',

@@ -17,6 +17,9 @@ type Facts = ReadonlyMap<string, string>;
 
 /** What may happen while somebody attacks. Everything else that the node says is the attacker's doing. */
 const harmlessEvents = new Set([
+  // Of an attacker's own tables, and nobody is out for it.
+  'definition-not-repeatable',
+  'index-left-out',
   'client-refused',
   'session-replayed',
   'command-ran',

@@ -93,9 +93,9 @@ export class RequestRunner {
     if (link !== undefined) await this.ask(link, (one) => one.rollback()).catch(() => undefined);
   }
 
-  /** A request of our own: only its error is the client's to see. */
+  /** A request of our own: only its error is the client's to see, and what it tells the client. */
   async runOwn(link: SessionLink, request: unknown, sink: AnswerSink, begin: unknown): Promise<Answer> {
-    const answerOnly = new HeldAnswer(sink, Infinity);
+    const answerOnly = new HeldAnswer(sink, Infinity, { notices: 'overtake' });
     const answer = await this.run(link, request, answerOnly, begin, 'no');
     if (answer.failed) answerOnly.release();
     return answer;

@@ -13,6 +13,7 @@ import { binaryArray } from './binary-array.ts';
 import { sqlStates } from './sql-states.ts';
 import type { InternalConnection } from './internal-connection.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
+import type { Remarks } from './remarks.ts';
 import { ReplicaTables } from './replica-tables.ts';
 import { isExact, positionOf, SequencePositions } from './sequence-positions.ts';
 import { ChangeStream, isLarge } from './write-set.ts';
@@ -22,7 +23,13 @@ import type { Change, Piece } from './write-set.ts';
 const inOneGoBytes = 4 << 20;
 
 /** Where the order of changes is not known, rows may seem to pass through a forbidden state, or not to be there. */
-const inAnotherManner: ReadonlySet<string | undefined> = new Set(['23505', '23P01', sqlStates.diverged]);
+const inAnotherManner: ReadonlySet<string | undefined> = new Set([
+  '23505',
+  '23P01',
+  sqlStates.diverged,
+  // What was prepared is gone: code that ran here has deallocated it.
+  '26000',
+]);
 
 interface LogEntry {
   readonly record: CommitRecord;
@@ -37,25 +44,32 @@ interface Way {
   readonly sequences: SequencePositions;
 }
 
+export interface ApplyLinkParts {
+  readonly memberId: string;
+  readonly connection: InternalConnection;
+  readonly term: number;
+  /** Ends the sessions that hold up this connection. */
+  readonly clearWay: () => Promise<unknown>;
+  readonly remarks: Remarks;
+}
+
 export class PostgresApplyLink implements ApplyLink {
+  readonly #memberId: string;
   readonly #connection: InternalConnection;
   readonly #term: number;
+  readonly #remarks: Remarks;
   readonly #pipeline: ApplyPipeline;
   readonly #tables: ReplicaTables;
   readonly #schema: ApplySchema;
   #statementCount = 0;
 
-  /** `clearWay` ends the sessions that hold up this connection. */
-  constructor(
-    memberId: string,
-    connection: InternalConnection,
-    term: number,
-    clearWay: () => Promise<unknown>,
-  ) {
+  constructor({ memberId, connection, term, clearWay, remarks }: ApplyLinkParts) {
+    this.#memberId = memberId;
     this.#connection = connection;
     this.#term = term;
+    this.#remarks = remarks;
     this.#pipeline = new ApplyPipeline(connection);
-    this.#tables = new ReplicaTables(memberId, this.#pipeline);
+    this.#tables = new ReplicaTables(memberId, this.#pipeline, remarks);
     this.#schema = new ApplySchema(connection, this.#pipeline, clearWay);
   }
 
@@ -74,12 +88,15 @@ export class PostgresApplyLink implements ApplyLink {
       await this.#rollBack();
       if (error.blame === 'fenced') throw await this.#believed(error);
       if (!inAnotherManner.has(error.sqlState)) throw error;
+      this.#pipeline.prepares = false;
       try {
         return await this.#applyOnce(records, inParts ? 'net' : 'replaced');
       } catch (again) {
         if (this.#connection.lost !== undefined || !(again instanceof MemberError)) throw again;
         await this.#rollBack();
         throw again.blame === 'fenced' ? await this.#believed(again) : again;
+      } finally {
+        this.#pipeline.prepares = true;
       }
     }
   }
@@ -112,6 +129,7 @@ export class PostgresApplyLink implements ApplyLink {
         : await this.#applyInParts(records, manner);
     this.#pipeline.add('lockstep_commit', 'COMMIT');
     await this.#pipeline.send();
+    this.#remarks.leftOut(this.#memberId, this.#pipeline.takeLeftOut());
     return count;
   }
 

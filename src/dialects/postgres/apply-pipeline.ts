@@ -5,12 +5,18 @@ import { frontend } from '../../wire/postgres/index.ts';
 import type { Format } from '../../wire/postgres/index.ts';
 import { quoteLiteral } from '../../sql/index.ts';
 import type { InternalConnection, PipelineResult } from './internal-connection.ts';
+import { leftOut } from './marked-writing.ts';
+import type { LeftOut } from './marked-writing.ts';
 
 export class ApplyPipeline {
   readonly #connection: InternalConnection;
   readonly #prepared = new Set<string>();
   #messages: Buffer[] = [];
   #copied = 0;
+  /** False: nothing is kept prepared, for code that runs here may take it away. */
+  prepares = true;
+  /** By what was sent. */
+  #leftOut: LeftOut[] = [];
 
   constructor(connection: InternalConnection) {
     this.#connection = connection;
@@ -18,11 +24,12 @@ export class ApplyPipeline {
 
   /** Adds a statement, which is prepared under its name when it is met for the first time. */
   add(statement: string, sql: string, values: readonly (Buffer | null)[] = [], format: Format = 1): void {
-    if (!this.#prepared.has(statement)) {
-      this.#prepared.add(statement);
-      this.#messages.push(frontend.parse({ name: statement, query: Buffer.from(sql, 'latin1') }));
+    const name = this.prepares ? statement : '';
+    if (!this.#prepared.has(name)) {
+      if (this.prepares) this.#prepared.add(name);
+      this.#messages.push(frontend.parse({ name, query: Buffer.from(sql, 'latin1') }));
     }
-    this.#messages.push(frontend.bind({ statement, values, formats: [format] }), frontend.execute());
+    this.#messages.push(frontend.bind({ statement: name, values, formats: [format] }), frontend.execute());
   }
 
   /** Adds a COPY FROM STDIN with its data. */
@@ -42,7 +49,8 @@ export class ApplyPipeline {
     const copied = this.#copied;
     this.#messages = [];
     this.#copied = 0;
-    const { tags } = await this.#connection.pipeline(messages);
+    const { tags, rows } = await this.#connection.pipeline(messages);
+    this.#note({ rows });
     // Nothing that is copied is committed in the same packet.
     const found = tags.reduce((sum, tag) => sum + (tag.startsWith('COPY ') ? Number(tag.slice(5)) : 0), 0);
     invariant(found === copied, `${copied} rows were to be copied, ${found} were`);
@@ -54,7 +62,14 @@ export class ApplyPipeline {
    */
   async run(sql: string): Promise<PipelineResult> {
     await this.send();
-    return await this.#connection.query(Buffer.from(sql, 'latin1'));
+    const result = await this.#connection.query(Buffer.from(sql, 'latin1'));
+    this.#note(result);
+    return result;
+  }
+
+  /** Indexes that were left out since it was asked last. */
+  takeLeftOut(): readonly LeftOut[] {
+    return this.#leftOut.splice(0);
   }
 
   /** What was added is not sent any more; what was prepared is gone on the replica. */
@@ -62,6 +77,15 @@ export class ApplyPipeline {
     this.#prepared.clear();
     this.#messages = [];
     this.#copied = 0;
+    this.#leftOut = [];
+  }
+
+  /** Nothing else that is sent here answers with such a list. */
+  #note({ rows }: Pick<PipelineResult, 'rows'>): void {
+    for (const row of rows) {
+      const answer = row.at(-1)?.toString();
+      if (answer?.startsWith('[{"index"')) this.#leftOut.push(...leftOut(answer));
+    }
   }
 }
 

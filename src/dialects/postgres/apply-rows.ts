@@ -103,7 +103,7 @@ export class ApplyRows {
         const [one, other = 'NULL'] = values.map((value) => `ARRAY[${value}]`);
         const rest = markedArguments(table.marked, this.#surroundings);
         await this.#pipeline.run(
-          `SELECT lockstep.write_marked(${quoteLiteral(sql)}, ${one}, ${other}, 1, ${quoteLiteral(table.shown)}, ${rest})`,
+          `SELECT lockstep.write_marked(${quoteLiteral(sql)}, ${one}, ${other}, 1, ${quoteLiteral(table.shown)}, ${rest}, ${this.#last})::text`,
         );
         return;
       }
@@ -166,6 +166,11 @@ export class ApplyRows {
     }
   }
 
+  /** No other manner is left. */
+  get #last(): boolean {
+    return this.#manner === 'replaced' || this.#manner === 'net';
+  }
+
   /** Rows without a key are found by going through the whole table: once, not for each part. */
   #staged(table: ReplicaTable, removes: boolean): boolean {
     return this.#manner === 'net' || (this.#manner === 'in parts' && removes && !table.keyed);
@@ -221,7 +226,7 @@ export class ApplyRows {
         second,
         Buffer.from(String(changes.length)),
         Buffer.from(table.shown, 'latin1'),
-        ...markedValues(table.marked, this.#surroundings),
+        ...markedValues(table.marked, { surroundings: this.#surroundings, last: this.#last }),
       ]);
       return;
     }

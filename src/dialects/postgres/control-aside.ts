@@ -101,12 +101,42 @@ BEGIN
 END $f$;
 ${box}
 
+-- What this transaction has written: rows of other tables than these, how many other relations are locked for a change, and rows of
+-- these inserted, updated, deleted. NULL where code that runs while the transaction is read-only cannot make it anything else: before
+-- 16, RESET can.
+CREATE FUNCTION lockstep.written(p_relations oid[]) RETURNS bigint[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
+BEGIN
+  RETURN CASE WHEN current_setting('server_version_num')::int < 160000 THEN (
+    WITH held AS (SELECT DISTINCT l.relation AS oid, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+        WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND l.mode <> 'AccessShareLock' AND c.relkind NOT IN ('i', 'I', 't')
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+    others AS (SELECT oid FROM held UNION SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r')
+    SELECT ARRAY[
+      (SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid)) FROM others WHERE oid <> ALL (p_relations)),
+      (SELECT count(*) FROM held WHERE oid <> ALL (p_relations)),
+      sum(pg_stat_get_xact_tuples_inserted(oid)), sum(pg_stat_get_xact_tuples_updated(oid)), sum(pg_stat_get_xact_tuples_deleted(oid))]::bigint[]
+      FROM unnest(p_relations) oid) END;
+END $f$;
+
+CREATE FUNCTION lockstep.demand_nothing_else(p_work text, p_rows bigint, p_before bigint[], p_after bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
+DECLARE inserted bigint := p_after[3] - p_before[3]; updated bigint := p_after[4] - p_before[4]; deleted bigint := p_after[5] - p_before[5];
+BEGIN
+  -- A row that changes its partition is deleted and inserted.
+  IF p_before[1:2] <> p_after[1:2] OR NOT (CASE
+      WHEN p_work LIKE 'INSERT%' THEN (inserted, updated, deleted) = (p_rows, 0, 0)
+      WHEN p_work LIKE 'UPDATE%' THEN inserted = deleted AND inserted + updated = p_rows
+      ELSE (inserted, updated, deleted) = (0, 0, p_rows) END) THEN
+    RAISE EXCEPTION 'code of an index has written rows' USING ERRCODE = 'read_only_sql_transaction';
+  END IF;
+END $f$;
+
 -- Runs a statement as this role, which is no superuser, with nothing but that role's rights. relations: of these it is the owner with all
 -- rights, whatever it has granted and revoked.
 CREATE FUNCTION lockstep.in_box(p_role oid, p_relations oid[], p_work text, p_first text[], p_second text[], p_rows bigint, p_surroundings json) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
 DECLARE
-  boxes oid[]; keeper oid; rights aclitem[]; classes jsonb; schemas jsonb;
+  boxes oid[]; keeper oid; rights aclitem[]; classes jsonb; schemas jsonb; before bigint[];
 BEGIN
   LOCK TABLE lockstep.box IN SHARE UPDATE EXCLUSIVE MODE;
   -- Who worked in it may have left something: without its row, nothing would be done in it.
@@ -130,10 +160,13 @@ BEGIN
   PERFORM set_config('lockstep.work', p_work, true), set_config('lockstep.first', coalesce(p_first::text, ''), true),
     set_config('lockstep.second', coalesce(p_second::text, ''), true), set_config('lockstep.rows', coalesce(p_rows::text, ''), true),
     set_config('lockstep.surroundings', p_surroundings::text, true), set_config('lockstep.box', 'go', true);
+  PERFORM set_config('track_counts', 'on', true);
+  before := lockstep.written(p_relations);
   PERFORM brin_desummarize_range('lockstep.box_work', 0);
   IF brin_summarize_range('lockstep.box_work', 0) <> 1 THEN
     RAISE EXCEPTION 'the box of this member is damaged' USING HINT = 'lockstep detach, and let the member be synchronised.';
   END IF;
+  IF p_rows IS NOT NULL THEN PERFORM lockstep.demand_nothing_else(p_work, p_rows, before, lockstep.written(p_relations)); END IF;
   PERFORM set_config('lockstep.work', '', true), set_config('lockstep.first', '', true), set_config('lockstep.second', '', true), set_config('lockstep.box', '', true);
   UPDATE pg_class SET relowner = keeper, relacl = CASE oid WHEN boxes[1] THEN rights END WHERE oid = ANY (boxes);
   DELETE FROM pg_shdepend WHERE classid = 'pg_class'::regclass AND objid = ANY (boxes) AND deptype = 'a' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database());
@@ -165,51 +198,4 @@ CREATE FUNCTION lockstep.usual_path(p_role oid) RETURNS text LANGUAGE sql STABLE
     WHERE c LIKE 'search_path=%' AND s.setrole IN (p_role, 0) AND s.setdatabase IN ((SELECT oid FROM pg_database WHERE datname = current_database()), 0)
     ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1), '"$user", public')
 $f$;
-
--- Writes rows of a table with marks. work: INSERT, UPDATE or DELETE over the images $1 and $2. box: something has to be evaluated.
-CREATE FUNCTION lockstep.write_marked(p_work text, p_first text[], p_second text[], p_rows bigint, p_shown text,
-  p_relations oid[], p_domains oid[], p_unbound boolean, p_box boolean, p_surroundings text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
-DECLARE saved jsonb := lockstep.set_aside(p_relations, p_domains, p_unbound); owner oid; super boolean; settings json; before json; n bigint;
-BEGIN
-  IF p_box THEN
-    SELECT r.oid, r.rolsuper INTO owner, super FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.oid = p_relations[1];
-    settings := coalesce(p_surroundings, json_build_object('search_path', lockstep.usual_path(owner))::text);
-  END IF;
-  IF p_box AND NOT super THEN
-    PERFORM lockstep.in_box(owner, p_relations, p_work, p_first, p_second, p_rows, settings);
-  ELSE
-    SELECT json_object_agg(key, coalesce(current_setting(key, true), '')) INTO before FROM json_each_text(settings);
-    PERFORM lockstep.adopt(settings);
-    EXECUTE p_work USING p_first, p_second;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    PERFORM lockstep.adopt(before);
-    IF n <> p_rows THEN PERFORM lockstep.diverged(p_shown, p_rows, n); END IF;
-  END IF;
-  PERFORM lockstep.put_back(saved);
-END $f$;
-
--- The same, with images that a query gives one by one. rows: undefined, or how many there are to be.
-CREATE FUNCTION lockstep.write_marked_images(p_work text, p_images text, p_shown text,
-  p_relations oid[], p_domains oid[], p_unbound boolean, p_box boolean, p_surroundings text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
-DECLARE image text; images text[] := '{}'; bytes bigint := 0; rows bigint := 0; done bigint := 0;
-BEGIN
-  FOR image IN EXECUTE p_images LOOP
-    images := images || image;
-    bytes := bytes + octet_length(image);
-    rows := rows + 1;
-    IF bytes > 4194304 OR rows = 10000 THEN
-      PERFORM lockstep.write_marked(p_work, images, NULL, rows, p_shown, p_relations, p_domains, p_unbound, p_box, p_surroundings);
-      done := done + rows;
-      images := '{}';
-      bytes := 0;
-      rows := 0;
-    END IF;
-  END LOOP;
-  IF rows > 0 THEN
-    PERFORM lockstep.write_marked(p_work, images, NULL, rows, p_shown, p_relations, p_domains, p_unbound, p_box, p_surroundings);
-  END IF;
-  RETURN done + rows;
-END $f$;
 `;

@@ -81,7 +81,7 @@ END $f$;
 CREATE FUNCTION lockstep.statement_done(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   ${nodeOnly}
-  PERFORM lockstep.refuse_uncarried(), lockstep.note_numbers(), lockstep.attach(), ${expecting.set('nothing')};
+  PERFORM lockstep.refuse_uncarried(), lockstep.note_numbers(), lockstep.attach(), lockstep.refuse_unable(), lockstep.warn_unrepeatable(), ${expecting.set('nothing')};
   IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'lockstep_guard_ddl') THEN
     PERFORM ${expecting.note('c.oid')} FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
       WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND c.relkind = 'm';

@@ -10,6 +10,17 @@ const unreadable =
   'pg_node_tree,pg_ndistinct,pg_dependencies,pg_mcv_list,pg_brin_bloom_summary,pg_brin_minmax_multi_summary,gtsvector,regproc,regoper';
 
 export const refusals = `
+-- With the search path of its caller. What is not there the server itself says.
+CREATE FUNCTION lockstep.demand_temporary(p_secret bytea, p_targets text[]) RETURNS void LANGUAGE plpgsql AS $f$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.unnest(p_targets) AS named (name)
+      JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(named.name)::pg_catalog.oid
+     WHERE c.relpersistence OPERATOR(pg_catalog.<>) 't') THEN
+    RAISE EXCEPTION 'CREATE and DROP INDEX CONCURRENTLY cannot be replicated: they commit in the middle'
+      USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Leave out CONCURRENTLY.';
+  END IF;
+END $f$;
+
 CREATE FUNCTION lockstep.refuse_uncarried() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE what text; temporary oid := pg_my_temp_schema();
 BEGIN

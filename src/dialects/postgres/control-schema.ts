@@ -10,14 +10,16 @@ import { aside } from './control-aside.ts';
 import { attach, eventTriggers } from './control-attach.ts';
 import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
+import { marked } from './control-marked.ts';
 import { logSegments } from './log-segments.ts';
 import { numbers } from './control-numbers.ts';
 import { refusals } from './control-refusals.ts';
 import { sequences } from './control-sequences.ts';
+import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
 /** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 4;
+export const controlFormat = 5;
 
 const tables = `
 CREATE SCHEMA lockstep;
@@ -86,6 +88,7 @@ export const calledByNode = [
   'note_statement',
   'record_statement',
   'expect_block',
+  'demand_temporary',
   'expect_view',
   'note_view',
   'record_view',
@@ -142,6 +145,8 @@ export function createControlSchema(options: { superuser: boolean }): string {
     refusals,
     attach,
     aside,
+    marked,
+    warnings,
     rights,
     options.superuser ? eventTriggers : '',
   ].join('\n');

@@ -23,5 +23,7 @@ export { takeFingerprint } from './fingerprint.ts';
 export type { Fingerprint } from './fingerprint.ts';
 export { memberHealth } from './member-health.ts';
 export type { HealthOptions } from './member-health.ts';
+export { Remarks } from './remarks.ts';
+export type { Remark } from './remarks.ts';
 export { preflightMember } from './preflight.ts';
 export type { PreflightReport } from './preflight.ts';

@@ -23,6 +23,7 @@ import { isLatePart, takeResult } from './link-commit.ts';
 import type { CommitPhase } from './link-commit.ts';
 import type { LinkStatements } from './link-statements.ts';
 import type { PreparedStatement } from './request.ts';
+import { sqlStates } from './sql-states.ts';
 import { shapeChanged, shapeOf } from './statement-shape.ts';
 import type { WriteSetCollector } from './write-set-collector.ts';
 
@@ -101,6 +102,8 @@ export class LinkReceiver {
   /** A write set too large to be held, on its way into the spool. */
   #collector: WriteSetCollector | undefined;
   #wantsData = false;
+  /** By our own functions, in this transaction. */
+  readonly #told = new Set<string>();
 
   constructor(parts: LinkReceiverParts) {
     this.#parts = parts;
@@ -284,13 +287,21 @@ export class LinkReceiver {
   /** Remarks on what we do ourselves are not the client's to see; those of its own code that COMMIT runs are. */
   #isOurs(frame: Buffer, phase: Phase | undefined): boolean {
     if (phase === undefined) return false;
-    if (phase.kind === 'answer') return phase.quiet;
+    if (phase.kind === 'answer') return phase.quiet && !this.#isNews(frame);
     if (phase.kind !== 'commit') return true;
     const [stage] = phase.stages;
     if (stage !== 'commit') return stage !== 'constraints';
     const late = isLatePart(phase, readErrorFields(frame));
     if (late) phase.options.onLatePart();
     return late;
+  }
+
+  /** What our own functions tell the client, once in a transaction. No code of clients runs in a call of ours. */
+  #isNews(frame: Buffer): boolean {
+    const { code, message } = readErrorFields(frame);
+    if (code !== sqlStates.unrepeatable || this.#told.has(message)) return false;
+    this.#told.add(message);
+    return true;
   }
 
   #error(frame: Buffer, phase: Phase | undefined): void {
@@ -341,6 +352,7 @@ export class LinkReceiver {
     this.#transaction =
       status === TransactionStatus.Idle ? 'none' : status === TransactionStatus.Open ? 'open' : 'failed';
     this.#completed = 0;
+    if (this.#transaction === 'none') this.#told.clear();
     if (phase.kind === 'commit' && phase.stages.length > 1) {
       phase.stages.shift();
       phase.answered = false;

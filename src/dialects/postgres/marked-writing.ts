@@ -23,11 +23,24 @@ export function markedWriting({ relations, domains, marks }: MarkedTable, throug
   };
 }
 
-/** With eight parameters of text and two arrays: see `markedValues`. */
+/** With nine parameters of text and two arrays: see `markedValues`. */
 export const writeMarked =
-  'SELECT lockstep.write_marked($1, $2::text[], $3::text[], $4::text::int8, $5, $6::text::oid[], $7::text::oid[], $8::text::bool, $9::text::bool, $10)';
+  'SELECT lockstep.write_marked($1, $2::text[], $3::text[], $4::text::int8, $5, $6::text::oid[], $7::text::oid[], $8::text::bool, $9::text::bool, $10, $11::text::bool)::text';
 
-/** The last arguments of the functions, from the relations on. */
+/** An index that could not be computed on a member, and that nobody there uses any more. */
+export interface LeftOut {
+  readonly index: string;
+  readonly table: string;
+  readonly unique: boolean;
+  readonly why: string;
+}
+
+/** What the functions answer: JSON, or nothing. */
+export function leftOut(answer: string | null | undefined): readonly LeftOut[] {
+  return answer ? (JSON.parse(answer) as LeftOut[]) : [];
+}
+
+/** The arguments of the functions from the relations on; `write_marked` has one more. */
 export function markedArguments(
   { relations, domains, unbound, box }: MarkedWriting,
   surroundings: Buffer | null,
@@ -36,12 +49,14 @@ export function markedArguments(
   return `'${relations}', '${domains}', ${unbound}, ${box}, ${settings}`;
 }
 
+/** `last`: rows that are not there, or uniqueness that is violated, are not tried in another manner. */
 export function markedValues(
   { relations, domains, unbound, box }: MarkedWriting,
-  surroundings: Buffer | null,
+  { surroundings, last }: { readonly surroundings: Buffer | null; readonly last: boolean },
 ): (Buffer | null)[] {
   return [
     ...[relations, domains, String(unbound), String(box)].map((text) => Buffer.from(text)),
     surroundings,
+    Buffer.from(String(last)),
   ];
 }

@@ -38,7 +38,7 @@ const unsteadyTypes =
   '{17,24,142,600,601,602,603,604,628,700,701,718,790,1082,1083,1114,1184,1186,1266,2202,2203,2204,2205,2206,2249,3734,3769,4089,4096,4191}';
 
 /** In a tree: what is called, and the types that are met. */
-const called = `':(?:funcid|opfuncid|hashfuncid|aggfnoid|winfnoid) (\\d+)'`;
+export const called = `':(?:funcid|opfuncid|hashfuncid|aggfnoid|winfnoid) (\\d+)'`;
 const met = `':(?:vartype|consttype|resulttype|funcresulttype|opresulttype|paramtype|typeId|array_typeid|row_typeid) (\\d+)'`;
 
 /** The body of a recursive query `held (oid)`: types, and those that are inside of them. */
@@ -53,8 +53,8 @@ const held = (types: string): string => `${types}
 const columnTypes = (relation: string): string =>
   `SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped`;
 
-/** Query of kind, name and reason of each mark. `relation`: an expression for the table's number. */
-const marksQuery = (relation: string): string => `
+/** Query of kind, name and reason of each mark. `relation`: an expression for the table's number, which may name a row called `c`. */
+export const marksQuery = (relation: string): string => `
 WITH RECURSIVE own (oid) AS (SELECT ${relation} UNION SELECT relid FROM pg_partition_tree(${relation})),
 held (oid) AS (${held(columnTypes(relation))}),
 trees (kind, name, tree) AS (
@@ -62,9 +62,9 @@ trees (kind, name, tree) AS (
   UNION ALL SELECT 'generated', a.attname, d.adbin::text FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attgenerated = 's' AND a.attrelid IN (SELECT oid FROM own)
   UNION ALL SELECT 'domain', k.conname, k.conbin::text FROM pg_constraint k WHERE k.contype = 'c' AND k.contypid IN (SELECT oid FROM held WHERE oid >= 16384)
-  UNION ALL SELECT 'key', c.relname, p.partexprs::text FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
+  UNION ALL SELECT 'key', split.relname, p.partexprs::text FROM pg_partitioned_table p JOIN pg_class split ON split.oid = p.partrelid
     WHERE p.partexprs IS NOT NULL AND p.partrelid IN (SELECT relid FROM pg_partition_ancestors(${relation}) UNION SELECT oid FROM own)
-  UNION ALL SELECT 'index', c.relname, concat(i.indexprs::text, i.indpred::text) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+  UNION ALL SELECT 'index', made.relname, concat(i.indexprs::text, i.indpred::text) FROM pg_index i JOIN pg_class made ON made.oid = i.indexrelid
     WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND i.indrelid IN (SELECT oid FROM own)),
 met AS (SELECT t.kind, t.name, t.tree, y.typtype, coalesce(nullif(y.typelem, 0), y.oid) AS element
   FROM trees t, regexp_matches(t.tree, ${met}, 'g') m JOIN pg_type y ON y.oid = m[1]::oid)
@@ -91,13 +91,13 @@ SELECT pg_partition_root(${relation}) WHERE EXISTS (
 
 /** False: it has nothing that could be marked. To find the marks takes a server much longer than this. */
 export const mayBeMarked = (relation: string): string => `(
-SELECT c.relispartition OR c.relkind = 'p'
-    OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x'))
-    OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
-    OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+SELECT one.relispartition OR one.relkind = 'p'
+    OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = one.oid AND k.contype IN ('c', 'x'))
+    OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = one.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+    OR EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = one.oid AND a.attnum > 0 AND NOT a.attisdropped
         AND (a.attgenerated = 's' OR (a.atttypid >= 16384 AND t.typtype <> 'e')))
-    OR EXISTS (SELECT FROM pg_cast k WHERE k.casttarget = c.reltype)
-  FROM pg_class c WHERE c.oid = ${relation})`;
+    OR EXISTS (SELECT FROM pg_cast k WHERE k.casttarget = one.reltype)
+  FROM pg_class one WHERE one.oid = ${relation})`;
 
 /** One JSON value: MarkedTable, or NULL where there is nothing to it. */
 export const markedTable = (relation: string): string => `(

@@ -79,7 +79,7 @@ export class NetEffect {
       const { insert, remove } = table.statements();
       const parameters = [sign < 0 ? remove : insert, images, table.shown].map(quoteLiteral).join(', ');
       await this.#pipeline.run(
-        `SELECT lockstep.write_marked_images(${parameters}, ${markedArguments(table.marked, this.surroundings)})`,
+        `SELECT left_out::text FROM lockstep.write_marked_images(${parameters}, ${markedArguments(table.marked, this.surroundings)})`,
       );
       return;
     }

@@ -32,6 +32,7 @@ import { InternalConnection } from './internal-connection.ts';
 import { PostgresLogReader } from './log-reader.ts';
 import { watchSilence } from './silence-watch.ts';
 import type { BackendQuestion } from './silence-watch.ts';
+import { Remarks } from './remarks.ts';
 import { PostgresSessionLink } from './session-link.ts';
 
 export interface PostgresMemberOptions {
@@ -48,6 +49,7 @@ export interface PostgresShared {
   readonly catalog: PostgresCatalog;
   readonly spool: () => Spool;
   readonly primaryId: () => string;
+  readonly remarks?: Remarks;
 }
 
 const ownSettings: readonly (readonly [string, string])[] = [
@@ -81,6 +83,7 @@ export class PostgresMember implements Member {
   readonly id: string;
   readonly options: PostgresMemberOptions;
   readonly log: MemberLog;
+  readonly remarks: Remarks;
   readonly #shared: PostgresShared;
   #probe: InternalConnection | undefined;
   #kept: InternalConnection | undefined;
@@ -100,6 +103,7 @@ export class PostgresMember implements Member {
     this.id = options.id;
     this.options = options;
     this.#shared = shared;
+    this.remarks = shared.remarks ?? new Remarks(() => undefined);
     this.log = {
       list: (afterCsn, upToCsn) => this.#listLog(afterCsn, upToCsn),
       read: (csn) => this.#readLog(csn),
@@ -337,11 +341,16 @@ export class PostgresMember implements Member {
     await connection.query(
       `${this.#admission(term)}; SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`,
     );
-    return new PostgresApplyLink(this.id, connection, term, () =>
-      this.use((other) =>
-        other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
-      ),
-    );
+    return new PostgresApplyLink({
+      memberId: this.id,
+      connection,
+      term,
+      clearWay: () =>
+        this.use((other) =>
+          other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
+        ),
+      remarks: this.remarks,
+    });
   }
 
   async openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink> {

@@ -3,10 +3,34 @@
 import { quoteLiteral } from '../../sql/index.ts';
 import { relationName, userRelations } from './catalog-sql.ts';
 import { controlFormat } from './control-schema.ts';
+import { all, readUnrepeatable, unrepeatableQuery } from './unrepeatable.ts';
 import type { Ask, Check, CheckContext, Verdict } from './preflight-check.ts';
 import { fail, ok, some, warn } from './preflight-check.ts';
 
 export const contentChecks: readonly Check[] = [
+  {
+    name: 'definitions',
+    look: async ({ ask }) => {
+      const found = readUnrepeatable(await ask(unrepeatableQuery(all)));
+      return found.length === 0
+        ? ok('all can be repeated')
+        : warn(
+            `may come out otherwise on another member: ${some(found.map(({ definition, why }) => `${definition} depends on ${why}`))}`,
+            'Rows are stored as they were all the same. Let these depend on the row alone, or be ready for reads by such an index, and a restored dump, to find something else.',
+          );
+    },
+  },
+  {
+    name: 'indexes',
+    look: async ({ ask }) =>
+      present(
+        await ask(
+          `SELECT i.indexrelid::regclass FROM ${userRelations('rpm')} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indislive AND NOT i.indisready ORDER BY 1`,
+        ),
+        'not in use here, because they could not be computed',
+        (names) => names.map((name) => `REINDEX INDEX ${name};`).join('\n'),
+      ),
+  },
   { name: 'triggers and rules', look: alwaysFiring },
   { name: 'control schema', look: controlSchema },
   {

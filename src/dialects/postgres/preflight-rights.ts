@@ -3,6 +3,7 @@
 import { MemberError } from '../contract.ts';
 import { quoteIdent } from '../../sql/index.ts';
 import { isUserSchema, relationName, userRelations } from './catalog-sql.ts';
+import { marksQuery, mayBeMarked } from './marks.ts';
 import { register } from './register.ts';
 import type { Check, CheckContext, Verdict } from './preflight-check.ts';
 import { fail, ok, some, warn } from './preflight-check.ts';
@@ -22,6 +23,7 @@ export const rightsChecks: readonly Check[] = [
             ),
       ),
   },
+  { name: 'rows as they were', look: rowsAsTheyWere },
   { name: 'rights on the database', look: databaseRights },
   {
     name: 'rights on schemas',
@@ -106,6 +108,21 @@ export const rightsChecks: readonly Check[] = [
     },
   },
 ];
+
+/** What must not be evaluated where a row is stored is set aside in the catalog. */
+async function rowsAsTheyWere({ ask, role, superuser }: CheckContext): Promise<Verdict> {
+  if (superuser) return ok('definitions can be set aside');
+  const rows = await ask(
+    `SELECT ${relationName}, (SELECT format('its %s %s depends on %s', m.kind, m.name, m.why) FROM (${marksQuery('c.oid')}) m LIMIT 1) FROM ${userRelations('rp')} WHERE ${mayBeMarked('c.oid')} ORDER BY 1`,
+  );
+  const marked = rows.filter(([, why]) => why !== null);
+  return marked.length === 0
+    ? ok('no definition has to be set aside')
+    : fail(
+        `rows of these tables cannot be stored on replicas as they are: ${some(marked.map(([table, why]) => `${table} (${why})`))}`,
+        `ALTER ROLE ${quoteIdent(role)} SUPERUSER;`,
+      );
+}
 
 async function databaseRights({ ask, role, database }: CheckContext): Promise<Verdict> {
   const [[create, temporary, plpgsql] = []] = await ask(`

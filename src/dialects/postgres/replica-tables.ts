@@ -4,11 +4,13 @@ import { messageOf } from '../../base/index.ts';
 import { quoteIdent } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
+import type { Remarks } from './remarks.ts';
 import { sqlStates } from './sql-states.ts';
 import type { Mark, MarkedTable } from './marks.ts';
 import { markedWriting } from './marked-writing.ts';
 import type { MarkedWriting } from './marked-writing.ts';
 import { askShape, readShape, relationNamed, tableStatements } from './table-shape.ts';
+import { ofTable, readUnrepeatable, unrepeatableQuery } from './unrepeatable.ts';
 import type { StatementOptions, TableShape, TableStatements } from './table-shape.ts';
 
 /** Names hold one character for each byte, whatever the encoding of the database. */
@@ -38,10 +40,12 @@ export interface ReplicaTable {
 export class ReplicaTables {
   readonly #memberId: string;
   readonly #pipeline: ApplyPipeline;
+  readonly #remarks: Remarks;
   readonly #tables = new Map<string, ReplicaTable>();
   #count = 0;
 
-  constructor(memberId: string, pipeline: ApplyPipeline) {
+  constructor(memberId: string, pipeline: ApplyPipeline, remarks: Remarks) {
+    this.#remarks = remarks;
     this.#memberId = memberId;
     this.#pipeline = pipeline;
   }
@@ -72,6 +76,7 @@ export class ReplicaTables {
       );
     }
     const shape = this.#understood(shown, row);
+    if (shape.marked !== undefined) await this.#remark(shown, shape.marked);
     const above = shape.marked?.through ?? undefined;
     if (above !== undefined) return await this.#throughRoot({ schema, table }, above);
     return this.#table({ schema, table }, shape, {});
@@ -103,6 +108,15 @@ export class ReplicaTables {
       statements: (images) =>
         images === undefined ? usual : tableStatements(name, shape, { ...options, images }),
     };
+  }
+
+  /** Once, and again when the definitions are others. */
+  async #remark(shown: string, { relations, domains, marks }: MarkedTable): Promise<void> {
+    if (marks.length === 0 || !this.#remarks.isNew(`${shown} ${JSON.stringify(marks)}`)) return;
+    const { rows } = await this.#pipeline.run(unrepeatableQuery(ofTable(relations, domains)));
+    this.#remarks.unrepeatable(
+      readUnrepeatable(rows.map((row) => row.map((value) => value?.toString() ?? null))),
+    );
   }
 
   #able(shown: string, marked: MarkedTable): MarkedTable {

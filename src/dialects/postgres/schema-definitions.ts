@@ -97,7 +97,7 @@ const constraints = `
   FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE k.contypid <> 0 AND k.contype <> 'n' AND ${isUserSchema('n.nspname')}`;
 
 const indexes = `
-  SELECT 'index ' || i.indexrelid::regclass, ${relationKey}, pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid THEN '' ELSE ' (invalid)' END
+  SELECT 'index ' || i.indexrelid::regclass, ${relationKey}, pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid OR NOT i.indisready THEN '' ELSE ' (invalid)' END
     || coalesce((SELECT string_agg(format(' (statistics of column %s: %s)', a.attnum, a.attstattarget), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0), '')
   FROM ${userRelations('rpm')} JOIN pg_index i ON i.indrelid = c.oid`;
 

@@ -3,6 +3,7 @@
  * each Sync and each simple query. What a statement needs is the runner's business; where it runs is the session's.
  */
 
+import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { LockstepError } from '../../base/index.ts';
 import { nobody, transactionAborted } from '../../cluster/index.ts';
@@ -117,6 +118,8 @@ export class Conversation {
   #inputOver = false;
   #inTurn = 0;
   #onEnd: (() => void) | undefined;
+  /** What the client sends is to be text in UTF-8: so the server has said. */
+  #utf8 = false;
   #reading: SessionReading = {};
 
   constructor(options: ConversationOptions) {
@@ -232,6 +235,7 @@ export class Conversation {
     if (name === 'standard_conforming_strings')
       this.#reading = { ...this.#reading, standardConformingStrings: value === 'on' };
     if (name === 'client_encoding') {
+      this.#utf8 = value === 'UTF8';
       const trailBytes = trailBytesOf(value);
       const { trailBytes: _, ...others } = this.#reading;
       this.#reading = trailBytes === undefined ? others : { ...others, trailBytes };
@@ -509,9 +513,11 @@ export class Conversation {
   async #simple(text: Buffer, frame: Buffer): Promise<void> {
     try {
       if (!(await this.#batchBefore())) return;
-      const statements = this.#classify(text);
+      const isText = !this.#utf8 || isUtf8(text);
+      const statements = isText ? this.#classify(text) : [];
       const [only] = statements;
-      if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
+      if (!isText) await this.#notText(text, frame);
+      else if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
       else if (statements.every((statement) => statement.kind === 'read'))
         await this.#session.run(this.#runner.workOf(statements, text, simpleRequest(frame)), this.#sink);
       else await this.#simpleSeveral(statements, text);
@@ -533,6 +539,13 @@ export class Conversation {
       this.#sink,
     );
     if (!answer.failed) this.#runner.noteEffects(statement);
+  }
+
+  /** The server looks at all of the message before anything of it runs, and refuses it in its own words. */
+  async #notText(text: Buffer, frame: Buffer): Promise<void> {
+    const effect = this.#session.transaction === 'none' ? 'primary-read' : 'write';
+    this.#runner.unseen();
+    await this.#session.run({ request: simpleRequest(frame), effect, bytes: text.length }, this.#sink);
   }
 
   /** A simple query comes after what was sent before it, and takes the unnamed statement away. False: that has failed. */

@@ -37,6 +37,7 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer): Aroun
     };
   }
   const before = [
+    ...(statement.concurrently ? [controlCall('demand_temporary', [named(arrayOf(targets))])] : []),
     controlCall('record_statement', [text, named(arrayOf(targets)), named(arrayOf(sources))]),
     ...(statement.schemaBlock ? [controlCall('expect_block')] : []),
   ];

@@ -27,6 +27,7 @@ import { aroundResetAll, aroundSchemaStatement } from './schema-work.ts';
 import { SessionState } from './session-state.ts';
 import type { StatementBook } from './statement-book.ts';
 import { endsTransaction, workOf } from './statement-work.ts';
+import { withoutConcurrently } from './without-concurrently.ts';
 import type { KnownBetter } from './statement-work.ts';
 
 export interface RunnerHooks {
@@ -135,8 +136,9 @@ export class StatementRunner {
   }
 
   /** One statement that came as text, behind others perhaps. Resolves to false when it failed and its error is written. Throws what no member said. */
-  async run(statement: Statement, text: Buffer, textBefore?: Buffer): Promise<boolean> {
+  async run(statement: Statement, sent: Buffer, textBefore?: Buffer): Promise<boolean> {
     this.#textBefore = textBefore;
+    const text = statement.concurrently ? withoutConcurrently(sent) : sent;
     const session = this.#session;
     if (session.transaction === 'failed' && answeredHere.has(statement.kind) && !endsTransaction(statement))
       throw transactionAborted();

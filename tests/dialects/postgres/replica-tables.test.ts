@@ -2,12 +2,13 @@
 
 import { expect, test } from 'vitest';
 import type { ApplyPipeline } from '../../../src/dialects/postgres/apply-pipeline.ts';
+import { Remarks } from '../../../src/dialects/postgres/remarks.ts';
 import { ReplicaTables } from '../../../src/dialects/postgres/replica-tables.ts';
 
 function tablesOf(columns: string, key: string | null): ReplicaTables {
   const row = [Buffer.from(columns), key === null ? null : Buffer.from(key)];
   const pipeline = { run: () => Promise.resolve({ tags: ['SELECT 1'], rows: [row] }) };
-  return new ReplicaTables('db1', pipeline as unknown as ApplyPipeline);
+  return new ReplicaTables('db1', pipeline as unknown as ApplyPipeline, new Remarks(() => undefined));
 }
 
 test.each([

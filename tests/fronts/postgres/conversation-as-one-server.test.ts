@@ -9,6 +9,7 @@ import { connect, withNode, withServers } from '../../support/index.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
 import { conversations } from './conversations.ts';
 import type { Step } from './conversations.ts';
+import { encodings } from './encodings.ts';
 import { pipelines } from './pipelines.ts';
 
 const servers = withServers(2);
@@ -19,7 +20,7 @@ beforeAll(async () => {
   await admin.query('CREATE DATABASE plain');
 });
 
-for (const [family, cases] of Object.entries({ ...conversations, ...pipelines })) {
+for (const [family, cases] of Object.entries({ ...conversations, ...pipelines, ...encodings })) {
   group(`conversation: ${family}`, () => {
     for (const [name, steps] of Object.entries(cases)) {
       test(name, async () => {

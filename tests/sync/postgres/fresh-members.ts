@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { PostgresCatalog, PostgresDataSync, PostgresMember } from '../../../src/dialects/postgres/index.ts';
+import { Remarks } from '../../../src/dialects/postgres/remarks.ts';
+import type { Remark } from '../../../src/dialects/postgres/remarks.ts';
 import { openSpool } from '../../../src/dialects/spool.ts';
 import type {
   RowKeeper,
@@ -40,6 +42,7 @@ export async function freshMember(
     readonly as?: string;
     /** By which the member reaches the server. */
     readonly port?: number;
+    readonly remark?: (remark: Remark) => void;
   } = {},
 ): Promise<FreshMember> {
   made += 1;
@@ -71,6 +74,7 @@ export async function freshMember(
       catalog: new PostgresCatalog(),
       spool: () => openSpool({ directory, memoryBytes: 1 << 20 }),
       primaryId: () => '',
+      remarks: new Remarks(options.remark ?? (() => undefined)),
     },
   );
   const ask = async (sql: string): Promise<readonly (readonly (string | null)[])[]> => {

@@ -1,6 +1,7 @@
 /** A member is brought level with the rows that the source has, whatever its definitions would make of them. */
 
 import { expect, test } from 'vitest';
+import type { Remark } from '../../../src/dialects/postgres/remarks.ts';
 import { dumpableServers } from '../../support/dumpable.ts';
 import { withServers } from '../../support/index.ts';
 import { differences, enrolledMember, synchronise } from './fresh-members.ts';
@@ -44,5 +45,33 @@ test.each([
     expect(await target.rows(`SELECT conname FROM pg_constraint WHERE contype = 'z'`)).toEqual([]);
     // Again: there is nothing to do.
     expect(await synchronise(source, target)).toEqual([]);
+  },
+);
+
+test.each(['diff', 'full'] as const)(
+  'sync: %s: an index that cannot be computed on the target is left out there',
+  async (strategy) => {
+    const remarks: Remark[] = [];
+    const failing = `${schema}; CREATE UNIQUE INDEX only_there ON marked (f(id)) WHERE who(id) > 0; CREATE INDEX ok ON marked (abs(d))`;
+    const source = await enrolledMember(servers.server(0), { sql: failing });
+    const target = await enrolledMember(servers.server(0), {
+      sql: failing,
+      remark: (remark) => void remarks.push(remark),
+    });
+    await source.write(rows(1, 50));
+    await synchronise(source, target, { strategy });
+    const found = (await differences(source, target)).filter(({ object }) => !object.includes('hashed_'));
+    expect(found.map(({ object }) => object)).toEqual(binaries === undefined ? [] : ['public.only_there']);
+    const state = `SELECT indexrelid::regclass FROM pg_index WHERE NOT indisready`;
+    expect(await target.rows(state)).toEqual([['only_there']]);
+    expect(remarks.filter(({ type }) => type === 'index-left-out')).toMatchObject([
+      { member: target.member.id, index: expect.stringContaining('only_there'), unique: true },
+    ]);
+    // From such a member too.
+    const third = await enrolledMember(servers.server(0), { sql: failing });
+    await synchronise(target, third, { strategy });
+    expect(await third.rows('SELECT concat(t.*) FROM marked t ORDER BY id')).toEqual(
+      await source.rows('SELECT concat(t.*) FROM marked t ORDER BY id'),
+    );
   },
 );

@@ -41,6 +41,7 @@ export async function diffRows(job: SyncJob, sliceRows: number): Promise<readonl
         source,
         target,
         targetId: member.id,
+        remarks: member.remarks,
         targetMajor: await majorOf(target),
         term: job.term,
         keeper: job.keeper,

@@ -12,6 +12,7 @@ import { demandSameRows } from './demand-same-rows.ts';
 import { emptyTable } from './empty-table.ts';
 import type { PostgresSnapshot } from './postgres-snapshot.ts';
 import type { SyncProgress } from './sync-progress.ts';
+import type { Remarks } from '../remarks.ts';
 import { keepingCopy, rowsAt } from './sync-table.ts';
 import type { SyncTable } from './sync-table.ts';
 import { compareDigests, compareRows, isOversized, sampleRows } from './table-difference.ts';
@@ -24,6 +25,7 @@ export interface RepairOptions {
   readonly source: InternalConnection;
   readonly target: InternalConnection;
   readonly targetId: string;
+  readonly remarks: Remarks;
   readonly targetMajor: number;
   readonly term: number;
   readonly keeper: RowKeeper;
@@ -231,10 +233,10 @@ class TableRepair {
   }
 
   async #write(where: string): Promise<number> {
-    const { source, target, targetId, progress } = this.#options;
+    const { source, target, targetId, remarks, progress } = this.#options;
     const table = this.#table;
     const onCopied: OnCopied = (_, bytes) => progress.moved(table, 0, bytes);
-    return await writeRows({ source, target, targetId, table, where, onCopied });
+    return await writeRows({ source, target, targetId, remarks, table, where, onCopied });
   }
 
   async #keep(what: string): Promise<number> {

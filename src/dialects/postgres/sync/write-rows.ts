@@ -6,9 +6,10 @@
 import { quoteIdent, quoteLiteral } from '../../../sql/index.ts';
 import { MemberError } from '../../contract.ts';
 import type { InternalConnection } from '../internal-connection.ts';
-import { markedArguments, markedWriting } from '../marked-writing.ts';
+import { leftOut, markedArguments, markedWriting } from '../marked-writing.ts';
 import type { MarkedWriting } from '../marked-writing.ts';
 import type { Mark, MarkedTable } from '../marks.ts';
+import type { Remarks } from '../remarks.ts';
 import { askShape, readShape, tableStatements } from '../table-shape.ts';
 import type { TableShape } from '../table-shape.ts';
 import { pipeRows } from './copy-rows.ts';
@@ -27,6 +28,7 @@ export interface RowsToWrite {
   /** Of COPY, where rows go straight into the table. */
   readonly formats?: { readonly out: string; readonly in: string };
   readonly onCopied: OnCopied;
+  readonly remarks: Remarks;
 }
 
 /** Returns how many rows were written. */
@@ -67,7 +69,7 @@ async function copyAside(rows: RowsToWrite, writing: MarkedWriting, shape: Table
 
 /** By way of a temporary table: data that is copied in cannot be given to the box. */
 async function stage(rows: RowsToWrite, writing: MarkedWriting, shape: TableShape): Promise<number> {
-  const { source, target, table, where, onCopied } = rows;
+  const { source, target, table, where, onCopied, remarks } = rows;
   const members = (shape.virtual ?? shape.all.map(({ name }) => name)).map((name) =>
     name === undefined ? 'NULL' : quoteIdent(name),
   );
@@ -81,10 +83,11 @@ async function stage(rows: RowsToWrite, writing: MarkedWriting, shape: TableShap
   });
   const { insert } = tableStatements(table.name, shape);
   const parameters = [insert, 'SELECT image FROM pg_temp.lockstep_rows', table.name].map(quoteLiteral);
-  const [[written] = []] = await target.rows(
-    `SELECT lockstep.write_marked_images(${parameters.join(', ')}, ${markedArguments(writing, null)})`,
+  const [[written, indexes] = []] = await target.rows(
+    `SELECT written, left_out FROM lockstep.write_marked_images(${parameters.join(', ')}, ${markedArguments(writing, null)})`,
   );
   await target.query('DROP TABLE pg_temp.lockstep_rows');
+  remarks.leftOut(rows.targetId, leftOut(indexes));
   return Number(written);
 }
 

@@ -56,6 +56,7 @@ export async function copyTables(options: CopyOptions): Promise<readonly TableCh
           source,
           target,
           targetId: options.target.id,
+          remarks: options.target.remarks,
           table,
           where: '',
           formats: {

@@ -23,6 +23,7 @@ import type { EntryMaker } from './dump-entries.ts';
 import { findDumpTools, noDumpTools, SchemaDump } from './dump-tools.ts';
 import type { DumpTools, DumpToolOptions } from './dump-tools.ts';
 import { chooseVersions } from './extensions.ts';
+import { makeMissingIndexes } from './left-out-indexes.ts';
 import { likeValidity, readOddChildren } from './inherited-columns.ts';
 import { makeRoles } from './roles.ts';
 import { sideBySide } from './side-by-side.ts';
@@ -74,6 +75,8 @@ interface FullCopyOptions extends Target {
   readonly crew: Crew;
   readonly tools: DumpTools;
 }
+
+const notMade = 'sync.schema-not-made';
 
 class FullCopy {
   readonly #options: FullCopyOptions;
@@ -149,7 +152,10 @@ class FullCopy {
     });
 
     progress.enter('indexes');
-    await this.#makeIndexes(dump, plan.indexes);
+    const failed = await this.#makeIndexes(dump, plan.indexes);
+    const leftOut = await snapshot.use((source) => makeMissingIndexes(source, target, term));
+    if (failed !== undefined && leftOut.length === 0) throw failed;
+    member.remarks.leftOut(member.id, leftOut);
     await this.#make(dump, plan.rest);
     if (superuser) await this.#likeValidity();
     if (!superuser) await refresh(crew, member, new Set(views.keys()));
@@ -208,13 +214,23 @@ class FullCopy {
       await this.#execute(connection, madeOf(batch, await dump.statements(batch), this.#maker));
   }
 
-  async #makeIndexes(dump: SchemaDump, tables: readonly (readonly string[])[]): Promise<void> {
-    await sideBySide(
-      this.#options.crew,
-      tables,
-      () => this.#openMaker(),
-      async (connection, lines) => await this.#execute(connection, await dump.statements(lines)),
-    );
+  /** Those of a table at once; one by one where that fails. Returns an error of one that could not be made. */
+  async #makeIndexes(
+    dump: SchemaDump,
+    tables: readonly (readonly string[])[],
+  ): Promise<LockstepError | undefined> {
+    let failed: LockstepError | undefined;
+    const tried = async (connection: InternalConnection, lines: readonly string[]): Promise<void> => {
+      try {
+        await this.#execute(connection, await dump.statements(lines));
+      } catch (error) {
+        if (!(error instanceof LockstepError) || error.code !== notMade) throw error;
+        if (lines.length === 1) failed = error;
+        else for (const line of lines) await tried(connection, [line]);
+      }
+    };
+    await sideBySide(this.#options.crew, tables, () => this.#openMaker(), tried);
+    return failed;
   }
 
   async #openMaker(): Promise<InternalConnection> {
@@ -234,7 +250,7 @@ class FullCopy {
     } catch (error) {
       if (!(error instanceof MemberError) || error.blame !== 'client') throw error;
       throw new LockstepError({
-        code: 'sync.schema-not-made',
+        code: notMade,
         message: `the schema cannot be made on member ${member.id}: ${error.message}`,
         hint: 'An extension, a library or a setting that the source has may be missing on that server. The member stays marked as incomplete.',
         cause: error,

@@ -1,0 +1,130 @@
+/** A node whose role on the members is no superuser: everything that it can do, it does; what it cannot is refused while nothing has taken effect. */
+
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { preflightMember } from '../../../src/dialects/postgres/index.ts';
+import { connect, startNode, waitFor, withServers } from '../../support/index.ts';
+import { recordEvents } from '../../sync/recorded-events.ts';
+import { connectMember, otherPostgres } from './member-connection.ts';
+
+const other = otherPostgres();
+const versions = [
+  { name: 'that tests use', options: {} },
+  ...(other === undefined ? [] : [{ name: String(other.major), options: { binaries: other } }]),
+];
+
+const role = `
+  CREATE ROLE keeper LOGIN CREATEROLE; GRANT pg_read_all_settings, pg_signal_backend TO keeper;
+  GRANT SET ON PARAMETER session_preload_libraries, session_replication_role TO keeper;`;
+
+const schema = `
+  CREATE TABLE item (id serial PRIMARY KEY, name text CHECK (length(name) > 0), price numeric(9, 2), upper_name text GENERATED ALWAYS AS (upper(name)) STORED);
+  CREATE TABLE plain (n int); CREATE INDEX ON item (lower(name)); CREATE TABLE parted (id int, v text) PARTITION BY RANGE (id);
+  CREATE TABLE low PARTITION OF parted FOR VALUES FROM (0) TO (100); CREATE VIEW cheap AS SELECT * FROM item WHERE price < 5;
+  CREATE FUNCTION by_others(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN t <> ''; END $$`;
+
+describe.each(versions)('Lockstep is no superuser: PostgreSQL $name', ({ options }) => {
+  const servers = withServers(2, options);
+
+  test('from the first start to verification', { timeout: 120_000 }, async () => {
+    const database = `kept_${process.pid}`;
+    for (const server of servers.servers) {
+      await server.query(role);
+      await server.query(`CREATE DATABASE ${database} OWNER keeper`);
+      await server.query('ALTER SCHEMA public OWNER TO keeper', undefined, database);
+    }
+    const check = async () => {
+      const connection = await connectMember(servers.server(0), { database, user: 'keeper' });
+      const { items } = await preflightMember(connection);
+      return items.filter(({ ok }) => ok === 'fail');
+    };
+    expect(await check()).toEqual([]);
+    const events = recordEvents();
+    const node = await startNode(servers.servers, {
+      logger: events.logger,
+      members: servers.servers.map(({ port }, index) => ({
+        id: `db${index + 1}`,
+        url: `postgres://127.0.0.1:${port}/${database}`,
+      })),
+      config: { username: 'keeper', probe: { timeoutMs: 15_000 }, deadlines: { commitMs: 15_000 } },
+    });
+    onTestFinished(() => node.stop());
+    const client = await connect(`postgres://keeper@127.0.0.1:${node.port}/${database}`);
+    await client.query(schema);
+    await client.query(`INSERT INTO item (name, price) SELECT 'n' || i, i FROM generate_series(1, 20) i`);
+    await client.query('BEGIN');
+    await client.query(`UPDATE item SET price = price + 1 WHERE id < 5; DELETE FROM item WHERE id = 7`);
+    await client.query(
+      `INSERT INTO plain SELECT i FROM generate_series(1, 10) i; DELETE FROM plain WHERE n = 3`,
+    );
+    await client.query(`INSERT INTO parted VALUES (1, 'a')`);
+    await client.query('COMMIT');
+    await client.query('ALTER TABLE plain ADD v text DEFAULT 5; TRUNCATE parted');
+
+    for (const statement of [
+      'CREATE TABLE refused (t text CHECK (by_others(t)))',
+      'ALTER TABLE item ADD CHECK (by_others(name))',
+      'CREATE INDEX ON item (by_others(name))',
+      'ALTER TABLE item ADD g boolean GENERATED ALWAYS AS (by_others(name)) STORED',
+      'CREATE TABLE refused (at timestamptz CHECK (at <= now()))',
+    ])
+      await expect(client.query(statement), statement).rejects.toMatchObject({ code: '0A000' });
+    await client.query(`INSERT INTO item (name, price) VALUES ('last', 1)`);
+
+    const { members } = await node.node.status();
+    expect(members.map(({ active }) => active)).toEqual([true, true]);
+    const rows = `SELECT concat(t.*) FROM item t UNION ALL SELECT concat(t.*) FROM plain t UNION ALL SELECT relname FROM pg_class WHERE relname = 'refused' ORDER BY 1`;
+    const [first, second] = await Promise.all(
+      servers.servers.map((server) => server.query(rows, undefined, database)),
+    );
+    expect(first).toHaveLength(29);
+    expect(second).toEqual(first);
+    await waitFor(
+      async () => {
+        const all = await Promise.all(
+          servers.servers.map((server) =>
+            server.query('SELECT last_value FROM item_id_seq', undefined, database),
+          ),
+        );
+        return new Set(all.flat(2)).size === 1;
+      },
+      { what: 'the sequences to be equal' },
+    );
+    await node.node.operator.verify();
+    await waitFor(() => events.of('verification-ended').length > 0, {
+      what: 'the verification',
+      timeoutMs: 60_000,
+    });
+    expect(events.of('verification-ended')).toMatchObject([{ outcome: 'equal' }]);
+
+    // Brought level by comparing, and by replaying.
+    await node.node.deactivateMember('db2');
+    await client.query(`INSERT INTO plain VALUES (99, 'later'); UPDATE item SET price = 0 WHERE id = 9`);
+    await node.node.activateMember('db2');
+    await waitFor(async () => (await node.node.status()).members.every(({ active }) => active), {
+      what: 'the member to be back',
+      timeoutMs: 60_000,
+    });
+    const later = 'SELECT concat(t.*) FROM item t UNION ALL SELECT concat(t.*) FROM plain t ORDER BY 1';
+    expect(await servers.server(1).query(later, undefined, database)).toEqual(
+      await servers.server(0).query(later, undefined, database),
+    );
+    await client.end();
+
+    // What is there already is named before a member is taken.
+    await servers
+      .server(0)
+      .query(
+        `SET lockstep.guard = off; SET ROLE keeper; CREATE TABLE before (t text CHECK (by_others(t)))`,
+        undefined,
+        database,
+      );
+    expect(await check()).toMatchObject([
+      {
+        name: 'rows as they were',
+        found: expect.stringContaining(
+          'public.before (its check before_t_check depends on function by_others)',
+        ),
+      },
+    ]);
+  });
+});

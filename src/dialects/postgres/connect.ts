@@ -88,7 +88,7 @@ export async function sendCancel(
 ): Promise<void> {
   await new Promise<void>((resolve) => {
     let opened: net.Socket | undefined;
-    const done = (): void => {
+    const settle = (): void => {
       clearTimeout(timer);
       resolve();
     };
@@ -102,14 +102,14 @@ export async function sendCancel(
     }).then(
       (socket) => {
         // The server closes after it has signalled the other backend, and only then.
-        socket.once('close', done);
-        socket.on('error', done);
+        socket.once('close', settle);
+        socket.on('error', settle);
         socket.resume();
         socket.end(cancelRequest(connection.pid, connection.key));
       },
       () => {
         opened?.destroy();
-        done();
+        settle();
       },
     );
   });

@@ -509,6 +509,7 @@ export class Conversation {
   async #simple(text: Buffer, frame: Buffer): Promise<void> {
     try {
       if (!(await this.#batchBefore())) return;
+      await this.#runner.followSchema();
       const statements = this.#classify(text);
       const [only] = statements;
       if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
@@ -581,6 +582,7 @@ export class Conversation {
   }
 
   async #runBatch(end: 'sync' | 'flush'): Promise<void> {
+    await this.#runner.followSchema();
     if (!(await this.#batch.run(end))) this.#skipping = true;
   }
 

@@ -41,6 +41,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
       because: 'it changes stored rows',
       targets: [relationName(asNode(body.relation))],
       ...(body.skipData === true && { withNoData: true }),
+      ...(body.concurrent === true && { refreshesConcurrently: true }),
     };
   }
   const targets = targetsOf(node, body);

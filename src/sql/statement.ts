@@ -112,6 +112,8 @@ export interface Statement {
   readonly createdView?: RelationName;
   readonly ifNotExists?: true;
   readonly withNoData?: true;
+  /** REFRESH that lets readers go on, and needs a temporary table for that. */
+  readonly refreshesConcurrently?: true;
   /** The defining query visibly computes something that differs from member to member. */
   readonly volatile?: true;
   /** The defining query's rows depend on the order rows are found in: LIMIT, array_agg() without ORDER BY. */

@@ -30,6 +30,7 @@ export const controlRights: readonly ControlRights[] = [
       'function late()',
       'function note_numbers()',
       'function note_settings()',
+      'function settings_in_expressions(anew boolean)',
       'function record_position(sch name, seq name, exact boolean, v bigint, called boolean)',
       'function record_text(p_secret bytea, role_name text, path text, settings text, statement text)',
       'function refuse_uncarried()',

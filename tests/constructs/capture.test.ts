@@ -7,8 +7,11 @@ import type { Scenario } from './scenario.ts';
 const log = `CREATE TABLE log (id serial PRIMARY KEY, n int);
   CREATE FUNCTION note(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (n) VALUES ($1); RETURN $1; END $$`;
 
+const plainOnly = { plainOnly: 'what it does is refused or hidden wherever it is done' };
+
 testScenarios('capture', [
   {
+    ...plainOnly,
     name: 'what COMMIT itself still writes is carried: cursors WITH HOLD over functions that write',
     ownSessions: true,
     setup: log,
@@ -28,6 +31,7 @@ testScenarios('capture', [
     expect: { 'SELECT count(*) FROM log': '72', 'SELECT sum(n) FROM log': '176' },
   },
   {
+    ...plainOnly,
     name: 'what COMMIT itself still writes is carried: deferred triggers that are deferred again, in blocks that catch errors too',
     setup: `${log}; CREATE TABLE again (n int);
       CREATE FUNCTION once_more() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -47,6 +51,7 @@ testScenarios('capture', [
     expect: { 'SELECT count(*) FROM log': '40', 'SELECT count(*) FROM again': '40' },
   },
   {
+    ...plainOnly,
     name: 'what COMMIT itself still writes is carried behind a large transaction',
     clients: 2,
     ways: ['simple'],
@@ -63,6 +68,7 @@ testScenarios('capture', [
   },
   ...['UPDATE log SET n = 3 WHERE n = 1', 'INSERT INTO log (id, n) VALUES (1, 3)'].map(
     (late, which): Scenario => ({
+      ...plainOnly,
       name: `what COMMIT itself changes does not rest on what took a later place: ${late}`,
       clients: 1,
       ownSessions: true,
@@ -102,6 +108,7 @@ testScenarios('capture', [
     }),
   ),
   {
+    ...plainOnly,
     name: 'rows written where the server takes settings back are refused, and nothing of them stays',
     setup: `${log}; CREATE TABLE t (i int); INSERT INTO t VALUES (1), (2);
       CREATE FUNCTION write(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO :schema.log (id, n) VALUES ($1, $1); RETURN $1; END $$;
@@ -113,6 +120,7 @@ testScenarios('capture', [
     changesNothing: true,
   },
   {
+    ...plainOnly,
     name: 'tables that no event tells of are refused, and nothing of them stays',
     setup: `CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'EXPLAIN ANALYZE CREATE TABLE unseen AS SELECT 1 AS a'; END $$`,
     step: async (client) => {
@@ -125,6 +133,7 @@ testScenarios('capture', [
     changesNothing: true,
   },
   {
+    ...plainOnly,
     name: 'what no other member could make is refused, and nothing of it stays',
     ownSessions: true,
     setup: 'CREATE TABLE t (a int)',
@@ -149,6 +158,7 @@ testScenarios('capture', [
     changesNothing: true,
   },
   {
+    ...plainOnly,
     name: 'function bodies are looked at where they are made, and nowhere else',
     ownSessions: true,
     setup: 'CREATE TABLE t (a int)',
@@ -165,6 +175,7 @@ testScenarios('capture', [
     },
   },
   {
+    ...plainOnly,
     name: 'a record that is taken away ends the transaction, and the session goes on',
     ownSessions: true,
     setup: `${log};
@@ -190,6 +201,7 @@ testScenarios('capture', [
     },
   },
   {
+    ...plainOnly,
     name: 'sequences that code out of sight sets back',
     clients: 1,
     setup: `CREATE SEQUENCE a; CREATE SEQUENCE b; CREATE SEQUENCE c; CREATE SEQUENCE d; CREATE TABLE e (id serial, n int); CREATE TABLE f (id serial, n int);
@@ -223,6 +235,7 @@ testScenarios('capture', [
     },
   },
   {
+    ...plainOnly,
     name: 'RESET ALL and DISCARD ALL between writes take nothing away',
     ownSessions: true,
     ways: ['simple', 'extended'],
@@ -247,6 +260,7 @@ testScenarios('capture', [
     expect: { 'SELECT sum(n) FROM log': '80', 'SELECT count(*) FROM wide': '4000' },
   },
   {
+    ...plainOnly,
     name: 'casts, operators and types of the tables’ owner run nowhere with other rights',
     setup: `CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, p pair);
       CREATE TABLE ran (as_whom name);

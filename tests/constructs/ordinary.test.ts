@@ -8,6 +8,7 @@ import { createExtensions } from './surroundings.ts';
 const once = {
   ways: ['extended'],
   ownSessions: true,
+  plainOnly: 'its tables are ordinary by themselves',
 } as const satisfies Partial<Scenario>;
 
 /** Asked of the index and of the rows: both must find the same. */
@@ -93,6 +94,87 @@ testScenarios('ordinary databases', [
     },
     finish: "DELETE FROM allowed WHERE kind = 'b'; DELETE FROM item WHERE id = 100",
     expect: { "SELECT count(*) FROM item WHERE kind = 'b'": '7', 'SELECT count(*) FROM allowed': '1' },
+  },
+  {
+    name: 'a CHECK that reads a setting, made by a session that has it; rows of others who have another value',
+    ...once,
+    setup: Array.from(
+      { length: 8 },
+      (_, i) => `CREATE TABLE bill${i} (id int PRIMARY KEY, tenant int); CREATE TABLE paid${i} (tenant int)`,
+    ).join('; '),
+    step: async (client) => {
+      const { place: i } = client;
+      await client.run(`INSERT INTO bill${i} VALUES (1, $1), (2, $1)`, [i]);
+      await client.run(`INSERT INTO paid${i} VALUES ($1)`, [i]);
+      await client.run('SELECT set_config($1, $2, false)', ['app.tenant', String(i)]);
+      await client.run(`ALTER TABLE bill${i} ADD CHECK (tenant = current_setting('app.tenant')::int)`);
+      await client.run(
+        `ALTER TABLE paid${i} ADD CONSTRAINT own CHECK (tenant = current_setting($$app.tenant$$)::int) NOT VALID`,
+      );
+      await client.run(`ALTER TABLE paid${i} VALIDATE CONSTRAINT own`);
+      const other = await client.another();
+      await other.fails('42704', `INSERT INTO bill${i} VALUES (3, $1)`, [i]);
+      await other.run(`SET app.tenant = '${100 + i}'`);
+      await other.run(`INSERT INTO bill${i} VALUES (3, $1), (4, $1), (5, $1)`, [100 + i]);
+      await other.run(`UPDATE bill${i} SET id = -id WHERE id = 4`);
+      await other.run(`DELETE FROM bill${i} WHERE id = 1 OR id = 5`);
+      await other.fails('23514', `UPDATE bill${i} SET id = 9 WHERE id = 2`);
+      await other.run(`INSERT INTO paid${i} VALUES ($1), ($1)`, [100 + i]);
+      await other.run(`UPDATE paid${i} SET tenant = $1`, [100 + i]);
+      await other.pg.end();
+    },
+    finish: 'ALTER TABLE bill0 ADD more int DEFAULT 1; ALTER TABLE paid1 ALTER tenant SET NOT NULL',
+    expect: { 'SELECT sum(id) FROM bill3': '1', 'SELECT sum(tenant) FROM paid3': '309' },
+  },
+  {
+    name: 'materialized views of a table whose rows a policy shows by a setting',
+    ...once,
+    clients: 4,
+    setup: `CREATE TABLE seen (id int PRIMARY KEY, tenant int); INSERT INTO seen SELECT i, i % 4 FROM generate_series(1, 40) i;
+      ALTER TABLE seen ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY own ON seen USING (tenant = current_setting('app.seen')::int);
+      ALTER TABLE seen OWNER TO other; GRANT USAGE, CREATE ON SCHEMA :schema TO other`,
+    step: async (client) => {
+      const { place: i } = client;
+      const other = await client.another({ user: 'other' });
+      await other.run('SELECT set_config($1, $2, false)', ['app.seen', String(i)]);
+      await other.run(`CREATE MATERIALIZED VIEW of${i} AS SELECT id FROM seen`);
+      await other.run(`CREATE UNIQUE INDEX ON of${i} (id)`);
+      await other.run('DELETE FROM seen WHERE id < 8');
+      await other.run(`REFRESH MATERIALIZED VIEW CONCURRENTLY of${i}`);
+      await other.run("SELECT set_config('app.seen', '0', false)");
+      if (i === 3) await other.run(`REFRESH MATERIALIZED VIEW of${i}`);
+      await other.pg.end();
+    },
+    expect: {
+      'SELECT count(*) FROM of2': '8',
+      'SELECT min(id % 4) FROM of2': '2',
+      'SELECT max(id % 4) FROM of3': '0',
+    },
+  },
+  {
+    name: 'a large write set, applied in parts to tables with code in their definitions',
+    ...once,
+    clients: 2,
+    setup: `CREATE FUNCTION low(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN lower($1) || current_setting('TimeZone'); END $$;
+      CREATE TABLE t (id int PRIMARY KEY, big text, v text CHECK (low(v) <> current_setting('app.never', true)), g text GENERATED ALWAYS AS (low(v)) STORED);
+      CREATE INDEX ON t (low(v)); CREATE TABLE keyless (big text, v text CHECK (low(v) <> 'x'), g text GENERATED ALWAYS AS (low(v)) STORED)`,
+    step: async (client) => {
+      const base = client.place * 1000;
+      await client.run("SET TimeZone = 'Asia/Tokyo'");
+      const rows = `repeat(md5(i::text), 1500), 'Row' || i FROM generate_series($1::int, $1::int + 99) i`;
+      await client.transaction(
+        [`INSERT INTO t SELECT i, ${rows}`, [base]],
+        [`INSERT INTO keyless SELECT ${rows}`, [base]],
+        ["UPDATE t SET v = v || '!', id = -id - 1 WHERE id BETWEEN $1 AND $1 + 49", [base]],
+        ['DELETE FROM t WHERE id BETWEEN $1::int + 50 AND $1::int + 59', [base]],
+      );
+      await client.run("UPDATE keyless SET v = v || '!' WHERE v LIKE 'Row' || $1::int / 1000 || '%'", [base]);
+    },
+    expect: {
+      "SELECT count(*) FROM t WHERE g LIKE 'row%!Asia/Tokyo'": '100',
+      'SELECT count(*) FROM t': '180',
+      'SELECT count(*) FROM keyless': '200',
+    },
   },
   {
     name: 'domains by functions, inside of arrays and composite types',

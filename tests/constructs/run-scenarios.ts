@@ -3,7 +3,7 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareMembers, describeDifferences, PlainClient } from '../../src/testing/index.ts';
-import type { AskMember } from '../../src/testing/index.ts';
+import type { AskMember, PostgresBinaries } from '../../src/testing/index.ts';
 import { connect, waitFor, withNode, withServers } from '../support/index.ts';
 import type { NodeFixture, ServersFixture } from '../support/index.ts';
 import { ConstructClient } from './construct-client.ts';
@@ -28,9 +28,15 @@ export interface ConstructsFixture {
   rest(timeoutMs?: number): Promise<void>;
 }
 
-export function testScenarios(room: string, scenarios: readonly Scenario[]): void {
-  describe(`constructs: ${room}`, () => {
-    const fixture = withConstructs();
+/** `binaries`: servers that have what is needed; undefined: there are none. */
+export function testScenarios(
+  room: string,
+  scenarios: readonly Scenario[],
+  needs: { readonly binaries?: PostgresBinaries | undefined } = {},
+): void {
+  const impossible = 'binaries' in needs && needs.binaries === undefined;
+  describe.skipIf(impossible)(`constructs: ${room}`, () => {
+    const fixture = withConstructs(needs.binaries);
     const open: OpenClient = ({ user, encoding } = {}) => {
       const url = new URL(fixture.node.url);
       if (user !== undefined) url.username = user;
@@ -60,41 +66,44 @@ export function testScenarios(room: string, scenarios: readonly Scenario[]): voi
       }
     });
 
-    describe.runIf(scenarios.some(({ ordinary }) => ordinary))('in an ordinary database', () => {
-      let shared: readonly Client[] | undefined;
-      beforeAll(async () => {
-        const admin = await open();
-        await admin.query(prepareDatabase);
-        await admin.end();
-      });
-
-      for (const [index, scenario] of scenarios.entries()) {
-        if (!scenario.ordinary) continue;
-        test(scenario.name, { timeout: 90_000 }, async (context) => {
-          if (version() < (scenario.sinceVersion ?? 0))
-            context.skip(`needs version ${scenario.sinceVersion}`);
-          const possible = scenario.ways ?? ways;
-          const way = possible[index % possible.length] ?? 'simple';
-          const schema = `ordinary_${index}`;
-          const as = (place?: number): OpenClient => {
-            const role =
-              place === undefined ? 'ordinary' : place % 2 === 0 ? 'first_tenant' : 'second_tenant';
-            return scenario.needsSuperuser === undefined
-              ? (options) => open({ user: role, ...options })
-              : open;
-          };
-          const enter = enterSql(schema, 'tenant');
-          const isShared = scenario.ownSessions !== true && scenario.needsSuperuser === undefined;
-          if (isShared) shared ??= await openSeveral((place) => as(place)());
-          const pgs = isShared && shared ? shared : await openSeveral((place) => as(place)());
-          try {
-            await play(scenario, { way, schema, enter, pgs, open: as, fixture, surround });
-          } finally {
-            if (pgs !== shared) await Promise.all(pgs.map((pg) => pg.end()));
-          }
+    describe.runIf(scenarios.some(({ plainOnly }) => plainOnly === undefined))(
+      'in an ordinary database',
+      () => {
+        let shared: readonly Client[] | undefined;
+        beforeAll(async () => {
+          const admin = await open();
+          await admin.query(prepareDatabase);
+          await admin.end();
         });
-      }
-    });
+
+        for (const [index, scenario] of scenarios.entries()) {
+          if (scenario.plainOnly !== undefined) continue;
+          test(scenario.name, { timeout: 90_000 }, async (context) => {
+            if (version() < (scenario.sinceVersion ?? 0))
+              context.skip(`needs version ${scenario.sinceVersion}`);
+            const possible = scenario.ways ?? ways;
+            const way = possible[index % possible.length] ?? 'simple';
+            const schema = `ordinary_${index}`;
+            const as = (place?: number): OpenClient => {
+              const role =
+                place === undefined ? 'ordinary' : place % 2 === 0 ? 'first_tenant' : 'second_tenant';
+              return scenario.needsSuperuser === undefined
+                ? (options) => open({ user: role, ...options })
+                : open;
+            };
+            const enter = enterSql(schema, 'tenant');
+            const isShared = scenario.ownSessions !== true && scenario.needsSuperuser === undefined;
+            if (isShared) shared ??= await openSeveral((place) => as(place)());
+            const pgs = isShared && shared ? shared : await openSeveral((place) => as(place)());
+            try {
+              await play(scenario, { way, schema, enter, pgs, open: as, fixture, surround });
+            } finally {
+              if (pgs !== shared) await Promise.all(pgs.map((pg) => pg.end()));
+            }
+          });
+        }
+      },
+    );
   });
 }
 
@@ -147,11 +156,12 @@ function openSeveral(open: (place: number) => Promise<Client>): Promise<Client[]
 }
 
 /** Three members, a node, and a connection of the checker's own to each of the three. */
-export function withConstructs(): ConstructsFixture {
+export function withConstructs(binaries?: PostgresBinaries): ConstructsFixture {
   const servers = withServers(3, {
     database: 'constructs',
     password: 'secret',
     settings: { deadlock_timeout: '100ms' },
+    ...(binaries && { binaries }),
   });
   const roles = "CREATE ROLE other LOGIN PASSWORD 'other'; CREATE ROLE owner NOLOGIN";
   beforeAll(async () => {

@@ -63,6 +63,7 @@ testScenarios('schema', [
   },
   {
     name: 'columns that are added or retyped get the same values everywhere',
+    plainOnly: 'a column that another is computed from cannot be retyped',
     clients: 4,
     setup: Array.from(
       { length: 8 },
@@ -96,6 +97,7 @@ testScenarios('schema', [
   },
   {
     name: 'definitions of every kind are the same everywhere, also inside transactions that end badly',
+    needsSuperuser: 'several roles replace one view',
     clients: 4,
     setup: "CREATE TABLE base (id serial PRIMARY KEY, v text); CREATE TYPE mood AS ENUM ('low')",
     step: async (client) => {
@@ -150,6 +152,7 @@ testScenarios('schema', [
   },
   {
     name: 'made and dropped by many at once, under one name',
+    needsSuperuser: 'several roles replace one function',
     setup: 'CREATE SEQUENCE s',
     step: async (client) => {
       for (let i = 0; i < 3; i++) {
@@ -166,6 +169,7 @@ testScenarios('schema', [
   },
   {
     name: 'what one role makes is its own everywhere, and found through the search path it had',
+    needsSuperuser: 'it acts as other roles',
     clients: 4,
     ownSessions: true,
     setup:
@@ -209,6 +213,7 @@ testScenarios('schema', [
   },
   {
     name: 'partitions are attached, detached and moved between',
+    plainOnly: 'what becomes a partition would lack columns',
     setup: `CREATE TABLE p (k int, v text DEFAULT 'x' || random(), PRIMARY KEY (k)) PARTITION BY RANGE (k)`,
     step: async (client) => {
       const { place: i } = client;
@@ -256,6 +261,7 @@ testScenarios('schema', [
   },
   {
     name: 'schema changes made by event triggers are refused, their rows are carried',
+    needsSuperuser: 'event triggers are made by superusers',
     clients: 1,
     setup: `CREATE TABLE log (tag text, luck float8); CREATE TABLE t (a int);
       CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -271,6 +277,7 @@ testScenarios('schema', [
   },
   {
     name: 'roles and their rights are made on every member',
+    needsSuperuser: 'it makes roles',
     clients: 1,
     step: async (client) => {
       const role = client.schema;

@@ -72,7 +72,7 @@ export async function surround(pg: Client, schema: string): Promise<void> {
     const own =
       below || last === null
         ? ''
-        : `, ADD CHECK (s_holds(${last})), ADD s_drawn text DEFAULT s_drawn(), ADD s_generated text GENERATED ALWAYS AS (s_value(${last})) STORED`;
+        : `, ADD CONSTRAINT s_holds CHECK (s_holds(${last})), ADD s_drawn text DEFAULT s_drawn(), ADD s_generated text GENERATED ALWAYS AS (s_value(${last})) STORED`;
     const index =
       partition || last === null ? '' : `; CREATE INDEX ON ${name} (s_index(${first}), s_index(${last}))`;
     return `ALTER TABLE ${name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY${own};

@@ -115,8 +115,11 @@ async function inEncoding(
   raw.close();
 }
 
+const plainOnly = { plainOnly: 'its tables are made for one type each' };
+
 testScenarios('types', [
   {
+    ...plainOnly,
     name: 'rows written under any style of dates, intervals, floats and bytes are the same rows',
     ownSessions: true,
     setup: `CREATE TABLE k (id serial PRIMARY KEY, n int, ${styled}); CREATE TABLE p (g int, n int, ${styled}); CREATE TABLE dated (at timestamptz PRIMARY KEY, f float8, n int)`,
@@ -143,6 +146,7 @@ testScenarios('types', [
     },
   },
   {
+    ...plainOnly,
     name: 'the extremes of every type arrive as they are, with a key and without',
     clients: 4,
     setup: `${ownTypes}; ${Object.keys(extremes)
@@ -168,6 +172,7 @@ testScenarios('types', [
     },
   },
   {
+    ...plainOnly,
     name: 'keys whose equal values differ find their rows',
     setup: `CREATE EXTENSION citext SCHEMA :schema; CREATE EXTENSION hstore SCHEMA :schema;
       CREATE TABLE c (k citext PRIMARY KEY, n int, h hstore); CREATE TABLE z (k float8 PRIMARY KEY, n int); CREATE TABLE s (k numeric PRIMARY KEY, n int);
@@ -195,6 +200,7 @@ testScenarios('types', [
     expect: { 'SELECT n FROM z': '8', 'SELECT n FROM l': '7' },
   },
   {
+    ...plainOnly,
     name: 'names that stand for objects mean the same object on every member',
     ownSessions: true,
     setup: `CREATE TABLE "Odd name" (id int PRIMARY KEY, c regclass, t regtype, p regprocedure, r regrole, n regnamespace, o regoperator, g regconfig);
@@ -217,6 +223,7 @@ testScenarios('types', [
     },
   },
   {
+    ...plainOnly,
     name: 'generated columns are computed by each member, stored or not',
     sinceVersion: 18,
     setup: `CREATE TABLE s (id int PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a * 2) STORED, c text);
@@ -235,6 +242,7 @@ testScenarios('types', [
     finish: 'ALTER TABLE vp ADD e uuid DEFAULT gen_random_uuid(); UPDATE vp SET a = a + 1',
   },
   {
+    ...plainOnly,
     name: 'stored generated columns follow what they are computed from',
     setup: `CREATE TABLE s (id int PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a * 2) STORED); CREATE TABLE p (a int, b text GENERATED ALWAYS AS (a::text || 'x') STORED)`,
     step: async (client) => {
@@ -247,6 +255,7 @@ testScenarios('types', [
     },
   },
   {
+    ...plainOnly,
     name: 'names are names, whatever is in them',
     setup: `CREATE TABLE "quote""d $1 'x' \\ ;" ("a""b" int PRIMARY KEY, "c$d" text, "__proto__" int, "constructor" int, " " text, "é💥" text);
       CREATE TABLE "__proto__" (k int, "toString" text); CREATE TABLE "${'n'.repeat(63)}" ("${'c'.repeat(63)}" serial PRIMARY KEY, v int);
@@ -281,6 +290,7 @@ testScenarios('types', [
     finish: `ALTER TABLE t ADD r float8 DEFAULT random(); UPDATE t SET n = 7; CREATE TABLE copied AS SELECT * FROM t`,
   },
   {
+    ...plainOnly,
     name: 'rows and names in other client encodings',
     setup: 'CREATE TABLE texts (id serial PRIMARY KEY, encoding text, v text); CREATE TABLE plain (v text)',
     together: async (clients) => {

@@ -18,6 +18,7 @@ const setup = [
   `create table calls(id serial primary key, n int)`,
   `grant all on calls, calls_id_seq to webapp`,
   `create function login(int) returns text language plpgsql as $$ begin perform set_config('app.user_id', $1::text, false); return 'ok'; end $$`,
+  `create function log_in_early(int) returns void language plpgsql as $$ begin perform set_config('app.early', $1::text, false); end $$`,
   `create function login_locally(int) returns text language plpgsql as $$ begin perform set_config('app.user_id', $1::text, true); return 'ok'; end $$`,
   `create function login_stable(int) returns text language plpgsql stable as $$ begin perform set_config('app.user_id', $1::text, false); return 'ok'; end $$`,
   `create function login_atomic(int) returns text language sql begin atomic select login($1); end`,
@@ -193,6 +194,31 @@ describe('session state: who the session is', () => {
         level,
       ),
     ).toEqual(all('[["read committed"]]'));
+  });
+
+  test('also by a setting that no code read when it was set', async () => {
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connect(lockstep.url)));
+    for (const client of clients) {
+      await client.query(webapp);
+      await client.query('select log_in_early(8)');
+    }
+    const admin = await connect(lockstep.url);
+    await admin.query('create table late (id int, owner int)');
+    await admin.query('insert into late values (1, 7), (2, 8)');
+    await admin.query('alter table late enable row level security');
+    await admin.query(`create policy own on late using (owner = current_setting('app.early', true)::int)`);
+    await admin.query('grant select on late to webapp');
+    await waitFor(
+      async () => {
+        const { rows } = await admin.query<{ 'QUERY PLAN': string }>('explain (route) select id from late');
+        return rows.some((row) => row['QUERY PLAN'].startsWith('Any active member'));
+      },
+      { what: 'a schema that has been read' },
+    );
+    await admin.end();
+    for (const client of clients)
+      expect((await client.query('select id from late')).rows).toEqual([{ id: 2 }]);
+    for (const client of clients) await client.end();
   });
 
   test('after DISCARD ALL nobody', async () => {

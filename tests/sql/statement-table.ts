@@ -306,7 +306,7 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
   ],
   'refresh-matview': [
     ['REFRESH MATERIALIZED VIEW t'],
-    ['REFRESH MATERIALIZED VIEW CONCURRENTLY s.t'],
+    ['REFRESH MATERIALIZED VIEW CONCURRENTLY s.t', { refreshesConcurrently: true }],
     ['REFRESH MATERIALIZED VIEW t WITH NO DATA', { withNoData: true }],
   ],
   'temp-ddl': [

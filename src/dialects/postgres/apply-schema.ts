@@ -50,6 +50,8 @@ export class ApplySchema {
     const settings = JSON.parse(change.old?.toString('latin1') ?? '{}') as Record<string, string>;
     // Bodies may speak of what only the primary's session had.
     settings.check_function_bodies = 'off';
+    // REFRESH reads what its owner may see. Where the client had this off and it mattered, the primary has refused the statement.
+    settings.row_security = 'on';
     settings.search_path = change.table.toString('latin1');
     const role = change.schema.toString('latin1');
     const statement = change.new ?? Buffer.alloc(0);
@@ -104,9 +106,12 @@ export class ApplySchema {
     );
     await this.#pipeline.run(`SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`);
     await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
-    const restore = [...known, ...Object.keys(pinnedSettings)].map(
-      (name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`,
-    );
+    const restore = [
+      ...known.map((name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`),
+      `SELECT ${Object.entries(pinnedSettings)
+        .map(([name, value]) => `pg_catalog.set_config('${name}', ${quoteLiteral(value)}, true)`)
+        .join(', ')}`,
+    ];
     await this.#pipeline.run(`RESET ROLE; ${restore.join('; ')}`);
   }
 

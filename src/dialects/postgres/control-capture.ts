@@ -165,9 +165,37 @@ export const guardLifted = `(coalesce(current_setting('lockstep.guard', true), '
 /** More names than this are not looked at for each row. */
 const settingsReadMax = 200;
 
+/** The same of those that a schema statement names itself: what it makes has not been looked through yet. */
+export const settingsNamed = (statement: string): string =>
+  `(SELECT coalesce(jsonb_object_agg(n.name, current_setting(n.name, true)), '{}') FROM (
+      SELECT DISTINCT lower(m[1]) AS name FROM regexp_matches(${statement}, '${settingLiteral}', 'g') m LIMIT ${settingsReadMax}) n
+    WHERE ${isAnybodys('n.name')} AND current_setting(n.name, true) IS NOT NULL)`;
+
+/** Within a text in single quotes, in SQL: a literal that could be the name of a setting of the users' own. */
+const settingLiteral = String.raw`(?:''|\$)([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?:''|\$)`;
+/** What only some roles may set is no session's, and nobody else could give it to another connection. */
+const isAnybodys = (name: string): string =>
+  `NOT starts_with(${name}, 'lockstep.') AND ${name} NOT IN (SELECT s.name FROM pg_settings s WHERE s.context <> 'user')`;
+
+/** The numbers of both functions current_setting() in an expression. */
+const readsSetting = (tree: string): string => `${tree}::text ~ ':funcid (2077|3294) '`;
+const isFresh = 'AND (anew OR age(x.xmin) <= age(pg_current_xact_id_if_assigned()::xid))';
+
 export const capture = `
 -- Settings of the users' own that their functions may read. The server lists none of these: it is asked for each by its name.
 CREATE TABLE lockstep.setting_read (name text PRIMARY KEY);
+
+-- Those that an expression reads by itself. anew: of all there are, and not of those alone that the open transaction has written.
+CREATE FUNCTION lockstep.settings_in_expressions(anew boolean) RETURNS SETOF text LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+  SELECT DISTINCT lower(m[1]) FROM (
+    SELECT pg_get_constraintdef(x.oid) FROM pg_constraint x WHERE x.oid >= 16384 AND ${readsSetting('x.conbin')} ${isFresh}
+    UNION ALL SELECT pg_get_expr(x.adbin, x.adrelid) FROM pg_attrdef x WHERE ${readsSetting('x.adbin')} ${isFresh}
+    UNION ALL SELECT concat(pg_get_expr(x.polqual, x.polrelid), pg_get_expr(x.polwithcheck, x.polrelid)) FROM pg_policy x
+      WHERE (${readsSetting('x.polqual')} OR ${readsSetting('x.polwithcheck')}) ${isFresh}
+    UNION ALL SELECT pg_get_viewdef(x.ev_class) FROM pg_rewrite x JOIN pg_class c ON c.oid = x.ev_class
+      WHERE x.oid >= 16384 AND c.relkind IN ('v', 'm') AND x.ev_type = '1' AND ${readsSetting('x.ev_action')} ${isFresh}) e (expression),
+    regexp_matches(e.expression, '${settingLiteral}', 'g') m
+$f$;
 
 -- Whatever is written like such a name in a function is taken for one; what names nothing is passed over where rows are captured.
 CREATE FUNCTION lockstep.note_settings() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
@@ -175,8 +203,9 @@ CREATE FUNCTION lockstep.note_settings() RETURNS void LANGUAGE sql SECURITY DEFI
   SELECT f.name FROM (
     SELECT DISTINCT lower(m[1]) AS name FROM pg_proc p,
       regexp_matches(CASE WHEN p.prosrc = '' AND p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prosrc END, '''([A-Za-z_]\\w*(?:\\.[A-Za-z_]\\w*)+)''', 'g') m
-    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace) f
-  WHERE NOT starts_with(f.name, 'lockstep.') AND NOT EXISTS (SELECT FROM lockstep.setting_read s WHERE s.name = f.name)
+    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace
+    UNION SELECT lockstep.settings_in_expressions(true)) f
+  WHERE NOT EXISTS (SELECT FROM lockstep.setting_read s WHERE s.name = f.name) AND ${isAnybodys('f.name')}
   ORDER BY 1 LIMIT greatest(0, ${settingsReadMax} - (SELECT count(*) FROM lockstep.setting_read))
   ON CONFLICT DO NOTHING
 $f$;

@@ -6,7 +6,7 @@
  * Lockstep's own, and believe nothing without the secret.
  */
 
-import { appendRows, framed, rowVariables, settingsRead } from './control-capture.ts';
+import { appendRows, framed, rowVariables, settingsNamed, settingsRead } from './control-capture.ts';
 import { nodeOnly } from './control-commit.ts';
 import { definerPath, pinnedClauses } from './pinned-settings.ts';
 import { expectBody, expecting } from './register.ts';
@@ -77,7 +77,7 @@ BEGIN
   IF NOT pg_has_role(session_user, role_name::name, 'MEMBER') THEN
     RAISE EXCEPTION 'session of role % cannot act as role %', session_user, role_name USING ERRCODE = 'insufficient_privilege';
   END IF;
-  settings := settings::jsonb || ${settingsRead};
+  settings := settings::jsonb || ${settingsNamed('statement')} || ${settingsRead};
   PERFORM lockstep.append('S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
     || ':' || role_name || path || settings || statement);
 END $f$;

@@ -11,6 +11,7 @@ import {
   readDataRow,
   readErrorFields,
 } from '../../wire/postgres/index.ts';
+import { quoteLiteral } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import { connect, sendCancel } from './connect.ts';
 import type { Address, Connection, Login } from './connect.ts';
@@ -116,8 +117,18 @@ export class InternalConnection {
     socket.resume();
   }
 
+  /**
+   * The search path is set when the session has begun: what it begins with the server keeps as what RESET goes back to, and
+   * scripts of extensions take that for the database's own, and extend it.
+   */
   static async open(address: Address, login: Login): Promise<InternalConnection> {
-    return new InternalConnection(address, await connect(address, login));
+    const settings = new Map(login.settings);
+    const path = settings.get('search_path');
+    settings.delete('search_path');
+    const connection = new InternalConnection(address, await connect(address, { ...login, settings }));
+    if (path !== undefined)
+      await connection.query(`SELECT pg_catalog.set_config('search_path', ${quoteLiteral(path)}, false)`);
+    return connection;
   }
 
   get lost(): MemberError | undefined {

@@ -513,6 +513,7 @@ export class Conversation {
   async #simple(text: Buffer, frame: Buffer): Promise<void> {
     try {
       if (!(await this.#batchBefore())) return;
+      await this.#runner.followSchema();
       const isText = !this.#utf8 || isUtf8(text);
       const statements = isText ? this.#classify(text) : [];
       const [only] = statements;
@@ -594,6 +595,7 @@ export class Conversation {
   }
 
   async #runBatch(end: 'sync' | 'flush'): Promise<void> {
+    await this.#runner.followSchema();
     if (!(await this.#batch.run(end))) this.#skipping = true;
   }
 

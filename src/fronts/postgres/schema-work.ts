@@ -36,9 +36,15 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer): Aroun
       after: [controlCall('record_view', [text, temporary]), done],
     };
   }
+  // The box, where other members run it, has no temporary tables; the rows are the same.
+  const [view] = targets;
+  const carried =
+    statement.refreshesConcurrently && view !== undefined
+      ? named(`REFRESH MATERIALIZED VIEW ${regclassText(view)}`)
+      : text;
   const before = [
     ...(statement.concurrently ? [controlCall('demand_temporary', [named(arrayOf(targets))])] : []),
-    controlCall('record_statement', [text, named(arrayOf(targets)), named(arrayOf(sources))]),
+    controlCall('record_statement', [carried, named(arrayOf(targets)), named(arrayOf(sources))]),
     ...(statement.schemaBlock ? [controlCall('expect_block')] : []),
   ];
   if (extension !== undefined)

@@ -30,6 +30,10 @@ export class SessionState {
   readonly #session: Session;
   readonly #of: StateOf;
   #unsure = false;
+  /** Code out of sight has run: it may have set what nobody has read so far. */
+  #hasRun = false;
+  /** The settings that were watched when the server was last asked. */
+  #asked: readonly string[] = [];
   /** Any setting may have changed, or nothing is known yet. */
   #all = true;
   /** As the server said. */
@@ -45,7 +49,24 @@ export class SessionState {
   /** Something runs that may change what cannot be seen. */
   unseen(how: { readonly anySetting?: boolean } = {}): void {
     this.#unsure = true;
+    this.#hasRun = true;
     if (how.anySetting) this.#all = true;
+  }
+
+  /**
+   * Before a statement. A function or policy may have come that reads a setting which nobody had read, and this session may have
+   * set it long ago. Undefined: nothing has to be asked, or not before the transaction is over, which stays on the primary.
+   */
+  followSchema(): Promise<void> | undefined {
+    const watched = this.#of.watched();
+    if (watched === this.#asked || !this.#hasRun) return undefined;
+    const asked = new Set(this.#asked);
+    this.#asked = watched;
+    if (watched.every((name) => asked.has(name))) return undefined;
+    this.#unsure = true;
+    if (this.#session.transaction === 'none') return this.settle();
+    this.#session.holds('settings that code has begun to read');
+    return undefined;
   }
 
   /** Before the client may send what relies on it. */
@@ -54,7 +75,8 @@ export class SessionState {
     if (!this.#unsure || session.transaction !== 'none') return;
     this.#unsure = false;
     if (session.pinnedForGood) return;
-    const question = probeQuestion([...this.#of.watched(), ...this.#carried], this.#all);
+    this.#asked = this.#of.watched();
+    const question = probeQuestion([...this.#asked, ...this.#carried], this.#all);
     // Lost before it has said what there is, the session would not know what it has lost.
     session.holds('what its functions have done');
     if (question === undefined) return session.pin('more settings than can be watched');
@@ -83,6 +105,7 @@ export class SessionState {
   /** Nothing is left of it. */
   reset(): void {
     this.#unsure = false;
+    this.#hasRun = false;
     this.#all = true;
     this.#known = new Map();
     this.#carried = new Set();

@@ -258,6 +258,11 @@ export class StatementRunner {
     await this.#state.settle();
   }
 
+  /** Before a statement: what the session has may mean more to the schema by now. */
+  followSchema(): Promise<void> | undefined {
+    return this.#state.followSchema();
+  }
+
   /** Something that cannot be read runs. */
   unseen(): void {
     this.#state.unseen({ anySetting: true });

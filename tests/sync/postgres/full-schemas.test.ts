@@ -7,6 +7,7 @@ import { findPostgres, findPostgresTool } from '../../../src/testing/index.ts';
 import { shopRoles } from '../../dialects/postgres/shop-schema.ts';
 import { dumpableServers } from '../../support/dumpable.ts';
 import { withServers } from '../../support/index.ts';
+import { postgisServers } from '../../support/postgis.ts';
 import { compared, differing, isEqual, sync } from './compared.ts';
 import { everySchema } from './every-schema.ts';
 import { differences, enrolledMember, freshMember, synchronise } from './fresh-members.ts';
@@ -71,6 +72,25 @@ describe.skipIf(binaries === undefined)('sync: full: every schema', () => {
       message: expect.stringContaining('plpgsql 0.1'),
     });
     expect(await target.rows('SELECT count(*) FROM mine')).toEqual([['0']]);
+  });
+});
+
+const withPostgis = postgisServers();
+
+describe.skipIf(withPostgis === undefined)('sync: full: PostGIS', () => {
+  const servers = withServers(2, withPostgis === undefined ? {} : { binaries: withPostgis });
+
+  test('geometries, coordinate systems of one’s own, and extensions whose scripts go by the search path of the database', async () => {
+    const source = await enrolledMember(servers.server(0), {
+      sql: `CREATE EXTENSION postgis; CREATE EXTENSION postgis_topology; CREATE EXTENSION postgis_raster;
+        CREATE TABLE place (id int PRIMARY KEY, at geometry(Point, 4326), far geometry GENERATED ALWAYS AS (ST_Transform(at, 3857)) STORED, CHECK (ST_IsValid(at)));
+        CREATE INDEX ON place USING gist (at); INSERT INTO place (id, at) SELECT i, ST_SetSRID(ST_Point(i, 1), 4326) FROM generate_series(1, 50) i;
+        INSERT INTO spatial_ref_sys (srid, proj4text) VALUES (990001, '+proj=longlat +no_defs'); DELETE FROM spatial_ref_sys WHERE srid = 2000`,
+    });
+    const target = await freshMember(servers.server(1));
+    await synchronise(source, target, { strategy: 'full' });
+    expect(await differences(source, target)).toEqual([]);
+    expect(isEqual(await compared([source, target]))).toBe(true);
   });
 });
 

@@ -36,16 +36,19 @@ export class ApplyPipeline {
     this.#copied += rows;
   }
 
-  async send(): Promise<void> {
-    if (this.#messages.length === 0) return;
-    const messages = [...this.#messages, frontend.sync];
+  /** `queries`: messages that go in the same packet, behind what was added. */
+  async send(queries: readonly Buffer[] = []): Promise<PipelineResult['rows']> {
+    const added = this.#messages.length > 0 ? [...this.#messages, frontend.sync] : [];
+    const messages = [...added, ...queries];
+    if (messages.length === 0) return [];
     const copied = this.#copied;
     this.#messages = [];
     this.#copied = 0;
-    const { tags } = await this.#connection.pipeline(messages);
+    const { tags, rows } = await this.#connection.pipeline(messages);
     // Nothing that is copied is committed in the same packet.
     const found = tags.reduce((sum, tag) => sum + (tag.startsWith('COPY ') ? Number(tag.slice(5)) : 0), 0);
     invariant(found === copied, `${copied} rows were to be copied, ${found} were`);
+    return rows;
   }
 
   /**
@@ -55,6 +58,13 @@ export class ApplyPipeline {
   async run(sql: string): Promise<PipelineResult> {
     await this.send();
     return await this.#connection.query(Buffer.from(sql, 'latin1'));
+  }
+
+  /** What was prepared goes in front of all else. Between transactions. */
+  prepareAnew(): void {
+    this.reset();
+    const text = frontend.parse({ name: '', query: Buffer.from('DEALLOCATE ALL') });
+    this.#messages.push(text, frontend.bind({ statement: '', values: [] }), frontend.execute());
   }
 
   /** What was added is not sent any more; what was prepared is gone on the replica. */

@@ -49,6 +49,8 @@ interface Call extends Deferred<PipelineResult> {
   readonly inputWanted: (() => void) | undefined;
   /** Statements that are to come to their end, unless one fails. */
   statements: number;
+  /** So often the server is to say that it is ready. */
+  readies: number;
   error: MemberError | undefined;
 }
 
@@ -146,7 +148,7 @@ export class InternalConnection {
     return rows.map((row) => row.map((value) => value?.toString('utf8') ?? null));
   }
 
-  /** Messages of the extended protocol, up to and including Sync. */
+  /** Messages of the extended protocol, up to and including Sync, and simple queries. The first error of any is that of all. */
   pipeline(messages: readonly Buffer[], onRow?: RowTaker): Promise<PipelineResult> {
     return this.#start(messages, { onRow }).promise;
   }
@@ -205,6 +207,8 @@ export class InternalConnection {
       statements: messages.filter(
         (message) => message[0] === Frontend.Query || message[0] === Frontend.Execute,
       ).length,
+      readies: messages.filter((message) => message[0] === Frontend.Query || message[0] === Frontend.Sync)
+        .length,
       error: undefined,
     };
     if (this.#lost !== undefined) call.reject(this.#lost);
@@ -257,6 +261,7 @@ export class InternalConnection {
         return;
       }
       case Backend.ReadyForQuery:
+        if (call !== undefined && --call.readies > 0) return;
         // A server that is out of step would answer the next call for this one.
         if (call === undefined || (call.error === undefined && call.statements > 0)) {
           this.#lose(outOfTurn);

@@ -92,7 +92,7 @@ export const controlRights: readonly ControlRights[] = [
   },
   {
     objects: ['function attach()'],
-    are: 'definer; search_path=pg_catalog, pg_temp, client_min_messages=error, enable_nestloop=off; owner',
+    are: 'definer; search_path=pg_catalog, pg_temp, client_min_messages=error, enable_nestloop=off, jit=off; owner',
     because: 'As watch; it looks at all tables, of which there may be no statistics.',
   },
   {

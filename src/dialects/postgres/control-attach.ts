@@ -65,11 +65,12 @@ const triggersDue = `concat_ws(',',
 
 /**
  * Triggers on every table that lacks them. At activation all are looked at together: the catalogs may never have been analyzed, and
- * the server would then go through them once for each table. A schema statement has locked what it concerns, whatever it
- * is, and each of that is looked at by itself; a schema that gets another name locks nothing that lies in it.
+ * the server would then go through them once for each table. What that setting makes of its costs would have it compile the query.
+ * A schema statement has locked what it concerns, whatever it is, and each of that is looked at by itself; a schema that gets another
+ * name locks nothing that lies in it.
  */
 export const attach = `
-CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error SET enable_nestloop = off AS $f$
+CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error SET enable_nestloop = off SET jit = off AS $f$
 DECLARE t record; made integer := 0; before text := ${expecting.now};
 BEGIN
   PERFORM ${expecting.set('attach')};

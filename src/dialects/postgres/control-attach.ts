@@ -52,6 +52,15 @@ const kindOf = (relation: string): string =>
                   WHEN 1 THEN 'checked' WHEN 2 THEN 'pinned' ELSE 'plain' END
            FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped) END`;
 
+/** Those that its defaults draw from. Each step goes by a number, whatever the server believes of the catalogs. */
+const sequencesOf = (relation: string): string =>
+  `(SELECT string_agg(DISTINCT s, ',') FROM (
+    SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad CROSS JOIN LATERAL (
+        SELECT refobjid FROM pg_depend WHERE classid = 'pg_attrdef'::regclass AND objid = ad.oid AND refclassid = 'pg_class'::regclass OFFSET 0) d
+     WHERE ad.adrelid = ${relation} AND (SELECT relkind FROM pg_class WHERE oid = d.refobjid) = 'S'
+    UNION SELECT quote_literal(d.objid) FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${relation}
+       AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' AND (SELECT relkind FROM pg_class WHERE oid = d.objid) = 'S') x)`;
+
 /** The triggers of a table as they are, and as they have to be, as one text: by name, with state, function and arguments. */
 const triggersNow = `(SELECT string_agg(concat_ws(' ', g.tgname, g.tgenabled, p.proname, g.tgtype & ${forInsert} <> 0, encode(g.tgargs, 'hex')), ',' ORDER BY g.tgname COLLATE "C")
     FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
@@ -79,11 +88,7 @@ BEGIN
       SELECT c.oid, c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name,
         ${framed('n.nspname', 'c.relname')} AS prefix,
         ${kindOf('c.oid')} AS kind,
-        (SELECT string_agg(DISTINCT s, ',') FROM (
-           SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
-             AND d.refclassid = 'pg_class'::regclass JOIN pg_class sc ON sc.oid = d.refobjid AND sc.relkind = 'S' WHERE ad.adrelid = c.oid
-           UNION SELECT quote_literal(d.objid) FROM pg_depend d JOIN pg_class sc ON sc.oid = d.objid AND sc.relkind = 'S'
-             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype = 'i') x) AS sequences
+        ${sequencesOf('c.oid')} AS sequences
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE ${isWatched}
     )
@@ -116,12 +121,7 @@ BEGIN
     INTO t FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND ${isWatched};
   IF NOT FOUND THEN RETURN; END IF;
   t.kind := ${kindOf('relation')};
-  t.sequences := (SELECT string_agg(DISTINCT s, ',') FROM (
-    SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad CROSS JOIN LATERAL (
-        SELECT refobjid FROM pg_depend WHERE classid = 'pg_attrdef'::regclass AND objid = ad.oid AND refclassid = 'pg_class'::regclass OFFSET 0) d
-     WHERE ad.adrelid = relation AND (SELECT relkind FROM pg_class WHERE oid = d.refobjid) = 'S'
-    UNION SELECT quote_literal(d.objid) FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = relation
-       AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' AND (SELECT relkind FROM pg_class WHERE oid = d.objid) = 'S') x);
+  t.sequences := ${sequencesOf('relation')};
   argument := encode(convert_to(t.prefix, getdatabaseencoding()), 'hex') || '00';
   IF ${triggersNow} IS NOT DISTINCT FROM nullif(${triggersDue}, '') THEN RETURN; END IF;
   PERFORM ${expecting.set('attach')};

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { killPgpool } from './kill-pgpool.ts';
 import { help, parseOptions } from './options.ts';
 import { run } from './run.ts';
+import { measureSchema } from './schema.ts';
 
 const program = resolve(import.meta.dirname, '../../bin/lockstep.js');
 
@@ -10,9 +11,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 
 try {
   const [first, ...rest] = process.argv.slice(2);
-  const options = first === 'kill-pgpool' ? first : parseOptions(process.argv.slice(2), program);
+  const options =
+    first === 'kill-pgpool' || first === 'schema' ? first : parseOptions(process.argv.slice(2), program);
   if (options === 'help') console.log(help);
   else if (options === 'kill-pgpool') await killPgpool(rest);
+  else if (options === 'schema') await measureSchema(rest, program);
   else await run(options);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -5,10 +5,11 @@
 
 import { invariant, messageOf } from '../base/index.ts';
 import { MemberError } from '../dialects/contract.ts';
-import type { CommitRecord, Member, SessionLink } from '../dialects/contract.ts';
+import type { CommitRecord, Member, SessionLink, WriteSet } from '../dialects/contract.ts';
 import type { ApplyStream } from './apply/apply-stream.ts';
 import { RefusedRecords } from './apply/refused-records.ts';
 import { ReplicaStreams } from './apply/replica-streams.ts';
+import type { Trial } from './apply/trial.ts';
 import { asMemberError, nodeStops } from './cluster-errors.ts';
 import { CommitBoundary } from './commits/commit-boundary.ts';
 import { CommitOrder } from './commits/commit-order.ts';
@@ -229,6 +230,11 @@ export class Cluster {
 
   streamOf(id: string): ApplyStream | undefined {
     return this.#streams.get(id);
+  }
+
+  /** Gives all replicas what the primary is about to commit. `primaryMs`: how long the primary took for it. */
+  tryOut(writeSet: WriteSet, primaryMs: number): Promise<Trial> {
+    return this.#streams.tryOut(writeSet, primaryMs);
   }
 
   /** Opens the streams to the replicas and begins to watch. Clients may come when it has resolved. */

@@ -5,7 +5,7 @@ export { startCluster } from './recovery/start-cluster.ts';
 export type { StartOptions } from './recovery/start-cluster.ts';
 export type { MeasuredProgress } from './sync/progress-meter.ts';
 export type { KeptRows, SyncTools } from './sync/sync-parts.ts';
-export { nobody } from './sessions/held-answer.ts';
+export { HeldAnswer, nobody } from './sessions/held-answer.ts';
 export { MeasuredSession } from './sessions/measured-session.ts';
 export { Session } from './sessions/session.ts';
 export { transactionAborted } from './sessions/session-errors.ts';

@@ -100,7 +100,34 @@ export interface ApplyLink {
   apply(records: readonly CommitRecord[]): Promise<void>;
   /** The highest CSN that this member has recorded. */
   lastCsn(): Promise<number>;
+  /** The schema was changed over another connection. */
+  schemaChanged(): void;
   /** Whatever runs is lost with it. No further write set is begun to be read: who closes the link releases them. */
+  close(): void;
+}
+
+/**
+ * What a trial has found.
+ *
+ *   held        carried out, and the transaction is open
+ *   undecided   it could not be tried: something is locked, full, or lost
+ *   lacks       the member has not got what a statement needs: a role, a library, a right
+ *   differs     its rows or definitions are not what its commits have made of them, or it is the record's own fault
+ */
+export type TrialAnswer =
+  | { readonly kind: 'held' }
+  | { readonly kind: 'undecided' | 'lacks' | 'differs'; readonly error: MemberError };
+
+/** Carries out, over a connection of its own, what is going to be a record. One call at a time. */
+export interface TrialLink {
+  /** Set once the connection is of no more use. */
+  readonly lost: MemberError | undefined;
+  /** Waits for nobody's locks. Unless it is held nothing is open afterwards. Never rejects. */
+  hold(writeSet: WriteSet): Promise<TrialAnswer>;
+  /** What is held becomes this record. Rejects with MemberError: then it is unknown whether it has. */
+  commit(record: CommitRecord): Promise<void>;
+  /** Nothing is held any more. */
+  letGo(): Promise<void>;
   close(): void;
 }
 
@@ -213,6 +240,11 @@ export interface CommitOptions {
   readonly sink: AnswerSink;
 }
 
+export interface SoFar {
+  readonly bytes: number;
+  readonly writeSet: WriteSet | undefined;
+}
+
 /** One connection of a session to one member. One call at a time. */
 export interface SessionLink {
   readonly memberId: string;
@@ -228,6 +260,11 @@ export interface SessionLink {
   endReadOnly(): Promise<void>;
   /** How much the open transaction has changed, in bytes, near enough to choose how to commit it. */
   pendingBytes(): Promise<number>;
+  /**
+   * What would be its write set, once nothing is deferred any more; none where it has changed nothing or more than `bytesMax`.
+   * 'refused': the error is in the sink.
+   */
+  writeSetSoFar(bytesMax: number, sink: AnswerSink): Promise<SoFar | 'refused'>;
   /** Passes on what the client sends while data is wanted. False: wait for `inputDrained`. */
   input(bytes: Buffer): boolean;
   inputDrained(): Promise<void>;
@@ -263,7 +300,9 @@ export interface Member {
   }): Promise<void>;
   raiseTerm(term: number): Promise<void>;
   mark(marks: { version: number; active: readonly string[] }): Promise<void>;
+  /** What was opened before for applying or trying is over when this has resolved: nothing of it takes effect from then on. */
   openApply(term: number): Promise<ApplyLink>;
+  openTrial(term: number): Promise<TrialLink>;
   /** A connection that is read-only in the database's own terms, except in transactions that Lockstep begins for writing. */
   openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink>;
   /** Whether each number that the other member has told means the same here. */

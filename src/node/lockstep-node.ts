@@ -346,6 +346,7 @@ export class LockstepNode {
       hooks: {
         schemaChanging: () => this.#built.catalog.changing(),
         schemaChanged: (known) => this.#schema.changed(known),
+        schemaKnown: (depends) => this.#schema.known(depends),
         watchedSettings: () => this.#built.catalog.settings,
         oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
         maintain: (sql) => this.#maintain(sql),

@@ -1,6 +1,7 @@
 /**
- * Reads what the schema is after each change of it, one reading at a time and beside the clients' work. Until a reading that
- * began after a change has succeeded, nothing is proven.
+ * Reads what the schema is after changes of it, one reading at a time and beside the clients' work: when the changes have come to
+ * a pause, or at once when a statement has to be judged by it. Until a reading that began after a change has succeeded, nothing is
+ * proven.
  */
 
 import { messageOf, pause } from '../base/index.ts';
@@ -14,9 +15,11 @@ interface Asked {
   tried(): void;
 }
 
-/** A schema of no more objects is read at once: whoever has changed it waits for that, so that what comes next finds it known. */
+/** A schema of no more objects is quickly read: a statement that is judged by it waits for that. */
 const smallMax = 1000;
 const waitMs = 1000;
+/** Changes of the schema seldom come alone. */
+const quietMs = 100;
 const firstPauseMs = 200;
 const lastPauseMs = 10_000;
 
@@ -24,34 +27,57 @@ export class SchemaReader {
   readonly #parts: { cluster: Cluster; built: BuiltMembers; clock: Clock; logger: Logger };
   readonly #stopped = new AbortController();
   #asked: Asked[] = [];
+  /** Those that wait until it is known, or has been tried. */
+  #waiting: (() => void)[] = [];
   #working = false;
+  #reading = false;
+  /** The last reading did not succeed, and is made again later. */
+  #failing = false;
+  #endQuiet: () => void = () => undefined;
 
   constructor(parts: { cluster: Cluster; built: BuiltMembers; clock: Clock; logger: Logger }) {
     this.#parts = parts;
   }
 
-  /** `known` is what was told that it is going to change. Resolves when who has changed it need not wait any longer. */
-  async changed(known: () => void): Promise<void> {
+  /** `known` is what was told that it is going to change. */
+  changed(known: () => void): void {
+    this.#asked.push({ known, tried: () => undefined });
+    this.#endQuiet();
+    this.#endQuiet = this.#parts.clock.after(quietMs, () => this.#begin());
+  }
+
+  /** Before a statement that depends on the schema. Undefined: it is known. Resolves when it is, or takes too long to wait for. */
+  known(depends: () => boolean): Promise<void> | undefined {
     const { built, clock } = this.#parts;
-    const tried = this.#ask(known);
-    if (built.catalog.size <= smallMax)
-      await Promise.race([tried, pause(clock, waitMs, this.#stopped.signal)]);
+    if ((this.#asked.length === 0 && !this.#reading) || !depends()) return undefined;
+    this.#begin();
+    if (this.#failing || built.catalog.size > smallMax) return undefined;
+    return new Promise((resolve) => {
+      const cancel = clock.after(waitMs, resolve);
+      this.#waiting.push(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** Resolves when it has been tried. */
   read(): Promise<void> {
-    return this.#ask(this.#parts.built.catalog.changing());
+    return new Promise((resolve) => {
+      this.#asked.push({ known: this.#parts.built.catalog.changing(), tried: resolve });
+      this.#begin();
+    });
   }
 
   stop(): void {
+    this.#endQuiet();
     this.#stopped.abort();
+    this.#release();
   }
 
-  #ask(known: () => void): Promise<void> {
-    return new Promise((resolve) => {
-      this.#asked.push({ known, tried: resolve });
-      if (!this.#working) void this.#work();
-    });
+  #begin(): void {
+    this.#endQuiet();
+    if (!this.#working) void this.#work();
   }
 
   async #work(): Promise<void> {
@@ -62,12 +88,16 @@ export class SchemaReader {
     for (let again = false; (again || this.#asked.length > 0) && !signal.aborted; ) {
       const asked = this.#asked;
       this.#asked = [];
+      this.#reading = true;
       const unread = await this.#readOnce();
+      this.#reading = false;
       for (const one of asked) {
         if (!unread.primary) one.known();
         one.tried();
       }
       again = unread.primary || unread.replicas;
+      this.#failing = again;
+      if (this.#asked.length === 0 || again) this.#release();
       if (unread.primary) this.#asked.unshift(...asked);
       if (!again) continue;
       await pause(clock, pauseMs, signal);
@@ -75,6 +105,11 @@ export class SchemaReader {
     }
     this.#working = false;
     for (const one of this.#asked) one.tried();
+    this.#release();
+  }
+
+  #release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** What statements mean depends on the schema; what columns belong to, on each member's own numbers. */

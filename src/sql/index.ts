@@ -2,6 +2,7 @@ export { hiddenInBuiltin, isCarriedSetting, mergeHidden, readBody } from './body
 export type { Body } from './body.ts';
 export { Classifier } from './classifier.ts';
 export type { ClassifierLimits, SessionReading } from './classifier.ts';
+export { dependsOnSchema } from './depends-on-schema.ts';
 export { classifyHead } from './oversized.ts';
 export { parameterCount } from './parameters.ts';
 export { quoteIdent, quoteLiteral } from './quote.ts';

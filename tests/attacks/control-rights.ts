@@ -21,6 +21,7 @@ export const controlRights: readonly ControlRights[] = [
   },
   {
     objects: [
+      'function attach_to(only_these oid[])',
       'function admit(p_term bigint, p_digest bytea)',
       'function append(piece text)',
       'function before_finish(p_secret bytea, p_slot integer, p_csn bigint, p_term bigint, p_token text)',
@@ -29,12 +30,13 @@ export const controlRights: readonly ControlRights[] = [
       'function fence(p_term bigint)',
       'function late()',
       'function note_numbers()',
-      'function note_settings()',
+      'function note_settings(anew boolean)',
       'function settings_in_expressions(anew boolean)',
       'function record_position(sch name, seq name, exact boolean, v bigint, called boolean)',
       'function record_text(p_secret bytea, role_name text, path text, settings text, statement text)',
-      'function refuse_uncarried()',
+      'function refuse_uncarried(held oid[])',
       'function spill_table()',
+      'function touched(OUT relations oid[], OUT held oid[])',
       'function whole_spill()',
       'function guard_ddl()',
     ],
@@ -95,8 +97,29 @@ export const controlRights: readonly ControlRights[] = [
     because: 'Only the role of the node may call it.',
   },
   {
-    objects: ['function attach()', 'function overflow(c text)', 'function spill()'],
+    objects: ['function overflow(c text)', 'function spill()'],
     are: 'definer; search_path=pg_catalog, pg_temp, client_min_messages=error; owner',
+    because:
+      'Only the role of the node may call it, and functions of its own do; names of clients come last.',
+  },
+  {
+    objects: ['function attach()'],
+    are: 'definer; search_path=pg_catalog, pg_temp, client_min_messages=error, enable_nestloop=off, jit=off; owner',
+    because: 'As watch; it looks at all tables, of which there may be no statistics.',
+  },
+  {
+    objects: ['function attach_touched()'],
+    are: 'definer; search_path=pg_catalog, pg_temp, plan_cache_mode=force_generic_plan; owner',
+    because: 'Only the role of the node may call it; names of clients come last.',
+  },
+  {
+    objects: ['function statement_done(p_secret bytea)'],
+    are: 'definer; search_path=pg_catalog, pg_temp, plan_cache_mode=force_generic_plan; EXECUTE to PUBLIC',
+    because: 'The node calls it in sessions of clients: without its secret it does nothing but refuse.',
+  },
+  {
+    objects: ['function watch(relation oid)'],
+    are: 'definer; search_path=pg_catalog, pg_temp, plan_cache_mode=force_generic_plan, client_min_messages=error; owner',
     because:
       'Only the role of the node may call it, and functions of its own do; names of clients come last.',
   },
@@ -113,7 +136,7 @@ export const controlRights: readonly ControlRights[] = [
       'function note_view(p_secret bytea, role_name text, path text, settings text, statement text, temporary oid)',
       'function open_session(p_secret bytea)',
       'function pending_bytes()',
-      'function statement_done(p_secret bytea)',
+      'function record_so_far(p_secret bytea, p_max bigint)',
       'function sweep_sequences(p_secret bytea, exact boolean)',
     ],
     are: 'definer; search_path=pg_catalog, pg_temp; EXECUTE to PUBLIC',

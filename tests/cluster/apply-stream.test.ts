@@ -3,7 +3,7 @@ import { deferred } from '../../src/base/index.ts';
 import type { Clock } from '../../src/base/index.ts';
 import { ApplyStream } from '../../src/cluster/apply/apply-stream.ts';
 import { MemberError } from '../../src/dialects/contract.ts';
-import type { ApplyLink, Member, WriteSet } from '../../src/dialects/contract.ts';
+import type { ApplyLink, Member, TrialLink, WriteSet } from '../../src/dialects/contract.ts';
 
 const writeSet: WriteSet = { bytes: 1, parts: () => [Buffer.from('x')], release: () => undefined };
 
@@ -11,8 +11,9 @@ const writeSet: WriteSet = { bytes: 1, parts: () => [Buffer.from('x')], release:
 function streamTo(
   openApply: () => Promise<ApplyLink> | undefined,
   { clock = {}, onFailed }: { clock?: Partial<Clock>; onFailed: (error: MemberError, csn?: number) => void },
+  openTrial?: () => Promise<TrialLink>,
 ): ApplyStream {
-  return new ApplyStream({ id: 'b', openApply } as unknown as Member, {
+  return new ApplyStream({ id: 'b', openApply, openTrial } as unknown as Member, {
     clock: { monotonicMs: () => 0, wallTime: () => new Date(0), after: () => () => undefined, ...clock },
     term: 1,
     startCsn: 5,
@@ -34,6 +35,7 @@ test('apply: a try that was given up while it connected does not go on when the 
       return Promise.resolve();
     },
     lastCsn: () => Promise.resolve(5),
+    schemaChanged: () => undefined,
     close: () => undefined,
   });
   let tries = 0;
@@ -73,6 +75,7 @@ test('apply: a stream whose connection does not open in time goes on with anothe
       return Promise.resolve();
     },
     lastCsn: () => Promise.resolve(5),
+    schemaChanged: () => undefined,
     close: () => said.push(`${name} is closed`),
   });
   let tries = 0;
@@ -106,6 +109,7 @@ test('apply: a replica that answers when asked, and on which every connection br
   const link = {
     apply: () => Promise.reject(broken),
     lastCsn: () => Promise.resolve(5),
+    schemaChanged: () => undefined,
     close: () => undefined,
   };
   const stream = streamTo(() => Promise.resolve(link), {
@@ -142,6 +146,7 @@ test('apply: of a batch that is refused for what it holds the others are applied
       return Promise.resolve();
     },
     lastCsn: () => Promise.resolve(applied.at(-1) ?? 5),
+    schemaChanged: () => undefined,
     close: () => undefined,
   };
   const stream = streamTo(() => Promise.resolve(link), {
@@ -154,4 +159,60 @@ test('apply: of a batch that is refused for what it holds the others are applied
   stream.revoke(7);
   await stream.drained();
   expect([applied, stream.refusedCsn, stream.waitingBytes]).toEqual([[6, 7, 8], undefined, 0]);
+});
+
+test('apply: what is held beside the stream is let go of where a record before it waits for that', async () => {
+  let nowMs = 0;
+  const timers: (() => void)[] = [];
+  const letGo = deferred();
+  const trial: TrialLink = {
+    lost: undefined,
+    hold: () => Promise.resolve({ kind: 'held' }),
+    commit: () => Promise.reject(new Error('it is not held')),
+    letGo: () => {
+      letGo.resolve();
+      return Promise.resolve();
+    },
+    close: () => undefined,
+  };
+  const applied: number[] = [];
+  const link: ApplyLink = {
+    apply: async (records) => {
+      for (const { csn } of records) {
+        // It wants a lock that what is held has.
+        if (csn === 6) await letGo.promise;
+        applied.push(csn);
+      }
+    },
+    lastCsn: () => Promise.resolve(5),
+    schemaChanged: () => undefined,
+    close: () => undefined,
+  };
+  const stream = streamTo(
+    () => Promise.resolve(link),
+    {
+      clock: {
+        monotonicMs: () => nowMs,
+        after: (ms, callback) => {
+          // Deadlines do not pass here.
+          if (ms === 100) timers.push(callback);
+          return () => undefined;
+        },
+      },
+      onFailed: (error) => expect.unreachable(error.message),
+    },
+    () => Promise.resolve(trial),
+  );
+  await stream.open();
+  const bounds = { afterCsn: 5, catchUpMs: 250, allowedMs: 1000 };
+  expect(await stream.tryOut(writeSet, bounds)).toEqual({ kind: 'held' });
+  stream.push({ csn: 6, term: 1, slot: 0, writeSet });
+  stream.placeTrial(7);
+  stream.push({ csn: 7, term: 1, slot: 0, writeSet });
+  for (let i = 0; i < 100 && applied.length < 2; i++) {
+    nowMs += 100;
+    for (const callback of timers.splice(0)) callback();
+    await Promise.resolve();
+  }
+  expect(applied).toEqual([6, 7]);
 });

@@ -8,8 +8,9 @@
 import { messageOf, pause, withDeadline } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { ApplyLink, CommitRecord, Member } from '../../dialects/contract.ts';
+import type { ApplyLink, CommitRecord, Member, TrialAnswer, WriteSet } from '../../dialects/contract.ts';
 import { isOfContent } from './refusal.ts';
+import { ReplicaTrial } from './replica-trial.ts';
 
 export interface ApplyStreamOptions {
   readonly clock: Clock;
@@ -41,6 +42,8 @@ const barrenMax = 3;
 const openMs = 15_000;
 /** Between two tries of what the replica could not do just then. */
 const retryPauseMs = 20;
+/** What is tried here locks as it does on the primary, and a record's rows may need more than they needed there. */
+const inTheWayMs = 100;
 
 export class ApplyStream {
   readonly member: Member;
@@ -67,10 +70,16 @@ export class ApplyStream {
   /** Stood still there so often, with connections that break, and since when. */
   #barren = { csn: -1, times: 0, sinceMs: 0 };
   #idle: (() => void)[] = [];
+  #followers: { readonly csn: number; readonly resolve: () => void }[] = [];
+  readonly #trial: ReplicaTrial;
+  #endWatch: () => void = () => undefined;
+  /** Since when the batch under way is. */
+  #applyingSinceMs = 0;
 
   constructor(member: Member, options: ApplyStreamOptions) {
     this.member = member;
     this.#options = options;
+    this.#trial = new ReplicaTrial(member, options);
     this.#appliedCsn = options.startCsn;
     this.#visibleCsn = options.startCsn;
   }
@@ -130,6 +139,7 @@ export class ApplyStream {
 
   push(record: CommitRecord): void {
     if (this.#ended) return;
+    if (this.#trial.csn !== undefined && record.csn > this.#trial.csn) this.#trial.drop();
     const due = { record, sinceMs: this.#options.clock.monotonicMs(), upTo: record.csn };
     this.#queue.push(due);
     this.#waitingBytes += bytesOf(due);
@@ -139,8 +149,57 @@ export class ApplyStream {
 
   /** A place in the order that needs nothing to be done here. */
   pass(csn: number): void {
+    if (this.#trial.csn !== undefined && csn >= this.#trial.csn) this.#trial.drop();
     if (this.#tail !== undefined) this.#tail.upTo = csn;
     else this.#reached(csn);
+  }
+
+  /** Carries out what is going to be a record, when all up to `afterCsn` is applied, and keeps it open. */
+  async tryOut(
+    writeSet: WriteSet,
+    bounds: { readonly afterCsn: number; readonly catchUpMs: number; readonly allowedMs: number },
+  ): Promise<TrialAnswer> {
+    const { clock } = this.#options;
+    try {
+      await withDeadline(clock, bounds.catchUpMs, this.#caughtUp(bounds.afterCsn), () => this.#behind());
+      if (this.#ended || this.#stalled) throw this.#behind();
+    } catch (error) {
+      return { kind: 'undecided', error: error instanceof MemberError ? error : this.#behind() };
+    }
+    const answer = await this.#trial.hold(writeSet, bounds.allowedMs);
+    if (answer.kind === 'held') this.#watchTrial();
+    return answer;
+  }
+
+  /** What is held waits for the records before it: where one of them waits for what is held, that is let go of. */
+  #watchTrial(): void {
+    const { clock } = this.#options;
+    this.#endWatch();
+    this.#endWatch = clock.after(inTheWayMs, () => {
+      if (!this.#trial.held) return;
+      const applying = this.#applying?.record.csn;
+      const stands = applying !== undefined && clock.monotonicMs() - this.#applyingSinceMs >= inTheWayMs;
+      if (stands && applying !== this.#trial.csn) this.#trial.drop();
+      else this.#watchTrial();
+    });
+  }
+
+  placeTrial(csn: number): void {
+    this.#trial.place(csn);
+  }
+
+  dropTrial(): void {
+    this.#trial.drop();
+  }
+
+  #caughtUp(csn: number): Promise<void> {
+    if (this.#appliedCsn >= csn) return Promise.resolve();
+    return new Promise((resolve) => this.#followers.push({ csn, resolve }));
+  }
+
+  #behind(): MemberError {
+    const { id } = this.member;
+    return new MemberError(id, 'retry', `member ${id} is behind`);
   }
 
   /** After a failure that was not this member's: what is waiting is tried again, with all its time. */
@@ -154,6 +213,7 @@ export class ApplyStream {
 
   /** From this CSN on, which it has not applied, everything is dead. It stands still, and goes on with that. */
   revoke(csn: number): void {
+    this.#trial.drop();
     for (const due of this.#queue) {
       if (due.record.csn < csn) continue;
       this.#waitingBytes -= bytesOf(due);
@@ -179,6 +239,8 @@ export class ApplyStream {
     this.#queue = [];
     this.#waitingBytes = 0;
     this.#link?.close();
+    this.#endWatch();
+    this.#trial.end();
     this.#release();
   }
 
@@ -190,6 +252,7 @@ export class ApplyStream {
       if (this.#queue.length === 0) continue;
       const batch = this.#nextBatch();
       this.#applying = batch[0];
+      this.#applyingSinceMs = this.#options.clock.monotonicMs();
       try {
         await this.#apply(batch);
         this.#applying = undefined;
@@ -211,10 +274,13 @@ export class ApplyStream {
     let bytes = 0;
     let count = 0;
     while (count < this.#queue.length && count < batchMax) {
-      const next = bytesOf(this.#queue[count] as Due);
-      if (count > 0 && bytes + next > batchBytesMax) break;
+      const due = this.#queue[count] as Due;
+      const next = bytesOf(due);
+      const tried = due.record.csn === this.#trial.csn;
+      if (count > 0 && (tried || bytes + next > batchBytesMax)) break;
       bytes += next;
       count += 1;
+      if (tried) break;
     }
     this.#waitingBytes -= bytes;
     return this.#queue.splice(0, count);
@@ -234,6 +300,7 @@ export class ApplyStream {
       } catch (error) {
         this.#link?.close();
         this.#link = undefined;
+        this.#trial.drop();
         // Given up in the middle of connecting, it must not go on when the connection comes after all.
         this.#attempt += 1;
         if (!(error instanceof MemberError) || this.#ended) throw error;
@@ -245,11 +312,25 @@ export class ApplyStream {
   }
 
   async #applyOnce(batch: readonly Due[], attempt: number): Promise<void> {
+    if (await this.#commitsTried(batch)) return;
     const link = this.#link ?? (await this.#connect());
     if (attempt !== this.#attempt || this.#ended) return;
     const due = batch.map(({ record }) => record).filter(({ csn }) => csn > this.#appliedCsn);
     if (due.length > 0) await link.apply(due);
     this.#confirmedCsn = Math.max(this.#confirmedCsn, batch.at(-1)?.record.csn ?? 0);
+  }
+
+  /** What was held for this place is committed, with its record, instead of being applied. */
+  async #commitsTried([due, ...rest]: readonly Due[]): Promise<boolean> {
+    if (due === undefined || rest.length > 0 || due.record.csn !== this.#trial.csn) return false;
+    if (due.record.writeSet === null) {
+      this.#trial.drop();
+      return false;
+    }
+    await this.#trial.commit(due.record);
+    this.#link?.schemaChanged();
+    this.#confirmedCsn = Math.max(this.#confirmedCsn, due.record.csn);
+    return true;
   }
 
   /** A connection; how far the replica has come is asked, never guessed: an earlier one may have done more than we heard of. */
@@ -279,6 +360,11 @@ export class ApplyStream {
   #reached(csn: number): void {
     this.#appliedCsn = Math.max(this.#appliedCsn, csn);
     this.#visibleCsn = Math.max(this.#visibleCsn, csn);
+    if (this.#followers.length > 0) {
+      const here = this.#followers.filter((one) => one.csn <= this.#appliedCsn);
+      this.#followers = this.#followers.filter((one) => one.csn > this.#appliedCsn);
+      for (const { resolve } of here) resolve();
+    }
     this.#options.onApplied();
   }
 

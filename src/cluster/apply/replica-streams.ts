@@ -2,12 +2,13 @@
 
 import { pause, withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import type { CommitRecord, Member } from '../../dialects/contract.ts';
+import type { CommitRecord, Member, WriteSet } from '../../dialects/contract.ts';
 import type { CommitOrder } from '../commits/commit-order.ts';
 import type { ClusterSettings, World } from '../world.ts';
 import { ApplyStream } from './apply-stream.ts';
 import { Joiner } from './joiner.ts';
 import { failsAlone } from './refusal.ts';
+import { Trial } from './trial.ts';
 
 export interface ReplicaStreamsOptions {
   readonly settings: ClusterSettings;
@@ -77,6 +78,12 @@ export class ReplicaStreams {
   /** From there on everything is dead for those that count. None of them has applied it. */
   revoke(csn: number): void {
     for (const stream of this.counting) stream.revoke(csn);
+  }
+
+  /** What is going to be a record, on all that count. */
+  tryOut(writeSet: WriteSet, primaryMs: number): Promise<Trial> {
+    const afterCsn = this.#options.order.lastOpened;
+    return Trial.run(this.counting, writeSet, { afterCsn, primaryMs });
   }
 
   push(record: CommitRecord): void {

@@ -120,6 +120,21 @@ export function outage(waitedMs: number): LockstepError {
   });
 }
 
+/** What the primary could do was tried on replicas before it was committed. */
+export function replicaRefuses(errors: readonly MemberError[]): LockstepError {
+  const [first] = errors;
+  const others = errors.slice(1).map(({ memberId }) => memberId);
+  const also = others.length === 0 ? '' : ` (so ${others.length === 1 ? 'does' : 'do'} ${others.join(', ')})`;
+  return new LockstepError({
+    code: 'session.replica-refuses',
+    message: `member ${first?.memberId} cannot do what the primary could${also}: ${first?.message}`,
+    hint: 'The transaction was rolled back, and nothing took effect on any member. Give that server what is missing there, and run it again.',
+    outcome: 'none',
+    retryable: false,
+    sqlState: first?.sqlState ?? 'XX000',
+  });
+}
+
 export function outcomeUnknown(waitedMs: number): LockstepError {
   return new LockstepError({
     code: 'session.outcome-unknown',

@@ -151,7 +151,11 @@ export class TransactionRunner {
     // Who has asked the catalog of this member goes by its numbers.
     const asked = transaction.log.some((one) => one.work.effect === 'primary-read');
     const numbersMatter = this.#atReplica(transaction) && !asked && transaction.unrepeatable === undefined;
+    const { clock } = this.#parts.cluster.world;
+    const sinceMs = clock.monotonicMs();
     const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
+    if (work.changesSchema)
+      transaction.schemaMs = (transaction.schemaMs ?? 0) + clock.monotonicMs() - sinceMs;
     if (answer.failed || answer.unsuitable !== undefined) return answer;
     for (const own of work.after ?? []) {
       const after = await runner.runOwn(link, own, sink, undefined);

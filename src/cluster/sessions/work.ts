@@ -16,6 +16,8 @@ export interface Work {
   readonly takesInput?: boolean;
   /** It cannot be told how much it changes. */
   readonly unknownSize?: boolean;
+  /** It changes the schema, so that the transaction is tried on the replicas before it is committed. */
+  readonly changesSchema?: boolean;
   /** It belongs to the primary, even at the beginning of a transaction that only reads. */
   readonly atPrimary?: boolean;
   /** It speaks of things by numbers that the primary has given; those of them that can be seen. */

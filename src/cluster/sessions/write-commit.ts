@@ -3,10 +3,11 @@
 import { withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { AnswerSink, SessionLink, WriteSet } from '../../dialects/contract.ts';
+import type { Trial } from '../apply/trial.ts';
 import type { Cluster } from '../cluster.ts';
 import { noteTrouble } from './request-runner.ts';
 import type { RequestRunner } from './request-runner.ts';
-import { outcomeUnknown } from './session-errors.ts';
+import { outcomeUnknown, replicaRefuses } from './session-errors.ts';
 import type { Transaction } from './transaction.ts';
 import type { SessionHooks, SessionLimits } from './work.ts';
 
@@ -39,33 +40,54 @@ export class WriteCommit {
     const { commitGate } = this.#cluster;
     const { largeBytes, largeRows } = this.#limits;
     let { bytes } = transaction;
+    let trial: Trial | undefined;
     try {
       if (!commitGate.open) await commitGate.passed();
       if (link.lost !== undefined) throw link.lost;
-      if (transaction.unknownSize)
+      if (transaction.schemaMs !== undefined) {
+        const soFar = await this.#runner.ask(link, (one) => one.writeSetSoFar(largeBytes, sink));
+        if (soFar === 'refused') {
+          await this.#runner.rollBack(link);
+          return 'refused';
+        }
+        bytes = Math.max(bytes, soFar.bytes);
+        if (soFar.writeSet !== undefined)
+          trial = await this.#cluster.tryOut(soFar.writeSet, transaction.schemaMs);
+        if (link.lost !== undefined) throw link.lost;
+      } else if (transaction.unknownSize)
         bytes = Math.max(bytes, await this.#runner.ask(link, (one) => one.pendingBytes()));
     } catch (error) {
+      trial?.drop();
       if (!(error instanceof MemberError)) throw error;
       await noteTrouble(this.#cluster, error, true);
       return 'dead';
     }
+    if (trial !== undefined && trial.refusals.length > 0) {
+      trial.drop();
+      await this.#runner.rollBack(link);
+      throw replicaRefuses(trial.refusals);
+    }
     // No place is taken while the gate is closed.
-    if (!commitGate.open) return await this.run(transaction, link, sink);
+    if (!commitGate.open) {
+      trial?.drop();
+      return await this.run(transaction, link, sink);
+    }
     const large = bytes > largeBytes || transaction.rows > largeRows;
-    return await this.#inTime(this.#carryThrough(transaction, link, large, sink), large);
+    return await this.#inTime(this.#carryThrough(transaction, link, sink, { large, trial }), large);
   }
 
   async #carryThrough(
     transaction: Transaction,
     link: SessionLink,
-    large: boolean,
     sink: AnswerSink,
+    { large, trial }: { readonly large: boolean; readonly trial: Trial | undefined },
   ): Promise<WriteFate> {
     const { order, world } = this.#cluster;
     this.#underWay = true;
     // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
     // A large write set arrives before COMMIT is sent, which may then never reach the primary.
     const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused || large });
+    trial?.place(ticket.csn);
     this.#runner.unanswered = { link, sinceMs: world.clock.monotonicMs() };
     let late = false;
     try {
@@ -74,15 +96,20 @@ export class WriteCommit {
         term: ticket.term,
         slot: ticket.slot,
         large,
-        onWriteSet: (writeSet) => order.received(ticket, writeSet),
+        onWriteSet: (writeSet) => {
+          if (trial?.isOf(writeSet) === false) trial.drop();
+          order.received(ticket, writeSet);
+        },
         onLatePart: () => {
           late = true;
+          trial?.drop();
           order.incomplete(ticket);
         },
         sink,
       });
       this.#runner.unanswered = undefined;
       if (outcome === 'refused') {
+        trial?.drop();
         order.dead(ticket, { tombstone: false });
         await this.#runner.rollBack(link);
         return 'refused';
@@ -93,6 +120,8 @@ export class WriteCommit {
       if (fate === 'committed') this.#runner.committed(ticket.csn);
       return fate;
     } catch (error) {
+      // Its fate may be long in doubt, and readers of the replicas stand behind what is held there.
+      trial?.drop();
       if (!(error instanceof MemberError)) {
         order.dead(ticket, { tombstone: false });
         link.close();

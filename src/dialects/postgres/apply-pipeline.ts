@@ -43,9 +43,11 @@ export class ApplyPipeline {
     this.#copied += rows;
   }
 
-  async send(): Promise<void> {
-    if (this.#messages.length === 0) return;
-    const messages = [...this.#messages, frontend.sync];
+  /** `queries`: messages that go in the same packet, behind what was added. */
+  async send(queries: readonly Buffer[] = []): Promise<PipelineResult['rows']> {
+    const added = this.#messages.length > 0 ? [...this.#messages, frontend.sync] : [];
+    const messages = [...added, ...queries];
+    if (messages.length === 0) return [];
     const copied = this.#copied;
     this.#messages = [];
     this.#copied = 0;
@@ -54,6 +56,7 @@ export class ApplyPipeline {
     // Nothing that is copied is committed in the same packet.
     const found = tags.reduce((sum, tag) => sum + (tag.startsWith('COPY ') ? Number(tag.slice(5)) : 0), 0);
     invariant(found === copied, `${copied} rows were to be copied, ${found} were`);
+    return rows;
   }
 
   /**
@@ -70,6 +73,13 @@ export class ApplyPipeline {
   /** Indexes that were left out since it was asked last. */
   takeLeftOut(): readonly LeftOut[] {
     return this.#leftOut.splice(0);
+  }
+
+  /** What was prepared goes in front of all else. Between transactions. */
+  prepareAnew(): void {
+    this.reset();
+    const text = frontend.parse({ name: '', query: Buffer.from('DEALLOCATE ALL') });
+    this.#messages.push(text, frontend.bind({ statement: '', values: [] }), frontend.execute());
   }
 
   /** What was added is not sent any more; what was prepared is gone on the replica. */

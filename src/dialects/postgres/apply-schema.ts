@@ -5,20 +5,25 @@ import { frontend } from '../../wire/postgres/index.ts';
 import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { pinnedSettings } from './pinned-settings.ts';
-import type { InternalConnection } from './internal-connection.ts';
 import type { Change } from './write-set.ts';
 
 /** How long a reader may hold up a schema statement on a replica. */
 const readersPatienceMs = 500;
 
-export class ApplySchema {
-  readonly #connection: InternalConnection;
-  readonly #pipeline: ApplyPipeline;
-  readonly #clearWay: () => Promise<unknown>;
+/** The number of a role that is no superuser, where Lockstep's own is one; else nothing. */
+const confinedQuery = `SELECT coalesce((SELECT oid::text FROM pg_roles WHERE rolname = $1::text::name AND NOT rolsuper AND current_setting('is_superuser') = 'on'), '')`;
 
-  /** `clearWay` ends the sessions that hold up this connection. */
-  constructor(connection: InternalConnection, pipeline: ApplyPipeline, clearWay: () => Promise<unknown>) {
-    this.#connection = connection;
+const statementDone =
+  'RESET ROLE; SELECT lockstep.leave_nothing(), lockstep.attach_touched(); RELEASE lockstep_statement; DEALLOCATE ALL';
+
+export class ApplySchema {
+  readonly #pipeline: ApplyPipeline;
+  readonly #clearWay: (() => Promise<unknown>) | undefined;
+  /** Whether this server has them. */
+  readonly #settings = new Map<string, boolean>();
+
+  /** `clearWay` ends the sessions that hold up this connection. Without it nobody is ended. */
+  constructor(pipeline: ApplyPipeline, clearWay: (() => Promise<unknown>) | undefined) {
     this.#pipeline = pipeline;
     this.#clearWay = clearWay;
   }
@@ -53,16 +58,13 @@ export class ApplySchema {
     // REFRESH reads what its owner may see. Where the client had this off and it mattered, the primary has refused the statement.
     settings.row_security = 'on';
     settings.search_path = change.table.toString('latin1');
-    const role = change.schema.toString('latin1');
     const statement = change.new ?? Buffer.alloc(0);
-    const { rows } = await this.#pipeline.run(
-      `SELECT oid::text FROM pg_roles WHERE rolname = ${quoteLiteral(role)} AND NOT rolsuper AND current_setting('is_superuser') = 'on'`,
-    );
-    await this.#pipeline.run('SAVEPOINT lockstep_statement');
+    this.#pipeline.add('lockstep_savepoint', 'SAVEPOINT lockstep_statement');
+    this.#pipeline.add('lockstep_confined', confinedQuery, [change.schema], 0);
+    const confined = (await this.#pipeline.send()).at(-1)?.[0];
     try {
-      const confined = rows[0]?.[0];
-      if (confined) await this.#inBox(statement, confined, settings);
-      else await this.#asRole(statement, role, settings);
+      if (confined?.length) await this.#inBox(statement, confined, settings);
+      else await this.#asRole(statement, change.schema.toString('latin1'), settings);
     } catch (error) {
       // Roles belong to the whole server: the one to be made may be there already, made through another database.
       const madeBefore =
@@ -71,11 +73,8 @@ export class ApplySchema {
         /^\s*create\s+(role|user|group)\b/i.test(statement.toString('latin1'));
       if (!madeBefore) throw error;
       this.#pipeline.reset();
-      await this.#pipeline.run('ROLLBACK TO lockstep_statement');
+      await this.#pipeline.run(`ROLLBACK TO lockstep_statement; ${statementDone}`);
     }
-    await this.#pipeline.run(
-      'RESET ROLE; SELECT lockstep.leave_nothing(), lockstep.attach(); RELEASE lockstep_statement; DEALLOCATE ALL',
-    );
     this.#pipeline.reset();
   }
 
@@ -91,28 +90,38 @@ export class ApplySchema {
       `SELECT lockstep.in_box($1::text::oid, '{}', $2, NULL, NULL, NULL, $3::text::json)`,
       [role, statement, Buffer.from(JSON.stringify(settings), 'latin1')],
     );
-    await this.#exclusively(this.#pipeline.send());
+    await this.#exclusively(this.#pipeline.send([frontend.query(Buffer.from(statementDone, 'latin1'))]));
   }
 
-  /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. */
+  /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. All in one packet. */
   async #asRole(statement: Buffer, role: string, settings: Readonly<Record<string, string>>): Promise<void> {
-    // Settings that only the primary's version has mean nothing here; users' own, with a dot, come to be where they are set.
-    const { rows } = await this.#pipeline.run(
-      `SELECT name FROM unnest(ARRAY[${Object.keys(settings).map(quoteLiteral).join(', ')}]::text[]) AS x(name) WHERE strpos(name, '.') > 0 OR current_setting(name, true) IS NOT NULL`,
-    );
-    const known = rows.map(([name]) => name?.toString('latin1') ?? '');
-    const context = known.map(
+    const names = await this.#knownOf(Object.keys(settings));
+    const context = names.map(
       (name) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(settings[name] ?? '')}, true)`,
     );
-    await this.#pipeline.run(`SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`);
-    await this.#exclusively(this.#connection.pipeline([frontend.query(statement)]));
     const restore = [
-      ...known.map((name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`),
+      ...names.map((name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`),
       `SELECT ${Object.entries(pinnedSettings)
         .map(([name, value]) => `pg_catalog.set_config('${name}', ${quoteLiteral(value)}, true)`)
         .join(', ')}`,
     ];
-    await this.#pipeline.run(`RESET ROLE; ${restore.join('; ')}`);
+    const before = `SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`;
+    const after = `RESET ROLE; ${restore.join('; ')}; ${statementDone}`;
+    const messages = [Buffer.from(before, 'latin1'), statement, Buffer.from(after, 'latin1')];
+    await this.#exclusively(this.#pipeline.send(messages.map((message) => frontend.query(message))));
+  }
+
+  /** Settings that only the primary's version has mean nothing here; users' own, with a dot, come to be where they are set. */
+  async #knownOf(names: readonly string[]): Promise<readonly string[]> {
+    const unasked = names.filter((name) => !name.includes('.') && !this.#settings.has(name));
+    if (unasked.length > 0) {
+      const { rows } = await this.#pipeline.run(
+        `SELECT name, current_setting(name, true) IS NOT NULL FROM unnest(ARRAY[${unasked.map(quoteLiteral).join(', ')}]::text[]) AS x(name)`,
+      );
+      for (const [name, known] of rows)
+        this.#settings.set(name?.toString('latin1') ?? '', known?.toString() === 't');
+    }
+    return names.filter((name) => name.includes('.') || this.#settings.get(name) === true);
   }
 
   /**
@@ -120,7 +129,9 @@ export class ApplySchema {
    * the order goes on, and are answered elsewhere.
    */
   async #exclusively<T>(work: Promise<T>): Promise<T> {
-    const timer = setInterval(() => void this.#clearWay().catch(() => undefined), readersPatienceMs);
+    const clearWay = this.#clearWay;
+    if (clearWay === undefined) return await work;
+    const timer = setInterval(() => void clearWay().catch(() => undefined), readersPatienceMs);
     try {
       return await work;
     } finally {

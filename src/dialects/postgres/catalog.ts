@@ -51,6 +51,7 @@ export class PostgresCatalog implements FunctionCatalog {
   }
 
   volatility(schema: string | undefined, name: string): Volatility {
+    if (this.#changing > 0) return 'unknown';
     return names[this.#purity.volatility.get(keyOf(schema, name)) ?? 0] ?? 'unknown';
   }
 

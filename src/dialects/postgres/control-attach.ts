@@ -16,9 +16,70 @@ const checkedTypes =
 /** The bit in a trigger's type. */
 const forInsert = 4;
 
-/** Triggers on every table that lacks them; run at activation and after each schema statement, on every member alike. */
+/** Made or changed by the open transaction: a subtransaction has a number of its own. */
+const isNew = (xmin: string): string => `age(${xmin}) <= age(pg_current_xact_id_if_assigned()::xid)`;
+
+/** For queries by number: making a plan takes longer than they do. What such a function calls is planned once as well. */
+const plannedOnce = `SET search_path = ${definerPath} SET plan_cache_mode = force_generic_plan`;
+
+/** Of `t`, a table with what is known of it. */
+const makeTriggers = `
+    IF t.relkind = 'r' THEN
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_capture" ON %s', t.name);
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_inserted" ON %s', t.name);
+      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_truncate" ON %s', t.name);
+      -- Rows come into a partition through the tables above it, too, whose statements are not its own.
+      EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER %sUPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I(%L)',
+        CASE WHEN t.relispartition THEN 'INSERT OR ' END, t.name, 'capture_' || t.kind, t.prefix);
+      IF NOT t.relispartition THEN
+        EXECUTE format('CREATE TRIGGER "!lockstep_inserted" AFTER INSERT ON %s REFERENCING NEW TABLE AS lockstep_inserted FOR EACH STATEMENT EXECUTE FUNCTION lockstep.%I(%L)', t.name, 'inserted_' || t.kind, t.prefix);
+      END IF;
+      EXECUTE format('CREATE TRIGGER "!lockstep_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_truncate(%L)', t.name, t.prefix);
+    END IF;
+    EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_sequences" ON %s', t.name);
+    IF t.sequences IS NOT NULL THEN
+      EXECUTE format('CREATE TRIGGER "!lockstep_sequences" AFTER INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_sequences(%s)', t.name, t.sequences);
+    END IF;`;
+
+/** Condition on pg_class `c` and its pg_namespace `n`. */
+const isWatched = `c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'lockstep', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp\\_%'`;
+
+/** Which of the capture functions a table needs. */
+const kindOf = (relation: string): string =>
+  `CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = ${relation} AND concat(i.indexprs::text, i.indpred::text) ~ ':(funcid|opfuncid) [1-9][0-9]{4}') THEN 'surrounded' ELSE
+        (SELECT CASE max(CASE WHEN ty.typtype = 'e' OR ty.oid = ANY ('${plainTypes}'::oid[]) THEN 0 WHEN ty.oid = ANY ('${checkedTypes}'::oid[]) THEN 1 ELSE 2 END)
+                  WHEN 1 THEN 'checked' WHEN 2 THEN 'pinned' ELSE 'plain' END
+           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped) END`;
+
+/** Those that its defaults draw from. Each step goes by a number, whatever the server believes of the catalogs. */
+const sequencesOf = (relation: string): string =>
+  `(SELECT string_agg(DISTINCT s, ',') FROM (
+    SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad CROSS JOIN LATERAL (
+        SELECT refobjid FROM pg_depend WHERE classid = 'pg_attrdef'::regclass AND objid = ad.oid AND refclassid = 'pg_class'::regclass OFFSET 0) d
+     WHERE ad.adrelid = ${relation} AND (SELECT relkind FROM pg_class WHERE oid = d.refobjid) = 'S'
+    UNION SELECT quote_literal(d.objid) FROM pg_depend d WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ${relation}
+       AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' AND (SELECT relkind FROM pg_class WHERE oid = d.objid) = 'S') x)`;
+
+/** The triggers of a table as they are, and as they have to be, as one text: by name, with state, function and arguments. */
+const triggersNow = `(SELECT string_agg(concat_ws(' ', g.tgname, g.tgenabled, p.proname, g.tgtype & ${forInsert} <> 0, encode(g.tgargs, 'hex')), ',' ORDER BY g.tgname COLLATE "C")
+    FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+   WHERE g.tgrelid = relation AND g.tgname IN ('!lockstep_capture', '!lockstep_inserted', '!lockstep_sequences', '!lockstep_truncate'))`;
+const triggersDue = `concat_ws(',',
+      CASE WHEN t.relkind = 'r' THEN concat_ws(' ', '!lockstep_capture O', 'capture_' || t.kind, t.relispartition, argument) END,
+      CASE WHEN t.relkind = 'r' AND NOT t.relispartition THEN concat_ws(' ', '!lockstep_inserted O', 'inserted_' || t.kind, true, argument) END,
+      CASE WHEN t.sequences IS NOT NULL THEN concat_ws(' ', '!lockstep_sequences O', 'capture_sequences', true,
+        (SELECT string_agg(encode(convert_to(btrim(x.s, ''''), 'UTF8'), 'hex') || '00', '' ORDER BY x.n) FROM unnest(string_to_array(t.sequences, ',')) WITH ORDINALITY AS x (s, n))) END,
+      CASE WHEN t.relkind = 'r' THEN concat_ws(' ', '!lockstep_truncate O', 'capture_truncate', false, argument) END)`;
+
+/**
+ * Triggers on every table that lacks them. At activation all are looked at together: the catalogs may never have been analyzed, and
+ * the server would then go through them once for each table. What that setting makes of its costs would have it compile the query.
+ * A schema statement has locked what it concerns, whatever it is, and each of that is looked at by itself; a schema that gets another
+ * name locks nothing that lies in it.
+ */
 export const attach = `
-CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error AS $f$
+CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error SET enable_nestloop = off SET jit = off AS $f$
 DECLARE t record; made integer := 0; before text := ${expecting.now};
 BEGIN
   PERFORM ${expecting.set('attach')};
@@ -26,21 +87,12 @@ BEGIN
     WITH users AS (
       SELECT c.oid, c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name,
         ${framed('n.nspname', 'c.relname')} AS prefix,
-        CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND concat(i.indexprs::text, i.indpred::text) ~ ':(funcid|opfuncid) [1-9][0-9]{4}') THEN 'surrounded' ELSE
-        (SELECT CASE max(CASE WHEN ty.typtype = 'e' OR ty.oid = ANY ('${plainTypes}'::oid[]) THEN 0 WHEN ty.oid = ANY ('${checkedTypes}'::oid[]) THEN 1 ELSE 2 END)
-                  WHEN 1 THEN 'checked' WHEN 2 THEN 'pinned' ELSE 'plain' END
-           FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) END AS kind,
-        (SELECT string_agg(DISTINCT s, ',') FROM (
-           SELECT quote_literal(d.refobjid) AS s FROM pg_attrdef ad JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = ad.oid
-             AND d.refclassid = 'pg_class'::regclass JOIN pg_class sc ON sc.oid = d.refobjid AND sc.relkind = 'S' WHERE ad.adrelid = c.oid
-           UNION SELECT quote_literal(d.objid) FROM pg_depend d JOIN pg_class sc ON sc.oid = d.objid AND sc.relkind = 'S'
-             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype = 'i') x) AS sequences
+        ${kindOf('c.oid')} AS kind,
+        ${sequencesOf('c.oid')} AS sequences
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'lockstep', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp\\_%'
+      WHERE ${isWatched}
     )
-    SELECT u.*, ts.tgenabled AS sequence_state,
-      (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '') AS sequences_now
+    SELECT u.*
     FROM users u
     LEFT JOIN pg_trigger tc ON tc.tgrelid = u.oid AND tc.tgname = '!lockstep_capture' LEFT JOIN pg_proc pc ON pc.oid = tc.tgfoid
     LEFT JOIN pg_trigger ti ON ti.tgrelid = u.oid AND ti.tgname = '!lockstep_inserted' LEFT JOIN pg_proc pi ON pi.oid = ti.tgfoid
@@ -54,37 +106,60 @@ BEGIN
           IS DISTINCT FROM (SELECT string_agg(quote_literal(x), ',' ORDER BY quote_literal(x)) FROM unnest(string_to_array(encode(ts.tgargs, 'escape'), '\\000')) x WHERE x <> '')
   LOOP
     made := made + 1;
-    IF t.relkind = 'r' THEN
-      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_capture" ON %s', t.name);
-      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_inserted" ON %s', t.name);
-      EXECUTE format('DROP TRIGGER IF EXISTS "!lockstep_truncate" ON %s', t.name);
-      -- Rows come into a partition through the tables above it, too, whose statements are not its own.
-      EXECUTE format('CREATE TRIGGER "!lockstep_capture" AFTER %sUPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION lockstep.%I(%L)',
-        CASE WHEN t.relispartition THEN 'INSERT OR ' END, t.name, 'capture_' || t.kind, t.prefix);
-      IF NOT t.relispartition THEN
-        EXECUTE format('CREATE TRIGGER "!lockstep_inserted" AFTER INSERT ON %s REFERENCING NEW TABLE AS lockstep_inserted FOR EACH STATEMENT EXECUTE FUNCTION lockstep.%I(%L)', t.name, 'inserted_' || t.kind, t.prefix);
-      END IF;
-      EXECUTE format('CREATE TRIGGER "!lockstep_truncate" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_truncate(%L)', t.name, t.prefix);
-    END IF;
-    IF t.sequence_state IS NOT NULL THEN
-      EXECUTE format('DROP TRIGGER "!lockstep_sequences" ON %s', t.name);
-    END IF;
-    IF t.sequences IS NOT NULL THEN
-      EXECUTE format('CREATE TRIGGER "!lockstep_sequences" AFTER INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION lockstep.capture_sequences(%s)', t.name, t.sequences);
-    END IF;
+${makeTriggers}
   END LOOP;
-  PERFORM lockstep.note_settings(), ${expecting.restore('before')};
+  PERFORM lockstep.note_settings(true), ${expecting.restore('before')};
   RETURN made;
 END $f$;
 
+-- One relation, if it is a table to be watched.
+CREATE FUNCTION lockstep.watch(relation oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+${plannedOnce} SET client_min_messages = error AS $f$
+DECLARE t record; argument text; before text := ${expecting.now};
+BEGIN
+  SELECT c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name, ${framed('n.nspname', 'c.relname')} AS prefix, NULL::text AS kind, NULL::text AS sequences
+    INTO t FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND ${isWatched};
+  IF NOT FOUND THEN RETURN; END IF;
+  t.kind := ${kindOf('relation')};
+  t.sequences := ${sequencesOf('relation')};
+  argument := encode(convert_to(t.prefix, getdatabaseencoding()), 'hex') || '00';
+  IF ${triggersNow} IS NOT DISTINCT FROM nullif(${triggersDue}, '') THEN RETURN; END IF;
+  PERFORM ${expecting.set('attach')};
+${makeTriggers}
+  PERFORM ${expecting.restore('before')};
+END $f$;
+
+CREATE FUNCTION lockstep.attach_to(only_these oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  PERFORM lockstep.watch(x.o) FROM (SELECT DISTINCT unnest(only_these)) AS x (o);
+  PERFORM lockstep.note_settings(false);
+END $f$;
+
+-- The relations that the open transaction has locked as who changes their definition does, and of them those that it alone holds.
+CREATE FUNCTION lockstep.touched(OUT relations oid[], OUT held oid[]) LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  SELECT array_agg(l.relation), array_agg(l.relation) FILTER (WHERE l.mode = 'AccessExclusiveLock') INTO relations, held FROM pg_lock_status() l
+   WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384 AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock');
+  IF EXISTS (SELECT FROM pg_namespace n WHERE ${isNew('n.xmin')}) THEN
+    relations := relations || ARRAY(SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN (SELECT n.oid FROM pg_namespace n WHERE ${isNew('n.xmin')}));
+  END IF;
+END $f$;
+
+-- After a schema statement on a replica.
+CREATE FUNCTION lockstep.attach_touched() RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${plannedOnce} AS $f$
+BEGIN
+  PERFORM lockstep.attach_to((lockstep.touched()).relations);
+END $f$;
+
 -- After a schema statement: triggers for what is new; statements hidden in functions are refused again from here on.
-CREATE FUNCTION lockstep.statement_done(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+CREATE FUNCTION lockstep.statement_done(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${plannedOnce} AS $f$
+DECLARE relations oid[]; held oid[];
 BEGIN
   ${nodeOnly}
-  PERFORM lockstep.refuse_uncarried(), lockstep.note_numbers(), lockstep.attach(), lockstep.refuse_unable(), lockstep.warn_unrepeatable(), ${expecting.set('nothing')};
+  SELECT t.relations, t.held INTO relations, held FROM lockstep.touched() t;
+  PERFORM lockstep.refuse_uncarried(held), lockstep.note_numbers(), lockstep.attach_to(relations), lockstep.refuse_unable(), lockstep.warn_unrepeatable(), ${expecting.set('nothing')};
   IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'lockstep_guard_ddl') THEN
-    PERFORM ${expecting.note('c.oid')} FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-      WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND c.relkind = 'm';
+    PERFORM ${expecting.note('c.oid')} FROM pg_class c WHERE c.oid = ANY (held) AND c.relkind = 'm';
   END IF;
 END $f$;
 `;

@@ -198,13 +198,14 @@ CREATE FUNCTION lockstep.settings_in_expressions(anew boolean) RETURNS SETOF tex
 $f$;
 
 -- Whatever is written like such a name in a function is taken for one; what names nothing is passed over where rows are captured.
-CREATE FUNCTION lockstep.note_settings() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+-- anew: in all functions, and not in those alone that the open transaction has written.
+CREATE FUNCTION lockstep.note_settings(anew boolean) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
   INSERT INTO lockstep.setting_read
   SELECT f.name FROM (
     SELECT DISTINCT lower(m[1]) AS name FROM pg_proc p,
       regexp_matches(CASE WHEN p.prosrc = '' AND p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prosrc END, '''([A-Za-z_]\\w*(?:\\.[A-Za-z_]\\w*)+)''', 'g') m
-    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace
-    UNION SELECT lockstep.settings_in_expressions(true)) f
+    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace AND (anew OR age(p.xmin) <= age(pg_current_xact_id_if_assigned()::xid))
+    UNION SELECT lockstep.settings_in_expressions(anew)) f
   WHERE NOT EXISTS (SELECT FROM lockstep.setting_read s WHERE s.name = f.name) AND ${isAnybodys('f.name')}
   ORDER BY 1 LIMIT greatest(0, ${settingsReadMax} - (SELECT count(*) FROM lockstep.setting_read))
   ON CONFLICT DO NOTHING

@@ -226,6 +226,21 @@ LANGUAGE sql SET search_path = ${definerPath} AS $f$
    WHERE start < p_to AND start + bytes > p_from
 $f$;
 
+-- What finish would hand out now, behind a '+'; NULL when nothing was written, '*' and how much it is when that is more than p_max bytes.
+CREATE FUNCTION lockstep.record_so_far(p_secret bytea, p_max bigint) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE c text; bytes bigint := lockstep.pending_bytes();
+BEGIN
+  ${nodeOnly}
+  c := lockstep.collected();
+  IF c = '+' THEN RETURN NULL; END IF;
+  IF bytes > p_max THEN RETURN convert_to('*' || bytes, getdatabaseencoding()); END IF;
+  IF ${spilledMark.test('c')} THEN
+    PERFORM lockstep.whole_spill();
+    c := '+' || (SELECT string_agg(chunk, '' ORDER BY seq) FROM pg_temp.lockstep_spill) || substr(c, strpos(c, ';') + 1);
+  END IF;
+  RETURN convert_to(c, getdatabaseencoding());
+END $f$;
+
 -- How much the open transaction has captured, in bytes, near enough to choose between the two.
 CREATE FUNCTION lockstep.pending_bytes() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
   SELECT coalesce(pg_table_size(to_regclass('pg_temp.lockstep_spill')), 0) + octet_length(current_setting('${register}'))

@@ -21,7 +21,8 @@ BEGIN
   END IF;
 END $f$;
 
-CREATE FUNCTION lockstep.refuse_uncarried() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+-- held: the relations that the statement has locked for itself alone: what it has made or altered.
+CREATE FUNCTION lockstep.refuse_uncarried(held oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE what text; temporary oid := pg_my_temp_schema();
 BEGIN
   IF temporary <> 0 THEN
@@ -39,11 +40,9 @@ BEGIN
         USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Make it temporary as well (CREATE FUNCTION pg_temp. ...), or let it depend on a permanent one.';
     END IF;
   END IF;
-  -- What the statement has made or altered is locked by it.
   SELECT format('column %s of table %s has the type %s', a.attname, a.attrelid::regclass, format_type(a.atttypid, a.atttypmod)) INTO what
-    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
-   WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
-     AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
+   WHERE c.oid = ANY (held) AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped
      AND (t.typname = ANY ('{${unreadable}}') AND t.typnamespace = 'pg_catalog'::regnamespace
        OR t.typelem IN (SELECT oid FROM pg_type WHERE typname = ANY ('{${unreadable}}') AND typnamespace = 'pg_catalog'::regnamespace)) LIMIT 1;
   IF FOUND THEN

@@ -84,6 +84,7 @@ export const calledByNode = [
   ...Array.from({ length: logSegments }, (_, slot) => `finish_${slot}`),
   'finish_large',
   'large_part',
+  'record_so_far',
   'expect_statement',
   'note_statement',
   'record_statement',

@@ -50,6 +50,8 @@ interface Call extends Deferred<PipelineResult> {
   readonly inputWanted: (() => void) | undefined;
   /** Statements that are to come to their end, unless one fails. */
   statements: number;
+  /** So often the server is to say that it is ready. */
+  readies: number;
   error: MemberError | undefined;
 }
 
@@ -157,7 +159,7 @@ export class InternalConnection {
     return rows.map((row) => row.map((value) => value?.toString('utf8') ?? null));
   }
 
-  /** Messages of the extended protocol, up to and including Sync. */
+  /** Messages of the extended protocol, up to and including Sync, and simple queries. The first error of any is that of all. */
   pipeline(messages: readonly Buffer[], onRow?: RowTaker): Promise<PipelineResult> {
     return this.#start(messages, { onRow }).promise;
   }
@@ -216,6 +218,8 @@ export class InternalConnection {
       statements: messages.filter(
         (message) => message[0] === Frontend.Query || message[0] === Frontend.Execute,
       ).length,
+      readies: messages.filter((message) => message[0] === Frontend.Query || message[0] === Frontend.Sync)
+        .length,
       error: undefined,
     };
     if (this.#lost !== undefined) call.reject(this.#lost);
@@ -268,6 +272,7 @@ export class InternalConnection {
         return;
       }
       case Backend.ReadyForQuery:
+        if (call !== undefined && --call.readies > 0) return;
         // A server that is out of step would answer the next call for this one.
         if (call === undefined || (call.error === undefined && call.statements > 0)) {
           this.#lose(outOfTurn);

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Deferred } from '../../base/index.ts';
 import { frontend, readFunctionResult } from '../../wire/postgres/index.ts';
 import type { ErrorFields } from '../../wire/postgres/index.ts';
-import type { CommitOptions } from '../contract.ts';
+import type { CommitOptions, SoFar, WriteSet } from '../contract.ts';
 import type { ControlFunctions } from './control-functions.ts';
 import { sqlStates } from './sql-states.ts';
 import type { WriteSetCollector } from './write-set-collector.ts';
@@ -35,6 +35,8 @@ export interface CommitMessages {
   readonly stages: CommitStage[];
   readonly messages: Buffer[];
 }
+
+const asterisk = '*'.charCodeAt(0);
 
 export function newToken(): string {
   return randomBytes(12).toString('base64url');
@@ -88,6 +90,24 @@ export function largeParts(
   for (let part = from; part <= upTo; part++)
     messages.push(functions.call('large_part', [String(slot), String(csn), String(part)]));
   return { stages: messages.map(() => 'parts'), messages, upTo };
+}
+
+/** What is deferred happens first. */
+export function recordSoFar(functions: ControlFunctions, bytesMax: number): CommitMessages {
+  const before = constraintsNow(true);
+  const call = functions.call('record_so_far', [String(bytesMax)]);
+  return { stages: [...before.stages, 'finish'], messages: [...before.messages, call] };
+}
+
+export async function readSoFar(answer: WriteSet | null): Promise<SoFar> {
+  if (answer === null) return { bytes: 0, writeSet: undefined };
+  const parts: Buffer[] = [];
+  for await (const part of answer.parts()) parts.push(part);
+  answer.release();
+  const whole = Buffer.concat(parts);
+  const rest = whole.subarray(1);
+  if (whole[0] === asterisk) return { bytes: Number(rest.toString('latin1')), writeSet: undefined };
+  return { bytes: rest.length, writeSet: new MemoryWriteSet([rest]) };
 }
 
 /** The answer of a call: a write set, a part of one, or how many there are. */

@@ -13,6 +13,7 @@ import type {
   SessionIdentity,
   SessionLink,
   SessionListener,
+  TrialLink,
   Vitals,
   WriteSet,
 } from '../contract.ts';
@@ -34,6 +35,7 @@ import { watchSilence } from './silence-watch.ts';
 import type { BackendQuestion } from './silence-watch.ts';
 import { Remarks } from './remarks.ts';
 import { PostgresSessionLink } from './session-link.ts';
+import { PostgresTrialLink } from './trial-link.ts';
 
 export interface PostgresMemberOptions {
   readonly id: string;
@@ -91,6 +93,8 @@ export class PostgresMember implements Member {
   #closed = 0;
   /** The server process of the last apply link. */
   #applyPid: number | undefined;
+  /** The same of the last trial link. */
+  #trialPid: number | undefined;
   /** Server processes of sessions that may still carry out what they were sent: in use, or left in a transaction. */
   readonly #sessionPids = new Set<number>();
   /** The probe under way. */
@@ -317,6 +321,38 @@ export class PostgresMember implements Member {
   }
 
   async openApply(term: number): Promise<ApplyLink> {
+    const connection = await this.#openWriter(term, (pid) => {
+      const before = [this.#applyPid, this.#trialPid];
+      this.#applyPid = pid;
+      this.#trialPid = undefined;
+      return before;
+    });
+    return new PostgresApplyLink({
+      memberId: this.id,
+      connection,
+      term,
+      clearWay: () =>
+        this.use((other) =>
+          other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
+        ),
+      remarks: this.remarks,
+    });
+  }
+
+  async openTrial(term: number): Promise<TrialLink> {
+    const connection = await this.#openWriter(term, (pid) => {
+      const before = [this.#trialPid];
+      this.#trialPid = pid;
+      return before;
+    });
+    return new PostgresTrialLink({ memberId: this.id, connection, term, remarks: this.remarks });
+  }
+
+  /** For what other members have committed. `follow`: notes the new server process, and returns those that it takes the place of. */
+  async #openWriter(
+    term: number,
+    follow: (pid: number) => readonly (number | undefined)[],
+  ): Promise<InternalConnection> {
     const settings = [
       ...ownSettings,
       ...Object.entries(pinnedSettings),
@@ -332,25 +368,15 @@ export class PostgresMember implements Member {
       this.options.address,
       this.#login(settings.map(([name, value]) => [name, value])),
     );
-    // The one before may still be at work on what its other end has given up.
-    const before = this.#applyPid;
-    this.#applyPid = connection.pid;
-    if (before !== undefined) await endBackends(connection, [before]);
+    // They may still be at work on what their other end has given up.
+    const pids = follow(connection.pid).filter((pid) => pid !== undefined);
+    if (pids.length > 0) await endBackends(connection, pids);
     // Row images travel in the encoding of the database, which all members share: nothing is converted on the way.
     const [encoding] = await connection.rows('SHOW server_encoding');
     await connection.query(
       `${this.#admission(term)}; SET client_encoding = ${quoteLiteral(encoding?.[0] ?? 'UTF8')}`,
     );
-    return new PostgresApplyLink({
-      memberId: this.id,
-      connection,
-      term,
-      clearWay: () =>
-        this.use((other) =>
-          other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
-        ),
-      remarks: this.remarks,
-    });
+    return connection;
   }
 
   async openSession(identity: SessionIdentity, listener: SessionListener): Promise<SessionLink> {
@@ -403,7 +429,8 @@ export class PostgresMember implements Member {
   }
 
   async shutOut(): Promise<void> {
-    const pids = [...this.#sessionPids, ...(this.#applyPid === undefined ? [] : [this.#applyPid])];
+    const writers = [this.#applyPid, this.#trialPid].filter((pid) => pid !== undefined);
+    const pids = [...this.#sessionPids, ...writers];
     if (pids.length > 0) await this.#ask((connection) => endBackends(connection, pids));
     for (const pid of pids) this.#sessionPids.delete(pid);
   }

@@ -18,7 +18,9 @@ import type {
   RunOptions,
   SessionLink,
   SessionListener,
+  SoFar,
   TransactionState,
+  WriteSet,
 } from '../contract.ts';
 import type { Spool } from '../spool.ts';
 import { AnswerReader } from './answer-reader.ts';
@@ -26,7 +28,7 @@ import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf } from './errors.ts';
 import type { ControlFunctions } from './control-functions.ts';
-import { finishAndCommit, finishLarge, largeParts, newToken } from './link-commit.ts';
+import { finishAndCommit, finishLarge, largeParts, newToken, readSoFar, recordSoFar } from './link-commit.ts';
 import type { CommitMessages, CommitPhase } from './link-commit.ts';
 import { LinkReceiver } from './link-receiver.ts';
 import type { Phase } from './link-receiver.ts';
@@ -217,6 +219,24 @@ export class PostgresSessionLink implements SessionLink {
 
   async pendingBytes(): Promise<number> {
     return Number(await this.#ownStatement('SELECT lockstep.pending_bytes()'));
+  }
+
+  async writeSetSoFar(bytesMax: number, sink: AnswerSink): Promise<SoFar | 'refused'> {
+    if (this.#canceling !== undefined) await this.#canceling;
+    if (this.#lost !== undefined) throw this.#lost;
+    let found: WriteSet | null = null;
+    const options: CommitOptions = {
+      csn: 0,
+      term: 0,
+      slot: 0,
+      large: false,
+      onWriteSet: (writeSet) => (found = writeSet),
+      onLatePart: () => undefined,
+      sink,
+    };
+    const messages = recordSoFar(this.#settings.functions, bytesMax);
+    const { outcome } = this.#commitStep({ options, collector: undefined, token: newToken() }, messages);
+    return (await outcome) === 'refused' ? 'refused' : await readSoFar(found);
   }
 
   /** A question of the front's own between requests. Undefined: it is refused. */

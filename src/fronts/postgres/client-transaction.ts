@@ -7,10 +7,8 @@ import type { BeginOptions, Session } from '../../cluster/index.ts';
 import type { AnswerSink } from '../../dialects/contract.ts';
 import type { OwnStatement } from '../../dialects/postgres/index.ts';
 import type { Statement, TransactionOptions } from '../../sql/index.ts';
-import { frontend } from '../../wire/postgres/index.ts';
 import { needsTransaction } from './front-errors.ts';
 import { complete, warn } from './own-answers.ts';
-import { simpleRequest } from './requests.ts';
 import type { StatementBook } from './statement-book.ts';
 import { beginOptions } from './transaction-words.ts';
 import type { SessionDefaults } from './transaction-words.ts';
@@ -22,8 +20,8 @@ export interface ClientTransactionParts {
   readonly book: StatementBook;
   readonly sink: AnswerSink;
   schemaChanging(): () => void;
-  /** It has changed: `known` is to be called when the engine knows it. Resolves when the client need not wait any longer. */
-  schemaChanged(known: () => void): Promise<void>;
+  /** It has changed: `known` is to be called when the engine knows it. */
+  schemaChanged(known: () => void): void;
 }
 
 export class ClientTransaction {
@@ -166,38 +164,20 @@ export class ClientTransaction {
     const { session, sink, book } = this.#parts;
     let outcome: Outcome = 'refused';
     const known = this.#schemaChanged ? this.#parts.schemaChanging() : undefined;
+    this.#schemaChanged = false;
+    let mayHaveChanged = true;
     try {
-      if (this.#schemaChanged && !(await this.#settleDeferred())) await session.rollback();
-      else outcome = await session.commit(sink);
+      outcome = await session.commit(sink);
+      mayHaveChanged = outcome === 'committed';
     } finally {
-      if (outcome !== 'committed') known?.();
+      if (known !== undefined && mayHaveChanged) this.#parts.schemaChanged(known);
+      else known?.();
       if (outcome === 'committed')
         for (const setting of this.#settings) session.settings.add(setting, session.runningLinks());
       this.#settings = [];
       book.endTransaction();
     }
-    if (this.#schemaChanged) {
-      this.#schemaChanged = false;
-      if (outcome === 'committed' && known !== undefined) await this.#parts.schemaChanged(known);
-    }
     return outcome;
-  }
-
-  /** What this transaction itself has made deferrable nobody knows of yet: it happens now, before the write set is taken. */
-  async #settleDeferred(): Promise<boolean> {
-    const { session, sink } = this.#parts;
-    if (session.transaction !== 'open' || !session.begun) return true;
-    const answered: Buffer[] = [];
-    const kept: AnswerSink = {
-      passedOn: false,
-      write: (bytes) => answered.push(Buffer.from(bytes)) > 0,
-      drained: () => Promise.resolve(),
-      inputWanted: () => undefined,
-    };
-    const request = simpleRequest(frontend.query('SET CONSTRAINTS ALL IMMEDIATE'));
-    const { failed } = await session.run({ request, effect: 'write', bytes: 0 }, kept);
-    if (failed) for (const bytes of answered) sink.write(bytes);
-    return !failed;
   }
 
   async #rollBack(): Promise<void> {

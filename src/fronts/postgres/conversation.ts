@@ -9,7 +9,7 @@ import { LockstepError } from '../../base/index.ts';
 import { nobody, transactionAborted } from '../../cluster/index.ts';
 import type { Session, Work } from '../../cluster/index.ts';
 import type { MemberError } from '../../dialects/contract.ts';
-import { trailBytesOf } from '../../sql/index.ts';
+import { dependsOnSchema, trailBytesOf } from '../../sql/index.ts';
 import type { Classifier, FunctionCatalog, SessionReading, Statement } from '../../sql/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import {
@@ -26,7 +26,7 @@ import {
 } from '../../wire/postgres/index.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { ClientSink } from './client-sink.ts';
-import { explainRoute, routeSentences } from './explain-route.ts';
+import { asksForRoute, explainRoute, routeSentences } from './explain-route.ts';
 import { ExtendedBatch } from './extended-batch.ts';
 import { asClientError, functionCall, unexpectedMessage } from './front-errors.ts';
 import { largeExtended, largeQuery } from './large-messages.ts';
@@ -186,6 +186,7 @@ export class Conversation {
       preparedStatementsMax: this.#options.limits.preparedStatements,
       classify: (text) => this.#classify(text),
       schemaVersion: () => this.#options.catalog.version,
+      schemaKnown: (depends) => this.#options.hooks.schemaKnown(depends),
     });
     for (const [name, value] of parameters) {
       this.#noteParameter(name, value);
@@ -350,10 +351,13 @@ export class Conversation {
     }
     switch (type) {
       case Frontend.Query:
-        if (!this.#skipping) {
-          const asked = explainRoute(type, frame, this.#route);
-          this.#take(() => this.#simple(readQuery(asked), asked));
-        }
+        if (!this.#skipping)
+          this.#take(async () => {
+            const known = this.#options.hooks.schemaKnown(() => asksForRoute(type, frame));
+            if (known !== undefined) await known;
+            const asked = explainRoute(type, frame, this.#route);
+            await this.#simple(readQuery(asked), asked);
+          });
         return;
       case Frontend.Sync:
         this.#take(() => this.#sync());
@@ -367,8 +371,8 @@ export class Conversation {
       case Frontend.Execute:
       case Frontend.Close:
         if (this.#skipping) return;
-        if (this.#batch.add(type, type === Frontend.Parse ? explainRoute(type, frame, this.#route) : frame))
-          this.#take(() => this.#runBatch('flush'));
+        if (type === Frontend.Parse && this.#addWhenKnown(frame)) return;
+        if (this.#batch.add(type, frame)) this.#take(() => this.#runBatch('flush'));
         return;
       case Frontend.Terminate:
         this.#terminate();
@@ -383,6 +387,17 @@ export class Conversation {
       default:
         throw unexpectedMessage(String.fromCharCode(type));
     }
+  }
+
+  /** The Parse of a question where a statement would go. False: it is none. */
+  #addWhenKnown(frame: Buffer): boolean {
+    if (!asksForRoute(Frontend.Parse, frame)) return false;
+    const kept = Buffer.from(frame);
+    this.#take(async () => {
+      await this.#options.hooks.schemaKnown(() => true);
+      this.#batch.add(Frontend.Parse, explainRoute(Frontend.Parse, kept, this.#route));
+    });
+    return true;
   }
 
   /** A call by the fast path is answered as a simple query is: what comes behind it is not passed over. */
@@ -515,7 +530,7 @@ export class Conversation {
       if (!(await this.#batchBefore())) return;
       await this.#runner.followSchema();
       const isText = !this.#utf8 || isUtf8(text);
-      const statements = isText ? this.#classify(text) : [];
+      const statements = isText ? await this.#judge(text) : [];
       const [only] = statements;
       if (!isText) await this.#notText(text, frame);
       else if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
@@ -608,6 +623,17 @@ export class Conversation {
       classify: (statement) => this.#classify(statement),
       members: this.#options.members,
     });
+
+  /** By the schema as it is, if that makes a difference. */
+  async #judge(text: Buffer): Promise<readonly Statement[]> {
+    const statements = this.#classify(text);
+    const known = this.#options.hooks.schemaKnown(() =>
+      statements.some((statement) => dependsOnSchema(statement, text)),
+    );
+    if (known === undefined) return statements;
+    await known;
+    return this.#classify(text);
+  }
 
   #classify(text: Buffer): readonly Statement[] {
     return this.#options.classifier.classify(text, this.#options.catalog, this.#reading);

@@ -15,21 +15,35 @@ const WORDS = /^\s*explain\s*\(\s*route\s*\)\s*([^]*?)[\s;]*$/i;
 const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0x0c]);
 const E = [0x45, 0x65];
 
-/** The frame itself when it is about something else, which costs a look at one byte. `tell` says the sentences. */
+export function asksForRoute(type: number, frame: Buffer): boolean {
+  return questionIn(type, frame) !== undefined;
+}
+
+/** The statement asked about, and where its text ends. Undefined where it is about something else, which costs a look at one byte. */
+function questionIn(
+  type: number,
+  frame: Buffer,
+): { readonly statement: string; readonly nameEnd: number; readonly end: number } | undefined {
+  const nameEnd = type === Frontend.Parse ? frame.indexOf(0, HEADER_BYTES) : HEADER_BYTES - 1;
+  let start = nameEnd + 1;
+  while (BLANKS.has(frame[start] ?? 0)) start += 1;
+  if (!E.includes(frame[start] ?? 0)) return undefined;
+  const end = frame.indexOf(0, start);
+  if (end === -1) return undefined;
+  // Byte for byte, whatever the client's encoding is.
+  const statement = WORDS.exec(frame.toString('latin1', start, end))?.[1] ?? '';
+  return statement === '' ? undefined : { statement, nameEnd, end };
+}
+
+/** The frame itself when it is about something else. `tell` says the sentences. */
 export function explainRoute(
   type: number,
   frame: Buffer,
   tell: (statement: Buffer) => readonly string[],
 ): Buffer {
-  const nameEnd = type === Frontend.Parse ? frame.indexOf(0, HEADER_BYTES) : HEADER_BYTES - 1;
-  let start = nameEnd + 1;
-  while (BLANKS.has(frame[start] ?? 0)) start += 1;
-  if (!E.includes(frame[start] ?? 0)) return frame;
-  const end = frame.indexOf(0, start);
-  if (end === -1) return frame;
-  // Byte for byte, whatever the client's encoding is.
-  const statement = WORDS.exec(frame.toString('latin1', start, end))?.[1] ?? '';
-  if (statement === '') return frame;
+  const question = questionIn(type, frame);
+  if (question === undefined) return frame;
+  const { statement, nameEnd, end } = question;
   const sentences = tell(Buffer.from(statement, 'latin1'));
   const rows = sentences.map((sentence) => `(${quoteLiteral(sentence)})`).join(', ');
   const sql = `SELECT * FROM (VALUES ${rows}) AS route ("QUERY PLAN")`;

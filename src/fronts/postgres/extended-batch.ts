@@ -6,6 +6,7 @@
 import { transactionAborted } from '../../cluster/index.ts';
 import type { Session } from '../../cluster/index.ts';
 import type { PreparedStatement, RequestMessage } from '../../dialects/postgres/index.ts';
+import { dependsOnSchema } from '../../sql/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import {
   backend,
@@ -33,6 +34,8 @@ export interface ExtendedBatchParts {
   readonly preparedStatementsMax: number;
   classify(text: Buffer): readonly Statement[];
   readonly schemaVersion: () => number;
+  /** Undefined: the schema is known, or not to be waited for. */
+  readonly schemaKnown: (depends: () => boolean) => Promise<void> | undefined;
 }
 
 /** Messages that wait for their Sync are run when there are this many bytes of them. */
@@ -95,6 +98,8 @@ export class ExtendedBatch {
   async run(end: 'sync' | 'flush'): Promise<boolean> {
     const batch = this.#messages;
     this.drop();
+    const known = this.#parts.schemaKnown(() => this.#dependsOnSchema(batch));
+    if (known !== undefined) await known;
     if (isTransaction(batch, end)) this.#parts.runner.beginImplicit();
     let segment: Segment = newSegment();
     const close = async (): Promise<boolean> => {
@@ -122,6 +127,19 @@ export class ExtendedBatch {
       if (!(await this.#answerLocally(type, frame, statement))) return false;
     }
     return await close();
+  }
+
+  /** Something in it is judged by the schema. */
+  #dependsOnSchema(batch: readonly Message[]): boolean {
+    return batch.some(({ type, frame }) => {
+      if (type === Frontend.Parse) {
+        const { query } = readParse(frame);
+        return this.#parts.classify(query).some((statement) => dependsOnSchema(statement, query));
+      }
+      if (type !== Frontend.Bind) return false;
+      const booked = this.#parts.book.statement(readBindNames(frame).statement);
+      return booked !== undefined && dependsOnSchema(booked.statement, booked.text);
+    });
   }
 
   /** The statement that this node carries out itself, if the message is about one; 'closed' for a Close of any statement. */

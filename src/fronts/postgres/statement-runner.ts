@@ -4,7 +4,7 @@
  */
 
 import { invariant } from '../../base/index.ts';
-import { nobody, transactionAborted } from '../../cluster/index.ts';
+import { HeldAnswer, nobody, transactionAborted } from '../../cluster/index.ts';
 import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
@@ -33,8 +33,10 @@ import type { KnownBetter } from './statement-work.ts';
 export interface RunnerHooks {
   /** The schema of the cluster is going to change. What this returns is called when it has not, or is known. */
   schemaChanging(): () => void;
-  /** It has changed: `known` is to be called when the engine knows it. Resolves when the client need not wait any longer. */
-  schemaChanged(known: () => void): Promise<void>;
+  /** It has changed: `known` is to be called when the engine knows it. */
+  schemaChanged(known: () => void): void;
+  /** Before what may be judged by the schema, which is asked only if that matters. Undefined: it is known, or not to be waited for. */
+  schemaKnown(depends: () => boolean): Promise<void> | undefined;
   /** Settings that code reads wherever it runs. */
   readonly watchedSettings: () => readonly string[];
   /** All members call their database the same. */
@@ -461,6 +463,10 @@ export class StatementRunner {
     this.#transaction.noteSchemaChange();
     // Defaults that are computed and triggers of events run code.
     this.#state.unseen();
+    // That it is done is said when it is done everywhere.
+    const held = own
+      ? new HeldAnswer(this.#sink, Infinity, { keepsEnd: true, notices: 'overtake' })
+      : undefined;
     try {
       const answer = await this.#session.run(
         {
@@ -469,13 +475,18 @@ export class StatementRunner {
           before,
           after,
           unknownSize: true,
+          changesSchema: true,
           bytes: text.length,
         },
-        this.#sink,
+        held ?? this.#sink,
       );
-      if (!own) return !answer.failed;
-      return (await this.endImplicit(!answer.failed)) && !answer.failed;
+      if (held === undefined) return !answer.failed;
+      const committed = await this.endImplicit(!answer.failed);
+      if (committed || answer.failed) held.release();
+      else held.drop();
+      return committed && !answer.failed;
     } catch (error) {
+      held?.drop();
       if (own) await this.endImplicit(false);
       throw error;
     }

@@ -50,6 +50,8 @@ export class SimApplyLink implements ApplyLink {
     });
   }
 
+  schemaChanged(): void {}
+
   close(): void {
     this.#connection.close();
   }

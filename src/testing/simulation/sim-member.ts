@@ -11,6 +11,7 @@ import type {
   SessionIdentity,
   SessionLink,
   SessionListener,
+  TrialLink,
   Vitals,
 } from '../../dialects/contract.ts';
 import { Connection } from './connection.ts';
@@ -115,6 +116,11 @@ export class SimMember implements Member {
       this.#server.changes();
       if (marks !== undefined && marks.version <= version) this.#server.marks = { ...marks, version, active };
     });
+  }
+
+  /** There are no schema statements here. */
+  openTrial(): Promise<TrialLink> {
+    return Promise.reject(new MemberError(this.id, 'gone', `member ${this.id}: nothing is tried`));
   }
 
   async openApply(term: number): Promise<ApplyLink> {

@@ -5,6 +5,7 @@ import type {
   MemberError,
   RunOptions,
   SessionLink,
+  SoFar,
   TransactionState,
 } from '../../dialects/contract.ts';
 import { MemberError as Failure } from '../../dialects/contract.ts';
@@ -146,6 +147,10 @@ export class SimSessionLink implements SessionLink {
       this.#server.rollback(backend);
     });
     this.#transaction = 'none';
+  }
+
+  writeSetSoFar(): Promise<SoFar> {
+    return Promise.resolve({ bytes: 0, writeSet: undefined });
   }
 
   pendingBytes(): Promise<number> {

@@ -1,0 +1,219 @@
+/** What a replica cannot do of a schema statement is the client's error, and nothing of it is anywhere. */
+
+import { afterEach, describe, expect, test } from 'vitest';
+import { MemberError } from '../../src/dialects/contract.ts';
+import { refusalsOf } from '../../src/cluster/apply/trial.ts';
+import { FreshCluster, patientProbe } from '../failure/fresh-cluster.ts';
+import type { TestMember } from '../failure/fresh-cluster.ts';
+import { connect, waitFor, withServers } from '../support/index.ts';
+import { recordEvents } from './recorded-events.ts';
+import type { RecordedEvents } from './recorded-events.ts';
+
+const fixture = withServers(3);
+let cluster: FreshCluster;
+let events: RecordedEvents;
+afterEach(() => cluster.stop());
+
+const config = {
+  sync: { automatic: false },
+  probe: patientProbe,
+  verification: { everyMinutes: 0, sampleMs: 0 },
+};
+const schema = 'create table shop (id int primary key, name text); insert into shop values (1, $$one$$)';
+
+async function start(): Promise<void> {
+  events = recordEvents();
+  cluster = await FreshCluster.prepare(fixture.servers, { config, schema });
+  await cluster.startNode({ logger: events.logger });
+}
+
+/** Around Lockstep, on one member alone. */
+async function on({ ask }: TestMember, sql: string): Promise<void> {
+  await ask(
+    `begin; set local session_replication_role = replica; set local lockstep.guard = off; ${sql}; commit`,
+  );
+}
+
+/** A role of this name is everywhere but on the last member. */
+async function roleMissingOnLast(): Promise<{ readonly role: string; readonly last: TestMember }> {
+  const role = `${cluster.database}_role`;
+  const last = cluster.members.at(-1)!;
+  for (const member of cluster.members) if (member !== last) await member.ask(`create role ${role}`);
+  return { role, last };
+}
+
+async function everywhere(sql: string): Promise<unknown[]> {
+  return await Promise.all(cluster.members.map(({ ask }) => ask(sql)));
+}
+
+async function allActive(): Promise<void> {
+  expect(events.of('member-deactivated')).toEqual([]);
+  expect((await cluster.status()).members.map(({ active }) => active)).toEqual([true, true, true]);
+}
+
+/** On this replica the statement takes longer than any trial is waited for. */
+const standsStill = (tag: string): string => `
+  create function stand_still() returns event_trigger language plpgsql as $$ begin
+    if tg_tag = '${tag}' then perform pg_sleep(5); end if; end $$;
+  create event trigger stand_still on ddl_command_end execute function stand_still();
+  alter event trigger stand_still enable always`;
+
+const untilItStandsStill = ({ ask }: TestMember): Promise<unknown> =>
+  waitFor(async () => (await ask(`select from pg_stat_activity where wait_event = 'PgSleep'`)).length > 0, {
+    what: 'the trial to be under way',
+  });
+
+describe('trial: schema statements', () => {
+  test('trial: what one replica lacks is the client’s error, and nobody has anything of it', async () => {
+    await start();
+    const { role, last } = await roleMissingOnLast();
+    const client = await connect(cluster.url);
+    await expect(client.query(`alter table shop owner to ${role}`)).rejects.toMatchObject({
+      code: '42704',
+      message: expect.stringMatching(
+        new RegExp(`^member ${last.id} cannot do what the primary could: .*"${role}" does not exist`),
+      ),
+      hint: expect.stringContaining('nothing took effect on any member'),
+    });
+    expect(
+      await everywhere(
+        `select from pg_class c join pg_roles r on r.oid = c.relowner where r.rolname = '${role}'`,
+      ),
+    ).toEqual([[], [], []]);
+    await last.ask(`create role ${role}`);
+    await client.query(`alter table shop owner to ${role}`);
+    const owned = `select relowner::regrole::text from pg_class where relname = 'shop'`;
+    expect(await everywhere(owned)).toEqual([[[role]], [[role]], [[role]]]);
+    await allActive();
+  });
+
+  test('trial: in a block it is the error of COMMIT, with the rows written before and after', async () => {
+    await start();
+    const { role } = await roleMissingOnLast();
+    const client = await connect(cluster.url);
+    await client.query('begin');
+    await client.query(`insert into shop values (2, 'two')`);
+    await client.query(
+      'create table more (id serial primary key, of int references shop deferrable initially deferred)',
+    );
+    await client.query('insert into more (of) select 2 from generate_series(1, 50)');
+    await client.query(`grant select on more to ${role}`);
+    await client.query(`update shop set name = 'uno' where id = 1`);
+    await expect(client.query('commit')).rejects.toMatchObject({ code: '42704' });
+    expect((await client.query('select name from shop')).rows).toEqual([{ name: 'one' }]);
+    expect(await everywhere(`select to_regclass('more')::text, (select count(*) from shop)`)).toEqual(
+      Array.from({ length: 3 }, () => [[null, '1']]),
+    );
+    // The same without what is missing.
+    await client.query('begin');
+    await client.query(`insert into shop values (2, 'two')`);
+    await client.query('create table more (id serial primary key, of int references shop)');
+    await client.query('insert into more (of) select 2 from generate_series(1, 50)');
+    await client.query('alter table more add twice int default 0');
+    await client.query('update more set twice = id * 2');
+    await client.query('commit');
+    const sums = 'select count(*), sum(twice) from more join shop on shop.id = of';
+    expect(await everywhere(sums)).toEqual(Array.from({ length: 3 }, () => [['50', '2550']]));
+    await allActive();
+  });
+
+  test('trial: each replica carries a statement out once', async () => {
+    await start();
+    for (const replica of await cluster.replicas())
+      await on(
+        replica,
+        `create sequence runs;
+         create function count_runs() returns event_trigger language plpgsql as $$ begin
+           if tg_tag = 'CREATE TABLE' then perform nextval('runs'); end if; end $$;
+         create event trigger count_runs on ddl_command_end execute function count_runs();
+         alter event trigger count_runs enable always`,
+      );
+    const client = await connect(cluster.url);
+    for (let n = 0; n < 5; n++) await client.query(`create table made_${n} (id int)`);
+    for (const { ask } of await cluster.replicas())
+      expect(await ask('select last_value from runs')).toEqual([['5']]);
+    await allActive();
+  });
+
+  test('trial: a reader in the way leaves a statement untried, and it takes effect as ever', async () => {
+    await start();
+    const [replica] = await cluster.replicas();
+    const reader = await connect(replica!.server.urlOf(cluster.database));
+    await reader.query('begin; select * from shop');
+    const client = await connect(cluster.url);
+    await client.query('alter table shop add more int');
+    const columns = `select count(*) from information_schema.columns where table_name = 'shop'`;
+    expect(await everywhere(columns)).toEqual(Array.from({ length: 3 }, () => [['3']]));
+    await allActive();
+  });
+
+  test('trial: a replica whose definitions are others than theirs stops nobody, unless all say so', async () => {
+    await start();
+    const [one, other] = await cluster.replicas();
+    const client = await connect(cluster.url);
+    await on(one!, 'create table stray (id int)');
+    await on(other!, 'create table stray (id int)');
+    await expect(client.query('create table stray (id int)')).rejects.toMatchObject({
+      code: '42P07',
+      message: expect.stringContaining(
+        `member ${one!.id} cannot do what the primary could (so does ${other!.id})`,
+      ),
+    });
+    await allActive();
+    await on(other!, 'drop table stray');
+    await client.query('create table stray (id int)');
+    expect(await cluster.untilInactive(one!.id)).toContain('already exists');
+    expect(events.of('member-deactivated').map(({ member }) => member)).toEqual([one!.id]);
+    expect(events.of('record-refused')).toEqual([]);
+  });
+
+  test('trial: a replica that dies in the middle is waited for no longer, and refuses nothing', async () => {
+    await start();
+    const [one, other] = await cluster.replicas();
+    await on(one!, standsStill('CREATE TABLE'));
+    const client = await connect(cluster.url);
+    const made = client.query('create table made (id int)');
+    await untilItStandsStill(one!);
+    await one!.server.kill9();
+    await made;
+    expect(await other!.ask(`select to_regclass('made')::text`)).toEqual([['made']]);
+    await cluster.untilInactive(one!.id);
+    expect(events.of('member-deactivated').map(({ member }) => member)).toEqual([one!.id]);
+  });
+
+  test('trial: a node that dies in the middle leaves nothing anywhere', async () => {
+    events = recordEvents();
+    cluster = await FreshCluster.prepare(fixture.servers, { config, schema });
+    const [, replica] = cluster.members;
+    await cluster.startNodeProcess();
+    await on(replica!, standsStill('CREATE TABLE'));
+    const client = await connect(cluster.url);
+    const made = client.query('create table made (id int)').catch((error: unknown) => error);
+    await untilItStandsStill(replica!);
+    await cluster.killNode();
+    expect(await made).toBeInstanceOf(Error);
+    await on(replica!, 'drop event trigger stand_still; drop function stand_still');
+    await cluster.startNode({ logger: events.logger });
+    expect(await everywhere(`select to_regclass('made')::text`)).toEqual([[[null]], [[null]], [[null]]]);
+    const again = await connect(cluster.url);
+    await again.query('create table made (id int)');
+    expect(await everywhere(`select to_regclass('made')::text`)).toEqual([
+      [['made']],
+      [['made']],
+      [['made']],
+    ]);
+    await allActive();
+  });
+});
+
+test('trial: one that lacks something is enough; of those that differ, nobody may have done it', () => {
+  const answer = (kind: 'undecided' | 'lacks' | 'differs', id: string) =>
+    ({ kind, error: new MemberError(id, 'client', kind) }) as const;
+  const who = (...answers: Parameters<typeof refusalsOf>[0]) =>
+    refusalsOf(answers).map(({ memberId }) => memberId);
+  expect(who({ kind: 'held' }, answer('lacks', 'b'))).toEqual(['b']);
+  expect(who({ kind: 'held' }, answer('differs', 'b'))).toEqual([]);
+  expect(who(answer('undecided', 'a'), answer('differs', 'b'))).toEqual(['b']);
+  expect(who(answer('undecided', 'a'), answer('undecided', 'b'))).toEqual([]);
+  expect(who()).toEqual([]);
+});

@@ -41,7 +41,7 @@ BEGIN
     RAISE EXCEPTION 'large objects are not supported: their changes cannot be captured'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a bytea column.';
   END IF;
-  -- TRUNCATE … RESTART IDENTITY sets them back too, which its transaction shows in the catalog.
+  -- TRUNCATE ... RESTART IDENTITY sets them back too, which its transaction shows in the catalog.
   FOR q IN SELECT DISTINCT n.nspname AS sch, c.relname AS seq, c.relkind AS kind,
                   coalesce(c.xmin::text::bigint >= pg_current_xact_id_if_assigned()::text::bigint & 4294967295, false) AS restarted FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.relpersistence <> 't' AND n.nspname <> 'lockstep'

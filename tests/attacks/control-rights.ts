@@ -28,6 +28,7 @@ export const controlRights: readonly ControlRights[] = [
       'function capture_sequences()',
       'function collected()',
       'function fence(p_term bigint)',
+      'function hush()',
       'function late()',
       'function note_numbers()',
       'function note_settings(anew boolean)',

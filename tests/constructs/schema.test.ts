@@ -266,14 +266,19 @@ testScenarios('schema', [
     setup: `CREATE TABLE log (tag text, luck float8); CREATE TABLE t (a int);
       CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
         BEGIN INSERT INTO :schema.log VALUES (TG_TAG, random()); IF TG_TAG = 'CREATE SEQUENCE' THEN COMMENT ON TABLE :schema.t IS 'changed'; END IF; END $$;
-      CREATE EVENT TRIGGER on_ddl ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE SEQUENCE') EXECUTE FUNCTION on_ddl()`,
+      CREATE EVENT TRIGGER on_ddl ON ddl_command_end EXECUTE FUNCTION on_ddl()`,
     step: async (client) => {
+      // Lockstep's own triggers on it are no events.
       await client.run('CREATE TABLE u (a int)');
+      await client.run('ALTER TABLE u ADD id serial');
       await client.run('INSERT INTO u VALUES (1)');
       await client.refused('LS003', 'CREATE SEQUENCE s');
     },
     finish: 'DROP EVENT TRIGGER on_ddl',
-    expect: { 'SELECT count(*) FROM log': '1' },
+    expect: {
+      "SELECT count(*) FROM log WHERE tag = 'CREATE TABLE'": '1',
+      "SELECT count(*) FROM log WHERE tag LIKE '%TRIGGER%'": '0',
+    },
   },
   {
     name: 'roles and their rights are made on every member',

@@ -22,6 +22,8 @@ const isNew = (xmin: string): string => `age(${xmin}) <= age(pg_current_xact_id_
 /** For queries by number: making a plan takes longer than they do. What such a function calls is planned once as well. */
 const plannedOnce = `SET search_path = ${definerPath} SET plan_cache_mode = force_generic_plan`;
 
+const goOn = `IF hushed THEN PERFORM set_config('session_replication_role', 'origin', true); END IF;`;
+
 /** Of `t`, a table with what is known of it. */
 const makeTriggers = `
     IF t.relkind = 'r' THEN
@@ -79,8 +81,19 @@ const triggersDue = `concat_ws(',',
  * name locks nothing that lies in it.
  */
 export const attach = `
+-- What Lockstep makes for itself is no event for the event triggers of users. True: they are still until the caller lets them go on.
+CREATE FUNCTION lockstep.hush() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  IF current_setting('session_replication_role') <> 'origin' OR NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+     OR NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname NOT IN ('lockstep_guard_ddl', 'lockstep_guard_drop')) THEN
+    RETURN false;
+  END IF;
+  PERFORM set_config('session_replication_role', 'replica', true);
+  RETURN true;
+END $f$;
+
 CREATE FUNCTION lockstep.attach() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error SET enable_nestloop = off SET jit = off AS $f$
-DECLARE t record; made integer := 0; before text := ${expecting.now};
+DECLARE t record; made integer := 0; before text := ${expecting.now}; hushed boolean := lockstep.hush();
 BEGIN
   PERFORM ${expecting.set('attach')};
   FOR t IN
@@ -109,13 +122,14 @@ BEGIN
 ${makeTriggers}
   END LOOP;
   PERFORM lockstep.note_settings(true), ${expecting.restore('before')};
+  ${goOn}
   RETURN made;
 END $f$;
 
 -- One relation, if it is a table to be watched.
 CREATE FUNCTION lockstep.watch(relation oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 ${plannedOnce} SET client_min_messages = error AS $f$
-DECLARE t record; argument text; before text := ${expecting.now};
+DECLARE t record; argument text; before text := ${expecting.now}; hushed boolean;
 BEGIN
   SELECT c.relkind, c.relispartition, format('%I.%I', n.nspname, c.relname) AS name, ${framed('n.nspname', 'c.relname')} AS prefix, NULL::text AS kind, NULL::text AS sequences
     INTO t FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND ${isWatched};
@@ -125,8 +139,10 @@ BEGIN
   argument := encode(convert_to(t.prefix, getdatabaseencoding()), 'hex') || '00';
   IF ${triggersNow} IS NOT DISTINCT FROM nullif(${triggersDue}, '') THEN RETURN; END IF;
   PERFORM ${expecting.set('attach')};
+  hushed := lockstep.hush();
 ${makeTriggers}
   PERFORM ${expecting.restore('before')};
+  ${goOn}
 END $f$;
 
 CREATE FUNCTION lockstep.attach_to(only_these oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$

@@ -186,20 +186,22 @@ export const capture = `
 CREATE TABLE lockstep.setting_read (name text PRIMARY KEY);
 
 -- Those that an expression reads by itself. anew: of all there are, and not of those alone that the open transaction has written.
-CREATE FUNCTION lockstep.settings_in_expressions(anew boolean) RETURNS SETOF text LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
-  SELECT DISTINCT lower(m[1]) FROM (
+CREATE FUNCTION lockstep.settings_in_expressions(anew boolean) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  RETURN QUERY SELECT DISTINCT lower(m[1]) FROM (
     SELECT pg_get_constraintdef(x.oid) FROM pg_constraint x WHERE x.oid >= 16384 AND ${readsSetting('x.conbin')} ${isFresh}
     UNION ALL SELECT pg_get_expr(x.adbin, x.adrelid) FROM pg_attrdef x WHERE ${readsSetting('x.adbin')} ${isFresh}
     UNION ALL SELECT concat(pg_get_expr(x.polqual, x.polrelid), pg_get_expr(x.polwithcheck, x.polrelid)) FROM pg_policy x
       WHERE (${readsSetting('x.polqual')} OR ${readsSetting('x.polwithcheck')}) ${isFresh}
     UNION ALL SELECT pg_get_viewdef(x.ev_class) FROM pg_rewrite x JOIN pg_class c ON c.oid = x.ev_class
       WHERE x.oid >= 16384 AND c.relkind IN ('v', 'm') AND x.ev_type = '1' AND ${readsSetting('x.ev_action')} ${isFresh}) e (expression),
-    regexp_matches(e.expression, '${settingLiteral}', 'g') m
-$f$;
+    regexp_matches(e.expression, '${settingLiteral}', 'g') m;
+END $f$;
 
 -- Whatever is written like such a name in a function is taken for one; what names nothing is passed over where rows are captured.
 -- anew: in all functions, and not in those alone that the open transaction has written.
-CREATE FUNCTION lockstep.note_settings(anew boolean) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+CREATE FUNCTION lockstep.note_settings(anew boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
   INSERT INTO lockstep.setting_read
   SELECT f.name FROM (
     SELECT DISTINCT lower(m[1]) AS name FROM pg_proc p,
@@ -208,8 +210,8 @@ CREATE FUNCTION lockstep.note_settings(anew boolean) RETURNS void LANGUAGE sql S
     UNION SELECT lockstep.settings_in_expressions(anew)) f
   WHERE NOT EXISTS (SELECT FROM lockstep.setting_read s WHERE s.name = f.name) AND ${isAnybodys('f.name')}
   ORDER BY 1 LIMIT greatest(0, ${settingsReadMax} - (SELECT count(*) FROM lockstep.setting_read))
-  ON CONFLICT DO NOTHING
-$f$;
+  ON CONFLICT DO NOTHING;
+END $f$;
 
 -- What is not usual: more changes than a setting should hold, a change behind the end of the record, a stranger's write.
 CREATE FUNCTION lockstep.overflow(c text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER

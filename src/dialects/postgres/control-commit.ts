@@ -82,13 +82,16 @@ END $f$;
 -- The node of this term is known by this digest of its secret from here on, and no other.
 CREATE FUNCTION lockstep.admit(p_term bigint, p_digest bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE body text := format('SELECT pg_catalog.sha256(p_secret) OPERATOR(pg_catalog.=) %L::pg_catalog.bytea', p_digest::text);
+  hushed boolean;
 BEGIN
   PERFORM lockstep.fence(p_term);
   LOCK TABLE lockstep.schema_fence IN SHARE ROW EXCLUSIVE MODE;
   IF (SELECT prosrc FROM pg_proc WHERE oid = 'lockstep.is_node(bytea)'::regprocedure) = body THEN RETURN; END IF;
   PERFORM ${expecting.set('attach')};
+  hushed := lockstep.hush();
   EXECUTE format('CREATE OR REPLACE FUNCTION lockstep.is_node(p_secret bytea) RETURNS boolean LANGUAGE sql IMMUTABLE AS %L', body);
   PERFORM ${expecting.set('nothing')};
+  IF hushed THEN PERFORM set_config('session_replication_role', 'origin', true); END IF;
 END $f$;
 
 -- The first call of each session of the node's, and whenever its register was emptied: by RESET ALL, say. Chunks that lie in the

@@ -288,6 +288,8 @@ export class PostgresMember implements Member {
       );
       const superuser = there?.[1] === 'on';
       await connection.query('BEGIN; SET LOCAL lockstep.guard = off; SET LOCAL client_min_messages = error');
+      // It is no event for the event triggers of users.
+      if (superuser) await connection.query('SET LOCAL session_replication_role = replica');
       if (there?.[0] !== 't') {
         await connection.query(createControlSchema({ superuser }));
         await connection.query(

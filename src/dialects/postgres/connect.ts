@@ -147,7 +147,9 @@ async function upgrade(socket: net.Socket, address: Address): Promise<net.Socket
     minVersion: 'TLSv1.2',
     ...(net.isIP(address.host) ? {} : { servername: address.host }),
     rejectUnauthorized: mode === 'verify-ca' || mode === 'verify-full',
-    ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+    // The name or number that was asked for: of a socket that is open already the library knows none, and takes it for localhost.
+    checkServerIdentity: (_, certificate) =>
+      mode === 'verify-full' ? tls.checkServerIdentity(address.host, certificate) : undefined,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
@@ -221,6 +223,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
           if (!proven) throw new Error('the server has not proven that it knows the password');
           return;
         case 'cleartext-password':
+          demandVerified(socket, address);
           socket.write(frontend.password(needPassword()));
           return;
         case 'md5-password':
@@ -309,6 +312,17 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
     ].map(([name, value]) => [name, value]);
     socket.write(startupMessage(parameterList));
   });
+}
+
+/** Whoever listens where a member is to be may ask for the password as it is: only one that has proven who it is gets it. */
+function demandVerified(socket: net.Socket, { memberId, tls: { mode } }: Address): void {
+  if (mode === 'verify-full' && socket instanceof tls.TLSSocket && socket.authorized) return;
+  throw new MemberError(
+    memberId,
+    'unfit',
+    `member ${memberId} asks for the password in clear text, which only a server gets whose certificate and name are checked: let it ask for scram-sha-256, or set tls mode to verify-full`,
+    '28000',
+  );
 }
 
 function serverCertificateHash(socket: net.Socket): Buffer | undefined {

@@ -4,10 +4,11 @@
  */
 import { asNode, text } from './ast.ts';
 
-const RESET_ALL = /(?<!--[^\n]*)\breset\s+all\s*(?:;|'|$)/i;
+const COMMENT = /--[^\n]*/g;
+const RESET_ALL = /\breset\s+all\s*(?:;|'|$)/i;
 
 export function hidesReset(value: unknown): boolean {
   const sval = text(asNode(value).sval);
-  if (sval !== undefined) return RESET_ALL.test(sval);
+  if (sval !== undefined) return RESET_ALL.test(sval.replaceAll(COMMENT, ''));
   return Object.values(asNode(value)).some((child) => typeof child === 'object' && hidesReset(child));
 }

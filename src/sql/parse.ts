@@ -8,6 +8,7 @@ import { messageOf } from '../base/index.ts';
 import { asNode, list, number, unwrap } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { skipBlanks, trimEnd } from './scan.ts';
+import { isTwisted } from './twisted.ts';
 
 export interface ParsedStatement {
   readonly start: number;
@@ -35,6 +36,7 @@ export function parseStatements(sql: Buffer): readonly ParsedStatement[] | Parse
   if (sql.includes(0)) {
     return { failure: 'syntax', message: 'invalid byte sequence for encoding "UTF8": 0x00' };
   }
+  if (isTwisted(sql)) return { failure: 'depth', message: 'a run of operator characters without end' };
   // Latin-1 is no guess about the encoding: it maps each byte to one character, and back.
   const utf8 = isUtf8(sql);
   const text = sql.toString(utf8 ? 'utf8' : 'latin1');

@@ -98,8 +98,8 @@ export const refusals = {
       PROGRAM_LIMIT,
     ),
   tooDeep: refusal(
-    'the statement is nested too deeply to be examined',
-    'Split it or flatten its expressions.',
+    'the statement is nested too deeply to be examined, or has a run of more than a thousand operator characters',
+    'Split it, flatten its expressions, or shorten lines that are drawn in its comments.',
     '54001',
   ),
 } as const;

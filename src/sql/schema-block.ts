@@ -8,6 +8,7 @@ import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { findNamed } from './findings.ts';
 import { parseStatements } from './parse.ts';
+import { isTwisted } from './twisted.ts';
 import type { Draft, FunctionCatalog, RelationName } from './statement.ts';
 
 /** Conditions that equal members meet alike. A lock that comes too late is not among them, nor is OTHERS, which includes it. */
@@ -68,6 +69,7 @@ function codeOf(body: Ast): string | undefined {
 }
 
 function parsed(code: string): Ast {
+  if (isTwisted(Buffer.from(code))) return {};
   let quote = '$lockstep$';
   while (code.includes(quote)) quote = `$${quote.slice(1, -1)}_$`;
   try {

@@ -116,7 +116,9 @@ testScenarios('sessions', [
       await copyIn(client, 'COPY plain (a, b) FROM STDIN', `${place}\tin a transaction\n`);
       await client.run('UPDATE plain SET b = $2 WHERE a = $1 AND b LIKE $3', [place, 'changed', 'in a%']);
       await client.run('COMMIT');
-      await expect(copyIn(client, 'COPY plain (a, b) FROM STDIN', '1\tgood\nbad\tbad\n')).rejects.toMatchObject({
+      await expect(
+        copyIn(client, 'COPY plain (a, b) FROM STDIN', '1\tgood\nbad\tbad\n'),
+      ).rejects.toMatchObject({
         code: '22P02',
       });
       expect(

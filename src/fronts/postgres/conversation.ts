@@ -351,13 +351,11 @@ export class Conversation {
     }
     switch (type) {
       case Frontend.Query:
-        if (!this.#skipping)
-          this.#take(async () => {
-            const known = this.#options.hooks.schemaKnown(() => asksForRoute(type, frame));
-            if (known !== undefined) await known;
-            const asked = explainRoute(type, frame, this.#route);
-            await this.#simple(readQuery(asked), asked);
-          });
+        if (!this.#skipping) {
+          // One that is no message ends the connection here and now.
+          const text = readQuery(frame);
+          this.#take(() => this.#simpleWhenKnown(text, frame));
+        }
         return;
       case Frontend.Sync:
         this.#take(() => this.#sync());
@@ -387,6 +385,13 @@ export class Conversation {
       default:
         throw unexpectedMessage(String.fromCharCode(type));
     }
+  }
+
+  async #simpleWhenKnown(text: Buffer, frame: Buffer): Promise<void> {
+    if (!asksForRoute(Frontend.Query, frame)) return await this.#simple(text, frame);
+    await this.#options.hooks.schemaKnown(() => true);
+    const asked = explainRoute(Frontend.Query, frame, this.#route);
+    await this.#simple(readQuery(asked), asked);
   }
 
   /** The Parse of a question where a statement would go. False: it is none. */

@@ -59,7 +59,8 @@ export class SessionState {
    */
   followSchema(): Promise<void> | undefined {
     const watched = this.#of.watched();
-    if (watched === this.#asked || !this.#hasRun) return undefined;
+    // It is going to be asked anyway.
+    if (this.#unsure || !this.#hasRun || watched === this.#asked) return undefined;
     const asked = new Set(this.#asked);
     this.#asked = watched;
     if (watched.every((name) => asked.has(name))) return undefined;

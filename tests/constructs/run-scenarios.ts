@@ -52,7 +52,7 @@ export function testScenarios(
       });
 
       for (const [index, scenario] of scenarios.entries()) {
-        test(scenario.name, { timeout: 90_000 }, async (context) => {
+        test(scenario.name, { timeout: 180_000 }, async (context) => {
           if (version() < (scenario.sinceVersion ?? 0))
             context.skip(`needs version ${scenario.sinceVersion}`);
           for (const way of scenario.ways ?? ways) {
@@ -78,7 +78,7 @@ export function testScenarios(
 
         for (const [index, scenario] of scenarios.entries()) {
           if (scenario.plainOnly !== undefined) continue;
-          test(scenario.name, { timeout: 90_000 }, async (context) => {
+          test(scenario.name, { timeout: 180_000 }, async (context) => {
             if (version() < (scenario.sinceVersion ?? 0))
               context.skip(`needs version ${scenario.sinceVersion}`);
             const possible = scenario.ways ?? ways;

@@ -29,6 +29,18 @@ export type Manner = 'whole' | 'replaced' | 'in parts' | 'net';
 type Kind = 'removed' | 'updated' | 'inserted';
 const inOrder: readonly Kind[] = ['removed', 'updated', 'inserted'];
 
+/** Rows that were written under the same settings. */
+interface Group {
+  readonly under: Buffer | null;
+  readonly changes: readonly RowChange[];
+}
+
+interface Way extends Group {
+  readonly statement: string;
+  readonly sql: string;
+  readonly images: readonly ('old' | 'new')[];
+}
+
 /** Fewer rows than that are not worth a COPY. */
 const copiedRowsMin = 16;
 
@@ -52,21 +64,21 @@ export class ApplyRows {
 
   async add(change: Change): Promise<void> {
     if (this.#blocks.size > 0 && this.#blocks.has(tableKey(change))) await this.#copyBlocks();
-    this.#plan.add(change);
+    this.#plan.add(change, this.#surroundings);
   }
 
   /** For the rows behind it. Null: nothing is known. */
   async surround(settings: Buffer | null): Promise<void> {
     const before = this.#surroundings;
     if (settings === null || before === null ? settings === before : settings.equals(before)) return;
-    await this.settle();
+    // Changes may overtake each other under other settings, too: they stay together, and each keeps its own.
+    await this.#copyBlocks();
     this.#surroundings = settings === null ? null : Buffer.from(settings);
-    this.#net.surroundings = this.#surroundings;
   }
 
   async addBlock(block: RowBlock): Promise<void> {
     if (this.#manner !== 'in parts' || block.rows < copiedRowsMin) {
-      for (const change of changesOf(block)) this.#plan.add(change);
+      for (const change of changesOf(block)) this.#plan.add(change, this.#surroundings);
       return;
     }
     if (this.#plan.has(block)) await this.#emptyPlan();
@@ -94,8 +106,9 @@ export class ApplyRows {
     const old = change.op === 'I' ? undefined : first;
     const next = change.op === 'I' ? first : change.op === 'U' ? second : undefined;
     if (this.#staged(table, old !== undefined)) {
-      if (old !== undefined) await this.#net.addImage(table, old, -1);
-      if (next !== undefined) await this.#net.addImage(table, next, 1);
+      const under = this.#surroundings;
+      if (old !== undefined) await this.#net.addImage(table, old, { rows: -1, under });
+      if (next !== undefined) await this.#net.addImage(table, next, { rows: 1, under });
       return;
     }
     const run = async (sql: string, ...values: readonly string[]): Promise<void> => {
@@ -157,7 +170,9 @@ export class ApplyRows {
       const table = await this.#tables.of(nameOf(first));
       const { copy } = table.statements();
       if (copy === undefined) {
-        this.#write(table, blocks.flatMap(changesOf));
+        const under = this.#surroundings;
+        const changes = blocks.flatMap(changesOf).map((change) => ({ old: null, new: change.new, under }));
+        this.#write(table, changes);
         continue;
       }
       const data = csvLines(Buffer.concat(blocks.map(({ images }) => images)));
@@ -177,6 +192,13 @@ export class ApplyRows {
   }
 
   #write(table: ReplicaTable, changes: readonly RowChange[], kinds: readonly Kind[] = inOrder): void {
+    const groups = table.marked === undefined ? [{ under: null, changes }] : bySettings(changes);
+    const [only] = groups;
+    if (groups.length === 1 && only !== undefined) return this.#writeUnder(table, only, kinds);
+    for (const kind of kinds) for (const group of groups) this.#writeUnder(table, group, [kind]);
+  }
+
+  #writeUnder(table: ReplicaTable, { under, changes }: Group, kinds: readonly Kind[]): void {
     const { insert, ...others } = table.statements();
     const { update, remove } = this.#manner === 'in parts' ? others.exact : others;
     const split = this.#manner === 'replaced' || update === undefined;
@@ -189,28 +211,19 @@ export class ApplyRows {
       }
     }
     if (this.#staged(table, sorted.removed.length > 0)) {
-      if (kinds.includes('removed')) this.#net.add(table, changes);
+      if (kinds.includes('removed')) this.#net.add(table, changes, under);
       return;
     }
     const parts = this.#manner === 'in parts' ? 'x' : '';
-    const ways: Record<Kind, readonly [name: string, sql: string, images: readonly ('old' | 'new')[]]> = {
-      removed: [`lockstep_d${parts}${table.number}`, remove, ['old']],
-      updated: [`lockstep_u${parts}${table.number}`, update ?? '', ['old', 'new']],
-      inserted: [`lockstep_i${table.number}`, insert, ['new']],
+    const ways: Record<Kind, Omit<Way, 'changes' | 'under'>> = {
+      removed: { statement: `lockstep_d${parts}${table.number}`, sql: remove, images: ['old'] },
+      updated: { statement: `lockstep_u${parts}${table.number}`, sql: update ?? '', images: ['old', 'new'] },
+      inserted: { statement: `lockstep_i${table.number}`, sql: insert, images: ['new'] },
     };
-    for (const kind of kinds) {
-      const [name, sql, images] = ways[kind];
-      this.#add(name, table, sql, sorted[kind], images);
-    }
+    for (const kind of kinds) this.#add(table, { ...ways[kind], changes: sorted[kind], under });
   }
 
-  #add(
-    statement: string,
-    table: ReplicaTable,
-    sql: string,
-    changes: readonly RowChange[],
-    images: readonly ('old' | 'new')[],
-  ): void {
+  #add(table: ReplicaTable, { statement, sql, changes, images, under }: Way): void {
     if (changes.length === 0) return;
     const values = images.map((image) =>
       binaryArray(
@@ -226,7 +239,7 @@ export class ApplyRows {
         second,
         Buffer.from(String(changes.length)),
         Buffer.from(table.shown, 'latin1'),
-        ...markedValues(table.marked, { surroundings: this.#surroundings, last: this.#last }),
+        ...markedValues(table.marked, { surroundings: under, last: this.#last }),
       ]);
       return;
     }
@@ -237,4 +250,15 @@ export class ApplyRows {
       rows,
     ]);
   }
+}
+
+function bySettings(changes: readonly RowChange[]): readonly Group[] {
+  const groups = new Map<string, { under: Buffer | null; changes: RowChange[] }>();
+  for (const change of changes) {
+    const key = change.under?.toString('latin1') ?? '';
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { under: change.under, changes: [change] });
+    else group.changes.push(change);
+  }
+  return [...groups.values()];
 }

@@ -17,14 +17,14 @@ const net = 'pg_temp.lockstep_net';
 export class NetEffect {
   readonly #pipeline: ApplyPipeline;
   readonly #tables = new Set<ReplicaTable>();
-  /** As ApplyRows has them. */
-  surroundings: Buffer | null = null;
+  /** What was in force where rows were written, by the number that the replica knows it by; the first: nothing is known. */
+  #settings: (Buffer | null)[] = [null];
 
   constructor(pipeline: ApplyPipeline) {
     this.#pipeline = pipeline;
   }
 
-  add(table: ReplicaTable, changes: readonly RowChange[]): void {
+  add(table: ReplicaTable, changes: readonly RowChange[], under: Buffer | null): void {
     this.#begin(table);
     const images: Buffer[] = [];
     const rows: number[] = [];
@@ -36,15 +36,33 @@ export class NetEffect {
     }
     this.#pipeline.add(
       'lockstep_count',
-      `INSERT INTO ${counts} SELECT $1::text::int4, * FROM unnest($2::text[], $3::int4[])`,
-      [Buffer.from(String(table.number)), binaryArray('text', images), binaryArray('int4', rows)],
+      `INSERT INTO ${counts} SELECT $1::text::int4, $4::text::int4, * FROM unnest($2::text[], $3::int4[])`,
+      [
+        Buffer.from(String(table.number)),
+        binaryArray('text', images),
+        binaryArray('int4', rows),
+        Buffer.from(String(this.#numberOf(under))),
+      ],
     );
   }
 
   /** `image`: an expression. */
-  async addImage(table: ReplicaTable, image: string, rows: 1 | -1): Promise<void> {
+  async addImage(
+    table: ReplicaTable,
+    image: string,
+    { rows, under }: { readonly rows: 1 | -1; readonly under: Buffer | null },
+  ): Promise<void> {
     this.#begin(table);
-    await this.#pipeline.run(`INSERT INTO ${counts} VALUES (${table.number}, ${image}, ${rows})`);
+    await this.#pipeline.run(
+      `INSERT INTO ${counts} VALUES (${table.number}, ${this.#numberOf(under)}, ${image}, ${rows})`,
+    );
+  }
+
+  #numberOf(under: Buffer | null): number {
+    const found = this.#settings.findIndex((one) =>
+      one === null || under === null ? one === under : one.equals(under),
+    );
+    return found === -1 ? this.#settings.push(under) - 1 : found;
   }
 
   async forget(table: ReplicaTable): Promise<void> {
@@ -58,13 +76,14 @@ export class NetEffect {
     // Whole tables are gone through here, which the settings of this connection are not made for.
     await this.#pipeline.run(
       `SET LOCAL enable_seqscan = on; CREATE TEMPORARY TABLE lockstep_net ON COMMIT DROP AS
-         SELECT place, image, sum(n) AS n FROM ${counts} GROUP BY place, image HAVING sum(n) <> 0;
+         SELECT place, image, sum(n) AS n, coalesce(max(under) FILTER (WHERE n > 0), 0) AS under FROM ${counts} GROUP BY place, image HAVING sum(n) <> 0;
        DROP TABLE ${counts}; CREATE INDEX ON ${net} (place); ANALYZE ${net}`,
     );
     // Whatever comes may stand where something goes.
     for (const sign of [-1, 1]) for (const table of this.#tables) await this.#apply(table, sign);
     await this.#pipeline.run(`DROP TABLE ${net}; SET LOCAL enable_seqscan TO DEFAULT`);
     this.#tables.clear();
+    this.#settings = [null];
   }
 
   async #apply(table: ReplicaTable, sign: number): Promise<void> {
@@ -77,10 +96,15 @@ export class NetEffect {
     const images = `SELECT s.image FROM ${net} AS s, generate_series(1, s.n * ${sign}) WHERE ${mine}`;
     if (table.marked !== undefined) {
       const { insert, remove } = table.statements();
-      const parameters = [sign < 0 ? remove : insert, images, table.shown].map(quoteLiteral).join(', ');
-      await this.#pipeline.run(
-        `SELECT left_out::text FROM lockstep.write_marked_images(${parameters}, ${markedArguments(table.marked, this.surroundings)})`,
-      );
+      // What goes is nowhere computed again.
+      const under = sign < 0 ? [null] : this.#settings;
+      for (const [number, settings] of under.entries()) {
+        const these = sign < 0 ? images : `${images} AND s.under = ${number}`;
+        const parameters = [sign < 0 ? remove : insert, these, table.shown].map(quoteLiteral).join(', ');
+        await this.#pipeline.run(
+          `SELECT left_out::text FROM lockstep.write_marked_images(${parameters}, ${markedArguments(table.marked, settings)})`,
+        );
+      }
       return;
     }
     const { insert, remove } = table.statements(`(${images})`);
@@ -91,7 +115,7 @@ export class NetEffect {
     if (this.#tables.size === 0) {
       this.#pipeline.add(
         'lockstep_counts',
-        `CREATE TEMPORARY TABLE lockstep_counts (place int4 NOT NULL, image text NOT NULL, n int4 NOT NULL) ON COMMIT DROP`,
+        `CREATE TEMPORARY TABLE lockstep_counts (place int4 NOT NULL, under int4 NOT NULL, image text NOT NULL, n int4 NOT NULL) ON COMMIT DROP`,
       );
     }
     this.#tables.add(table);

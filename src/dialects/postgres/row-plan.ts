@@ -12,6 +12,8 @@ import type { Change } from './write-set.ts';
 export interface RowChange {
   old: Buffer | null;
   new: Buffer | null;
+  /** What was in force where the row became as it is now: JSON; null where nothing was said of it. */
+  under: Buffer | null;
 }
 
 /** Names hold one character for each byte, whatever the encoding of the database. */
@@ -53,16 +55,18 @@ export class RowPlan {
   }
 
   /** Afterwards no change in the plan ends as another begins, and none ends as it began. */
-  add(change: Change): void {
+  add(change: Change, under: Buffer | null = null): void {
     const state = this.#stateOf(change);
     const earlier = change.old === null ? undefined : take(state.byNew, keyOf(change.old), 'nextByNew');
     const joined = earlier ?? begunAs(change.old);
     joined.new = change.new;
+    joined.under = under;
     if (joined.new !== null && !changesNothing(joined)) {
       // A row that was deleted and came back as it was, or the late half of a change that a trigger overtook.
       const later = take(state.byOld, keyOf(joined.new), 'nextByOld');
       if (later !== undefined) {
         joined.new = later.new;
+        joined.under = later.under;
         later.gone = true;
       }
     }
@@ -112,7 +116,7 @@ export function tableKey({ schema, table }: TableBytes): string {
 type Link = 'nextByNew' | 'nextByOld';
 
 function begunAs(old: Buffer | null): Joined {
-  return { old, new: null, gone: false, nextByNew: undefined, nextByOld: undefined };
+  return { old, new: null, under: null, gone: false, nextByNew: undefined, nextByOld: undefined };
 }
 
 function changesNothing({ old, new: next }: RowChange): boolean {

@@ -2,7 +2,9 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { MemberError } from '../../src/dialects/contract.ts';
-import { refusalsOf } from '../../src/cluster/apply/trial.ts';
+import type { ApplyStream } from '../../src/cluster/apply/apply-stream.ts';
+import { refusalsOf, Trial } from '../../src/cluster/apply/trial.ts';
+import { MemoryWriteSet } from '../../src/dialects/postgres/write-set.ts';
 import { FreshCluster, patientProbe } from '../failure/fresh-cluster.ts';
 import type { TestMember } from '../failure/fresh-cluster.ts';
 import { connect, waitFor, withServers } from '../support/index.ts';
@@ -216,4 +218,20 @@ test('trial: one that lacks something is enough; of those that differ, nobody ma
   expect(who(answer('undecided', 'a'), answer('differs', 'b'))).toEqual(['b']);
   expect(who(answer('undecided', 'a'), answer('undecided', 'b'))).toEqual([]);
   expect(who()).toEqual([]);
+});
+
+test('trial: its place, and its end, are told to those alone that hold it', async () => {
+  const told: string[] = [];
+  const stream = (id: string, kind: 'held' | 'undecided'): ApplyStream =>
+    ({
+      tryOut: () =>
+        Promise.resolve(kind === 'held' ? { kind } : { kind, error: new MemberError(id, 'retry', 'behind') }),
+      placeTrial: (csn: number) => void told.push(`${id}: ${csn}`),
+      dropTrial: () => void told.push(`${id}: dropped`),
+    }) as unknown as ApplyStream;
+  const streams = [stream('behind, with another trial', 'undecided'), stream('level', 'held')];
+  const trial = await Trial.run(streams, new MemoryWriteSet([]), { afterCsn: 10, primaryMs: 1 });
+  trial.place(11);
+  trial.drop();
+  expect(told).toEqual(['level: 11', 'level: dropped']);
 });

@@ -19,6 +19,7 @@ export interface TrialBounds {
 export class Trial {
   /** Of those for whose sake it must not be committed. */
   readonly refusals: readonly MemberError[];
+  /** Those that hold it. Another may still hold the trial before, of which this one's place would make its own. */
   readonly #streams: readonly ApplyStream[];
   readonly #payload: Buffer | undefined;
 
@@ -27,7 +28,7 @@ export class Trial {
     payload: Buffer | undefined,
     answers: readonly TrialAnswer[],
   ) {
-    this.#streams = streams;
+    this.#streams = streams.filter((_, i) => answers[i]?.kind === 'held');
     this.#payload = payload;
     this.refusals = refusalsOf(answers);
   }

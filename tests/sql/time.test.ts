@@ -1,6 +1,7 @@
 /** No text holds up everybody else: what would take the parser long is not given to it. */
 
 import { describe, expect, test } from 'vitest';
+import { dependsOnSchema } from '../../src/sql/index.ts';
 import { classifyOne } from './a-classifier.ts';
 
 const bytes = 250_000;
@@ -37,6 +38,14 @@ describe('sql: time', () => {
       ['read', 'write', 'ddl', 'refused', 'too-large', 'unparsable'],
       `${kind} ${refusal?.message}`,
     ).toContain(kind);
+  });
+
+  test('words that would alter something, in a text that is judged by the schema', () => {
+    const sql = `COMMENT ON TABLE t IS '${filled('alter ')}'`;
+    const statement = classifyOne(sql);
+    const since = performance.now();
+    expect(dependsOnSchema(statement, Buffer.from(sql))).toBe(false);
+    expect(performance.now() - since).toBeLessThan(longMs);
   });
 
   test('lines drawn with signs are no such texts', () => {

@@ -107,7 +107,7 @@ const ingredients: readonly Ingredient[] = [
         `'X'`,
         `'B'`,
         `';'`,
-        `'Q5,7:vaultletters' || 'up,1,t;'`,
+        `'Q5,7:vault' || 'lettersup,1,t;'`,
       ]),
     ),
   (dice) =>

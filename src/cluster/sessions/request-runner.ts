@@ -103,14 +103,15 @@ export class RequestRunner {
 
   /**
    * For a moment, what the primary shows may still be lost with it. Rejects when that has happened, and the answer is
-   * void; undefined when there is nothing to wait for.
+   * void; undefined when there is nothing to wait for. The commit waited for is looked after, as its own client's is, from
+   * `commitMs` on: whoever only reads waits as long as that can take.
    */
   unsure(link: SessionLink): Promise<void> | undefined {
     const { order, primary, settings, world } = this.#cluster;
     const sure = link.memberId === primary.id ? order.sure() : undefined;
     if (sure === undefined) return undefined;
-    const { commitMs } = settings;
-    return withDeadline(world.clock, commitMs, sure, () => answerUnsure(commitMs)).then((kept) => {
+    const { outageMs } = settings;
+    return withDeadline(world.clock, outageMs, sure, () => answerUnsure(outageMs)).then((kept) => {
       if (kept) return;
       const why = `member ${link.memberId} was lost with what it had shown`;
       throw new MemberError(link.memberId, 'gone', why);

@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly parts: ReadonlySet<Part>;
   /** The program under test; another checkout's can be given. */
   readonly program: string;
+  /** What it is compared with, as the systems before2 and before3. */
+  readonly before: string | undefined;
   /** Where the servers live; a temporary directory when not given. */
   readonly dir: string | undefined;
   /** Write docs/reference/benchmarks.md. */
@@ -46,6 +48,7 @@ and the page is written only with --write.
   --quick             8 clients, 3 rounds of 2 seconds, unless said otherwise
   --profile           --parts profile
   --program <path>    the lockstep.js under test
+  --before <path>     another one, measured beside it as before2 and before3
   --dir <path>        keeps the servers there, so that the next run starts sooner
   --write             write the page
   --from <json>       write the page from earlier results (bench/results/) and measure nothing
@@ -67,6 +70,7 @@ export function parseOptions(words: readonly string[], program: string): BenchOp
       quick: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       program: { type: 'string', default: program },
+      before: { type: 'string' },
       dir: { type: 'string' },
       write: { type: 'boolean', default: false },
       from: { type: 'string' },
@@ -78,7 +82,9 @@ export function parseOptions(words: readonly string[], program: string): BenchOp
   const everything = words.length === 0 || values.full;
   const usualParts = values.profile ? 'profile' : everything ? parts.join() : 'throughput';
   return {
-    systems: choose('--systems', values.systems, systemNames),
+    systems: choose('--systems', values.systems, systemNames).filter(
+      (name) => values.systems !== undefined || values.before !== undefined || !name.startsWith('before'),
+    ),
     workloads: choose('--workloads', values.workloads, workloadNames),
     clients: (values.clients ?? (quick ? '8' : '1,8,32')).split(',').map((word) => count('--clients', word)),
     rounds: count('--rounds', values.rounds ?? (quick ? '3' : '7')),
@@ -87,6 +93,7 @@ export function parseOptions(words: readonly string[], program: string): BenchOp
     scale: count('--scale', values.scale),
     parts: new Set(choose('--parts', values.parts ?? usualParts, parts)),
     program: values.program,
+    before: values.before,
     dir: values.dir,
     writePage: everything || values.write,
     fromResults: values.from,

@@ -146,7 +146,7 @@ async function playRounds(
 async function startSystems(
   stage: Stage,
   names: readonly SystemName[],
-  { scale, program, clients }: BenchOptions,
+  { scale, program, before, clients }: BenchOptions,
 ): Promise<readonly System[]> {
   const made = new Map<string, number>();
   for (const name of names) {
@@ -159,7 +159,7 @@ async function startSystems(
     const { database, members, start } = systemPlans[name];
     const dir = stage.emptyDirectory(name);
     const databases = stage.servers.slice(0, members).map(({ port }) => ({ port, database }));
-    systems.push(await start(databases, { dir, program, clientsMax: Math.max(...clients) }));
+    systems.push(await start(databases, { dir, program, before, clientsMax: Math.max(...clients) }));
   }
   return systems;
 }

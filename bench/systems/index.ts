@@ -1,7 +1,7 @@
 /** The systems under comparison, by the names that `--systems` takes. */
 
 import { startAtOnce, startDirect } from './direct.ts';
-import { startLockstep } from './lockstep.ts';
+import { startBefore, startLockstep } from './lockstep.ts';
 import { versionOf } from './middleman.ts';
 import { startPgbouncer } from './pgbouncer.ts';
 import { startPgpool } from './pgpool.ts';
@@ -21,6 +21,8 @@ export const systemNames = [
   'atonce3',
   'lockstep2',
   'lockstep3',
+  'before2',
+  'before3',
 ] as const;
 export type SystemName = (typeof systemNames)[number];
 
@@ -57,6 +59,8 @@ export const systemPlans: Readonly<Record<SystemName, SystemPlan>> = {
   atonce3: { members: 3, database: 'b_atonce', start: startAtOnce },
   lockstep2: { members: 2, database: 'b_lock2', start: startLockstep },
   lockstep3: { members: 3, database: 'b_lock3', start: startLockstep },
+  before2: { members: 2, database: 'b_before2', start: startBefore },
+  before3: { members: 3, database: 'b_before3', start: startBefore },
 };
 
 /** What to install so that this system can be measured; undefined when it is there. */

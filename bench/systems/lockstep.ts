@@ -29,6 +29,14 @@ export const startLockstep: StartSystem = async (databases, context) => {
   };
 };
 
+/** The program of `--before`, under its own name. */
+export const startBefore: StartSystem = async (databases, context) => {
+  if (context.before === undefined) throw new Error('before2 and before3 are run by the program of --before');
+  const system = await startLockstep(databases, { ...context, program: context.before });
+  const members = databases.length;
+  return { ...system, name: `before${members}`, title: `Lockstep before, ${members} members` };
+};
+
 /** As the node says it. */
 function primaryOf(program: string, file: string): number {
   const answer = execFileSync(process.execPath, [program, 'status', '--json', '--config', file], {

@@ -27,6 +27,8 @@ export interface SystemContext {
   readonly dir: string;
   /** The lockstep.js under test. */
   readonly program: string;
+  /** Another one, to be compared with it. */
+  readonly before?: string | undefined;
   readonly clientsMax: number;
   /** A replica that hangs is to be given up after this time; every system's own default when not given. */
   readonly hangDeadlineMs?: number;

@@ -22,12 +22,18 @@ export class ApplyPipeline {
     this.#connection = connection;
   }
 
-  /** Adds a statement, which is prepared under its name when it is met for the first time. */
-  add(statement: string, sql: string, values: readonly (Buffer | null)[] = [], format: Format = 1): void {
+  /** Adds a statement, which is prepared under its name when it is met for the first time: only then it is asked for its text. */
+  add(
+    statement: string,
+    sql: string | (() => string),
+    values: readonly (Buffer | null)[] = [],
+    format: Format = 1,
+  ): void {
     const name = this.prepares ? statement : '';
     if (!this.#prepared.has(name)) {
       if (this.prepares) this.#prepared.add(name);
-      this.#messages.push(frontend.parse({ name, query: Buffer.from(sql, 'latin1') }));
+      const text = typeof sql === 'string' ? sql : sql();
+      this.#messages.push(frontend.parse({ name, query: Buffer.from(text, 'latin1') }));
     }
     this.#messages.push(frontend.bind({ statement: name, values, formats: [format] }), frontend.execute());
   }

@@ -35,10 +35,10 @@ interface Group {
   readonly changes: readonly RowChange[];
 }
 
-interface Way extends Group {
+interface Way {
   readonly statement: string;
   readonly sql: string;
-  readonly images: readonly ('old' | 'new')[];
+  readonly under: Buffer | null;
 }
 
 /** Fewer rows than that are not worth a COPY. */
@@ -199,57 +199,69 @@ export class ApplyRows {
   }
 
   #writeUnder(table: ReplicaTable, { under, changes }: Group, kinds: readonly Kind[]): void {
-    const { insert, ...others } = table.statements();
-    const { update, remove } = this.#manner === 'in parts' ? others.exact : others;
+    const statements = table.statements();
+    const inParts = this.#manner === 'in parts';
+    const { update, remove } = inParts ? statements.exact : statements;
     const split = this.#manner === 'replaced' || update === undefined;
-    const sorted: Record<Kind, RowChange[]> = { removed: [], updated: [], inserted: [] };
+    const removed: RowChange[] = [];
+    const updated: RowChange[] = [];
+    const inserted: RowChange[] = [];
     for (const change of changes) {
-      if (change.old && change.new && !split) sorted.updated.push(change);
+      if (change.old && change.new && !split) updated.push(change);
       else {
-        if (change.old) sorted.removed.push(change);
-        if (change.new) sorted.inserted.push(change);
+        if (change.old) removed.push(change);
+        if (change.new) inserted.push(change);
       }
     }
-    if (this.#staged(table, sorted.removed.length > 0)) {
+    if (this.#staged(table, removed.length > 0)) {
       if (kinds.includes('removed')) this.#net.add(table, changes, under);
       return;
     }
-    const parts = this.#manner === 'in parts' ? 'x' : '';
-    const ways: Record<Kind, Omit<Way, 'changes' | 'under'>> = {
-      removed: { statement: `lockstep_d${parts}${table.number}`, sql: remove, images: ['old'] },
-      updated: { statement: `lockstep_u${parts}${table.number}`, sql: update ?? '', images: ['old', 'new'] },
-      inserted: { statement: `lockstep_i${table.number}`, sql: insert, images: ['new'] },
-    };
-    for (const kind of kinds) this.#add(table, { ...ways[kind], changes: sorted[kind], under });
+    const parts = inParts ? 'x' : '';
+    if (removed.length > 0 && kinds.includes('removed')) {
+      const way = { statement: `lockstep_d${parts}${table.number}`, sql: remove, under };
+      this.#add(table, way, removed.length, imagesOf(removed, 'old'));
+    }
+    if (updated.length > 0 && kinds.includes('updated')) {
+      const way = { statement: `lockstep_u${parts}${table.number}`, sql: update ?? '', under };
+      this.#add(table, way, updated.length, imagesOf(updated, 'old'), imagesOf(updated, 'new'));
+    }
+    if (inserted.length > 0 && kinds.includes('inserted')) {
+      const way = { statement: `lockstep_i${table.number}`, sql: statements.insert, under };
+      this.#add(table, way, inserted.length, imagesOf(inserted, 'new'));
+    }
   }
 
-  #add(table: ReplicaTable, { statement, sql, changes, images, under }: Way): void {
-    if (changes.length === 0) return;
-    const values = images.map((image) =>
-      binaryArray(
-        'text',
-        changes.map((change) => change[image]),
-      ),
-    );
+  #add(
+    table: ReplicaTable,
+    { statement, sql, under }: Way,
+    count: number,
+    ...values: readonly Buffer[]
+  ): void {
     if (table.marked !== undefined) {
       const [first = null, second = null] = values;
       this.#pipeline.add('lockstep_marked', writeMarked, [
         Buffer.from(sql, 'latin1'),
         first,
         second,
-        Buffer.from(String(changes.length)),
+        Buffer.from(String(count)),
         Buffer.from(table.shown, 'latin1'),
         ...markedValues(table.marked, { surroundings: under, last: this.#last }),
       ]);
       return;
     }
     const rows = Buffer.alloc(8);
-    rows.writeBigInt64BE(BigInt(changes.length));
-    this.#pipeline.add(statement, counted(sql, { table: table.shown, rows: `$${values.length + 1}::int8` }), [
-      ...values,
-      rows,
-    ]);
+    rows.writeBigInt64BE(BigInt(count));
+    const text = (): string => counted(sql, { table: table.shown, rows: `$${values.length + 1}::int8` });
+    this.#pipeline.add(statement, text, [...values, rows]);
   }
+}
+
+function imagesOf(changes: readonly RowChange[], which: 'old' | 'new'): Buffer {
+  return binaryArray(
+    'text',
+    changes.map((change) => change[which]),
+  );
 }
 
 function bySettings(changes: readonly RowChange[]): readonly Group[] {

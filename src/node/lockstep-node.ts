@@ -121,7 +121,13 @@ export class LockstepNode {
         settings: clusterSettings(inForce),
         world: { clock: systemClock, random: Math.random, store, raise: (event) => events.raise(event) },
         members: built.members.map(({ member, config: { url, weight } }) => ({ member, url, weight })),
-        proveEqual: (members) => proveEqual(members),
+        proveEqual: (members) =>
+          proveEqual(members, ({ member, tablesDone, tablesTotal }) =>
+            logger.info(
+              { member, tablesDone, tablesTotal },
+              `first start: the members' data is compared, ${tablesDone} of ${tablesTotal} tables of ${member}`,
+            ),
+          ),
         source: config.source,
         trust: options.trust,
         tools: syncTools(config, built),

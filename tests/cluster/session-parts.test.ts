@@ -115,4 +115,25 @@ describe('sessions: what was shown', () => {
     expect(places[0]?.allows(behind)).toBe(false);
     expect(places[0]?.allows({ ...behind, appliedCsn: 9 })).toBe(true);
   });
+
+  test('waits for a commit under way as long as that may take to be settled, which begins at its deadline', async () => {
+    const due: { ms: number; fire: () => void }[] = [];
+    const after = (ms: number, fire: () => void): (() => void) => {
+      due.push({ ms, fire });
+      return () => undefined;
+    };
+    const commit = deferred<boolean>();
+    const cluster = {
+      primary: { id: 'a' },
+      order: { sure: () => commit.promise },
+      settings: { commitMs: 1000, outageMs: 60_000 },
+      world: { clock: { monotonicMs: () => 0, after } },
+    } as unknown as Cluster;
+    const runner = new RequestRunner(cluster, new SessionSettings());
+    const unsure = runner.unsure({ memberId: 'a' } as unknown as SessionLink);
+    for (const { fire } of due.filter(({ ms }) => ms <= 5000)) fire();
+    commit.resolve(true);
+    await expect(unsure).resolves.toBeUndefined();
+    expect(due.map(({ ms }) => ms)).toEqual([60_000]);
+  });
 });

@@ -84,15 +84,15 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
 
   // The record comes first: whoever is left out is recorded before anything is done without it.
   await membership.begin(term);
-  for (const { member } of verdict.trusted) {
-    await member.enroll({
-      clusterId: settings.clusterId,
-      version: membership.version,
-      active,
-      baseCsn: verdict.baseCsn,
-    });
-    await member.raiseTerm(term);
-  }
+  const { version } = membership;
+  const enrolled = await Promise.allSettled(
+    verdict.trusted.map(async ({ member }) => {
+      await member.enroll({ clusterId: settings.clusterId, version, active, baseCsn: verdict.baseCsn });
+      await member.raiseTerm(term);
+    }),
+  );
+  // Nobody is still at work on a member when the start is given up.
+  for (const one of enrolled) if (one.status === 'rejected') throw one.reason;
   if (membership.version === firstVersion) await membership.begin(term);
   const { lastCsn, refusing } = await fillGaps(
     verdict.trusted.map(({ member }) => member),

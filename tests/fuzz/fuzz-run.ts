@@ -1,4 +1,7 @@
-/** Random cases for so long, from a seed that is said: `FUZZ_SEED=… FUZZ_SECONDS=… npx vitest run tests/fuzz`. */
+/**
+ * Random cases for so long, from a seed that is said: `FUZZ_SEED=… FUZZ_SECONDS=… npx vitest run tests/fuzz`. `FUZZ_PATH=…` begins with
+ * the case that a failure names.
+ */
 
 import * as fc from 'fast-check';
 
@@ -6,6 +9,9 @@ const given = process.env['FUZZ_SEED'];
 
 /** The same seed makes the same cases in the same order. */
 const seed = given === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(given);
+
+/** The place of the first case in their order. */
+const path = process.env['FUZZ_PATH'];
 
 /** Of all fuzzing together. */
 const secondsInAll = Number(process.env['FUZZ_SECONDS'] ?? 60);
@@ -39,7 +45,11 @@ export async function fuzz<T>(
   check: (one: T) => Promise<void>,
 ): Promise<void> {
   let running = Promise.resolve();
+  let latest: T | undefined;
+  let begun = 0;
   const property = fc.asyncProperty(cases, async (one) => {
+    latest = one;
+    begun += 1;
     running = check(one);
     await running;
     const [first] = uncared.splice(0);
@@ -47,15 +57,21 @@ export async function fuzz<T>(
   });
   const details = await fc.check(property, {
     seed: seed + lane,
+    ...(path !== undefined && { path }),
     numRuns: runsMax,
     interruptAfterTimeLimit: secondsInAll * share * 1000,
   });
   console.log(`${what}: ${details.numRuns} cases, FUZZ_SEED=${seed}`);
-  if (details.counterexample === null) {
-    // The time may have been over in the middle of one, and be it the first.
-    await running;
-    return;
+  if (details.counterexample !== null) {
+    const report = fc.defaultReportMessage(details);
+    throw new Error(`${what}: FUZZ_SEED=${seed}\n${report}`, { cause: details.errorInstance });
   }
-  const report = fc.defaultReportMessage(details);
-  throw new Error(`${what}: FUZZ_SEED=${seed}\n${report}`, { cause: details.errorInstance });
+  // The time may have been over in the middle of one, and be it the first.
+  await running.catch((error: unknown) => {
+    const at = Number.parseInt(path ?? '0', 10) + begun - 1;
+    const again = `FUZZ_SEED=${seed} FUZZ_PATH=${at}`;
+    throw new Error(`${what}: behind its time, ${again}\n${fc.stringify(latest)}\n${String(error)}`, {
+      cause: error,
+    });
+  });
 }

@@ -20,6 +20,8 @@ const share = { share: 0.25 };
 
 const sessionsAtOnce = 4;
 const requestsEach = 6;
+/** While no member answers, the node lets nobody wait for longer. */
+const outageMs = 20_000;
 /** Longer than anything that the node waits for by itself. */
 const answerMs = 30_000;
 /** For a member to come back, on a machine that is busy. */
@@ -60,7 +62,7 @@ describe('a member that lies', () => {
     cluster = await FreshCluster.prepare(servers.servers, {
       schema: 'CREATE TABLE kept (mark text PRIMARY KEY)',
       config: {
-        deadlines: { commitMs: 1000, connectMs: 2000 },
+        deadlines: { commitMs: 1000, connectMs: 2000, outageMs },
         sync: { automatic: true, retryMaxMs: 1000 },
         probe: { intervalMs: 200, timeoutMs: 1000, threshold: 2, backOffMaxMs: 1000 },
       },

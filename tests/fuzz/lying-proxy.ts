@@ -79,7 +79,8 @@ export class LyingProxy {
     let held: Buffer = Buffer.alloc(0);
     let said = 0;
     let plain = true;
-    for await (const chunk of server as AsyncIterable<Buffer>) {
+    // Left in the middle, an ordinary iterator would close the connection, and nobody ever fell silent.
+    for await (const chunk of server.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       // One letter, no message, says whether there is TLS.
       if (plain && asksForTls()) {
@@ -104,7 +105,9 @@ export class LyingProxy {
         }
         if (lie.afterwards === 'closes') client.end();
         if (lie.afterwards === 'tears') client.resetAndDestroy();
-        if (lie.afterwards !== 'goes on') return;
+        if (lie.afterwards === 'goes on') continue;
+        server.resume();
+        return;
       }
       held = held.subarray(upTo);
     }

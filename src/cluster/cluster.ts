@@ -142,6 +142,7 @@ export class Cluster {
       clock: world.clock,
       users: this.#users,
       member: (id) => roster.find(id),
+      primaryId: () => this.#primary.id,
       settings: () => ({
         afterMs: Math.min(settings.commitMs, settings.outageMs),
         everyMs: settings.probe.intervalMs,

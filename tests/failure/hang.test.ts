@@ -7,7 +7,7 @@ import { RawClient } from '../fronts/postgres/raw-client.ts';
 import { connect } from '../support/connect.ts';
 import { waitFor, withServers } from '../support/index.ts';
 import { findFaults } from './check-members.ts';
-import { FreshCluster } from './fresh-cluster.ts';
+import { FreshCluster, patientProbe } from './fresh-cluster.ts';
 import { Load } from './load.ts';
 import { judge, play } from './scenario.ts';
 
@@ -180,6 +180,24 @@ test('hang: a read on a frozen replica is answered by another', async () => {
     const answers = await ask();
     expect(answers.map(({ rows }) => rows)).toEqual(clients.map(() => [{ count: '100' }]));
     expect(await cluster.untilInactive('db2')).toMatch(silent);
+  } finally {
+    await cluster.stop();
+  }
+});
+
+test('hang: replicas that are well, and never say that they have taken a session, are not waited for', async () => {
+  const config = { deadlines: { connectMs: 500 }, probe: patientProbe };
+  const cluster = await FreshCluster.start(fixture.servers, { config });
+  try {
+    for (const replica of await cluster.replicas())
+      await replica.ask(
+        `set session_replication_role = replica; set lockstep.guard = off;
+         create or replace function lockstep.is_node(p_secret bytea) returns boolean language sql as 'select pg_sleep(600) is null'`,
+      );
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connect(cluster.url)));
+    const answers = await Promise.all(clients.map((client) => client.query('select count(*) from accounts')));
+    expect(answers.map(({ rows }) => rows)).toEqual(clients.map(() => [{ count: '100' }]));
+    expect((await cluster.status()).members.map(({ active }) => active)).toEqual([true, true, true]);
   } finally {
     await cluster.stop();
   }

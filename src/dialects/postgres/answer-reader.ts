@@ -64,6 +64,11 @@ export class AnswerReader {
     return this.#unsuitable !== undefined;
   }
 
+  /** Whoever only reads sends no data. */
+  get mayTakeInput(): boolean {
+    return this.#mayBeUnsuitable === 'no';
+  }
+
   /** DataRow or CopyData messages, whole ones. */
   rows(frames: Buffer): void {
     if (this.#unsuitable !== undefined) return;

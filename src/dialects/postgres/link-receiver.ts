@@ -268,7 +268,10 @@ export class LinkReceiver {
     if (type === Backend.ParseComplete && this.#parts.statements.parsed()) return;
     if (type === Backend.CloseComplete && this.#parts.statements.closed()) return;
     if (phase.kind === 'answer') {
-      if (type === Backend.CopyInResponse) this.#wantsData = true;
+      if (type === Backend.CopyInResponse) {
+        if (!phase.reader.mayTakeInput) return this.#parts.lose(outOfTurn);
+        this.#wantsData = true;
+      }
       if (type !== Backend.FunctionCallResponse) phase.reader.message(type, frame);
     } else if (phase.kind === 'check') {
       if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);

@@ -163,16 +163,16 @@ export class PostgresMember implements Member {
   }
 
   /** As `use`, for what is quickly answered: then a member that has gone silent must not be waited for. */
-  async #ask<T>(work: (connection: InternalConnection) => Promise<T>): Promise<T> {
+  async #ask<T>(work: (connection: InternalConnection) => Promise<T>, ms = questionMs): Promise<T> {
     return await this.use((connection) =>
-      withDeadline(systemClock, questionMs, this.#understood(work(connection)), () => {
-        return new MemberError(
-          this.id,
-          'gone',
-          `member ${this.id} has not answered a question of Lockstep's own within ${questionMs} ms`,
-        );
-      }),
+      this.#inTime(ms, this.#understood(work(connection)), `answered a question of Lockstep's own`),
     );
+  }
+
+  #inTime<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+    const late = (): MemberError =>
+      new MemberError(this.id, 'gone', `member ${this.id} has not ${what} within ${ms} ms`);
+    return withDeadline(systemClock, ms, work, late);
   }
 
   /** An answer that no server gives breaks whatever reads it. */
@@ -389,7 +389,9 @@ export class PostgresMember implements Member {
       database,
       settings: [...identity.settings, ['default_transaction_read_only', 'on']],
     };
-    this.#functionNumbers ??= this.#ask(askControlFunctions);
+    // A client waits, and another member may have its session at once.
+    const { connectMs } = address;
+    this.#functionNumbers ??= this.#ask(askControlFunctions, connectMs);
     const numbers = await this.#functionNumbers.catch((error: unknown) => {
       this.#functionNumbers = undefined;
       throw error;
@@ -410,7 +412,12 @@ export class PostgresMember implements Member {
       lost: (error) => (opened ? listener.lost(error) : undefined),
     });
     this.#watchSession(link, connection.socket);
-    await link.open();
+    try {
+      await this.#inTime(connectMs, link.open(), 'taken a session');
+    } catch (error) {
+      link.close();
+      throw error;
+    }
     opened = true;
     return link;
   }

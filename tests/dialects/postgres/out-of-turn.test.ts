@@ -74,6 +74,15 @@ test.each([
   expect(link.lost).toMatchObject(outOfTurn);
 });
 
+test('out of turn: who only reads is asked for no data, and waits for nobody to send some', async () => {
+  const wantsData = Buffer.from([0x47, 0, 0, 0, 7, 0, 0, 0]);
+  for (const mayBeUnsuitable of ['any', 'numbers', 'writes'] as const) {
+    const link = await linkTo(await serverThatSays([wantsData]));
+    const answer = link.run(asks('SELECT 1'), sink, { ...plainly, mayBeUnsuitable });
+    await expect(answer).rejects.toMatchObject(outOfTurn);
+  }
+});
+
 test('out of turn: what fails may leave the rest out, and what was never executed has no end', async () => {
   const describes = { ...executes, messages: executes.messages.slice(0, 1) };
   const link = await linkTo(

@@ -79,6 +79,13 @@ interface EventFields {
     readonly answers: Readonly<Record<string, string>>;
     readonly done: string;
   };
+  'trial-refused': {
+    readonly members: readonly string[];
+    /** Of the first answer. */
+    readonly sqlState: string | undefined;
+    /** By member. */
+    readonly answers: Readonly<Record<string, string>>;
+  };
   'index-left-out': {
     readonly member: string;
     readonly index: string;
@@ -279,6 +286,13 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
       `no replica can apply CSN ${e.csn}: ${Object.entries(e.answers)
         .map(([member, answer]) => `${member}: ${answer}`)
         .join('; ')}; ${e.done}`,
+  },
+  'trial-refused': {
+    level: 'warn',
+    meaning:
+      'A schema statement was tried on the replicas before the primary committed it, and these cannot do it: they lack a role, a tablespace, a library, a right. Its client has the error, and nothing took effect on any member. It is so until those servers have what is missing.',
+    say: (e) =>
+      `a schema statement was rolled back (${e.sqlState ?? 'no SQLSTATE'}): ${Object.values(e.answers).join('; ')}`,
   },
   'index-left-out': {
     level: 'error',

@@ -21,6 +21,8 @@ const harmlessEvents = new Set([
   'definition-not-repeatable',
   'index-left-out',
   'client-refused',
+  // Of an attacker's own statement, which nobody carried out.
+  'trial-refused',
   'session-replayed',
   'command-ran',
   'member-at-risk',

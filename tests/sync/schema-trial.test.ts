@@ -1,13 +1,18 @@
 /** What a replica cannot do of a schema statement is the client's error, and nothing of it is anywhere. */
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { MemberError } from '../../src/dialects/contract.ts';
 import type { ApplyStream } from '../../src/cluster/apply/apply-stream.ts';
 import { refusalsOf, Trial } from '../../src/cluster/apply/trial.ts';
 import { MemoryWriteSet } from '../../src/dialects/postgres/write-set.ts';
+import { frontend } from '../../src/wire/postgres/index.ts';
 import { FreshCluster, patientProbe } from '../failure/fresh-cluster.ts';
 import type { TestMember } from '../failure/fresh-cluster.ts';
 import { connect, waitFor, withServers } from '../support/index.ts';
+import { describe as describeMessage, ProtocolClient } from '../support/protocol-client.ts';
 import { recordEvents } from './recorded-events.ts';
 import type { RecordedEvents } from './recorded-events.ts';
 
@@ -64,6 +69,29 @@ const untilItStandsStill = ({ ask }: TestMember): Promise<unknown> =>
   waitFor(async () => (await ask(`select from pg_stat_activity where wait_event = 'PgSleep'`)).length > 0, {
     what: 'the trial to be under way',
   });
+
+/** No commit of this member comes to its end: what replicas have tried by then, they hold. Returns how to let them go on. */
+async function holdCommits({ server }: TestMember): Promise<() => Promise<void>> {
+  const holder = await connect(server.urlOf(cluster.database));
+  await holder.query('begin; lock table lockstep.log in exclusive mode');
+  return async () => void (await holder.query('rollback'));
+}
+
+const held = `select from pg_stat_activity where state = 'idle in transaction' and application_name = 'lockstep' and datname = current_database()`;
+
+const untilHeld = (members: readonly TestMember[]): Promise<unknown> =>
+  waitFor(
+    async () => (await Promise.all(members.map(({ ask }) => ask(held)))).every(({ length }) => length > 0),
+    { what: 'the replicas to hold what they have tried' },
+  );
+
+const untilLetGo = (members: readonly TestMember[]): Promise<unknown> =>
+  waitFor(
+    async () => (await Promise.all(members.map(({ ask }) => ask(held)))).every(({ length }) => length === 0),
+    { what: 'the replicas to let go of what they have tried' },
+  );
+
+const isMade = `select to_regclass('made')::text`;
 
 describe('trial: schema statements', () => {
   test('trial: what one replica lacks is the client’s error, and nobody has anything of it', async () => {
@@ -205,6 +233,235 @@ describe('trial: schema statements', () => {
       [['made']],
     ]);
     await allActive();
+  });
+});
+
+describe('trial: deaths between what is held and the commit', () => {
+  test('trial: the replica dies, has nothing of it, and gets it when it comes back', async () => {
+    await start();
+    const [one, other] = await cluster.replicas();
+    const letGo = await holdCommits(await cluster.primary());
+    const client = await connect(cluster.url);
+    const made = client.query('create table made (id int)');
+    await untilHeld([one!, other!]);
+    await one!.server.kill9();
+    await letGo();
+    await made;
+    await cluster.untilInactive(one!.id);
+    expect(await other!.ask(isMade)).toEqual([['made']]);
+    await one!.server.start();
+    expect(await one!.ask(isMade)).toEqual([[null]]);
+    await cluster.node.activateMember(one!.id);
+    await cluster.untilActive(one!.id);
+    expect(await everywhere(isMade)).toEqual([[['made']], [['made']], [['made']]]);
+  });
+
+  test('trial: the primary dies, and the statement is tried and made again without it', async () => {
+    await start();
+    const replicas = await cluster.replicas();
+    const primary = await cluster.primary();
+    await holdCommits(primary);
+    const client = await connect(cluster.url);
+    const made = client.query('create table made (id int)');
+    await untilHeld(replicas);
+    await primary.server.kill9();
+    await made;
+    for (const { ask } of replicas) expect(await ask(isMade)).toEqual([['made']]);
+    await primary.server.start();
+    expect(await primary.ask(isMade)).toEqual([[null]]);
+    await cluster.node.activateMember(primary.id);
+    await cluster.untilActive(primary.id);
+    expect(await everywhere(isMade)).toEqual([[['made']], [['made']], [['made']]]);
+  });
+
+  test('trial: the primary dies with what cannot be run again, nobody has it, and nobody stands in the way', async () => {
+    await start();
+    const replicas = await cluster.replicas();
+    const primary = await cluster.primary();
+    await holdCommits(primary);
+    const client = await connect(cluster.url);
+    await client.query('begin');
+    await client.query('select clock_timestamp(), pg_backend_pid()');
+    await client.query('create table made (id int)');
+    await client.query('alter table shop add more int');
+    const committed = client.query('commit').catch((error: unknown) => error);
+    await untilHeld(replicas);
+    await primary.server.kill9();
+    expect(await committed).toMatchObject({ code: '40001' });
+    for (const { ask } of replicas) {
+      expect(await ask(isMade)).toEqual([[null]]);
+      expect(await ask('select * from shop')).toEqual([['1', 'one']]);
+    }
+    await client.query('create table made (id int)');
+    await client.query('alter table shop add more int');
+    for (const { ask } of replicas) expect(await ask(isMade)).toEqual([['made']]);
+  });
+
+  test('trial: the primary dies when its record is in hand, and the replicas commit it', async () => {
+    await start();
+    const replicas = await cluster.replicas();
+    const primary = await cluster.primary();
+    const client = await ProtocolClient.connect(cluster.url);
+    // Its commits are on disk, and wait for somebody who never comes.
+    await primary.ask(`alter system set synchronous_standby_names = 'nobody'`);
+    try {
+      await primary.ask('select pg_reload_conf()');
+      const waiting = `select from pg_stat_activity where wait_event = 'SyncRep'`;
+      const waits = `${waiting} and query = 'COMMIT'`;
+      // A probe writes.
+      await waitFor(async () => (await primary.ask(waiting)).length > 0, { what: 'commits to wait' });
+      const shown = async (): Promise<boolean> => {
+        await client.query('begin');
+        const said = await client.query('show synchronous_standby_names');
+        await client.query('rollback');
+        return said.includes('D nobody');
+      };
+      await waitFor(shown, { what: 'the session to know of it' });
+      client.send(frontend.query('create table made (id int)'));
+      await waitFor(async () => (await primary.ask(waits)).length > 0, { what: 'the commit to wait' });
+      await primary.server.kill9();
+      // What else the session had there is lost, and that ends it; but not before it has been told.
+      expect((await client.until('C')).map(describeMessage)).toEqual(['C CREATE TABLE']);
+      client.destroy();
+    } finally {
+      await primary.server.start();
+      await primary.ask('alter system reset synchronous_standby_names');
+      await primary.ask('select pg_reload_conf()');
+    }
+    expect(await everywhere(isMade)).toEqual([[['made']], [['made']], [['made']]]);
+    for (const { ask } of replicas) expect(await ask(held)).toEqual([]);
+  });
+
+  test('trial: the node dies, and all have it or nobody', async () => {
+    events = recordEvents();
+    cluster = await FreshCluster.prepare(fixture.servers, { config, schema });
+    const [primary, ...replicas] = cluster.members;
+    await cluster.startNodeProcess();
+    const letGo = await holdCommits(primary!);
+    const client = await connect(cluster.url);
+    const made = client.query('create table made (id int)').catch((error: unknown) => error);
+    await untilHeld(replicas);
+    await cluster.killNode();
+    expect(await made).toBeInstanceOf(Error);
+    await untilLetGo(replicas);
+    for (const { ask } of replicas) expect(await ask(isMade)).toEqual([[null]]);
+    await letGo();
+    await cluster.startNode({ logger: events.logger });
+    const [first, ...others] = await everywhere(isMade);
+    expect(others).toEqual([first, first]);
+    const again = await connect(cluster.url);
+    await again.query('create table if not exists made (id int)');
+    expect(await everywhere(isMade)).toEqual([[['made']], [['made']], [['made']]]);
+    await allActive();
+  });
+});
+
+describe('trial: what the last member lacks is the client’s error, before anything changed', () => {
+  /** Refused while the last member lacks it, and everywhere when it does not any more. */
+  async function refusedUntil(
+    statement: string,
+    {
+      code,
+      supply,
+      made,
+    }: { readonly code: string; readonly supply: () => Promise<unknown>; readonly made: string },
+  ): Promise<void> {
+    const last = cluster.members.at(-1)!;
+    const client = await connect(cluster.url);
+    const missing = await everywhere(made);
+    await expect(client.query(statement)).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(`member ${last.id} cannot do what the primary could`),
+    });
+    expect(await everywhere(made)).toEqual(missing);
+    expect(events.of('trial-refused')).toMatchObject([{ members: [last.id], sqlState: code }]);
+    await supply();
+    await client.query(statement);
+    const [first, ...others] = await everywhere(made);
+    expect(first).not.toEqual(missing[0]);
+    expect(others).toEqual([first, first]);
+    await allActive();
+  }
+
+  test('trial: a tablespace', async () => {
+    await start();
+    const tablespace = `${cluster.database}_space`;
+    const make = async ({ server }: TestMember): Promise<void> => {
+      const client = await connect(server.urlOf(cluster.database));
+      await client.query('set allow_in_place_tablespaces = on');
+      await client.query(`create tablespace ${tablespace} location ''`);
+    };
+    const last = cluster.members.at(-1)!;
+    for (const member of cluster.members) if (member !== last) await make(member);
+    await refusedUntil(`create table made (id int) tablespace ${tablespace}`, {
+      code: '42704',
+      supply: () => make(last),
+      made: isMade,
+    });
+  });
+
+  test('trial: a collation', async () => {
+    await start();
+    const make = (member: TestMember): Promise<void> =>
+      on(member, `create collation pg_catalog.ours (locale = 'C')`);
+    const last = cluster.members.at(-1)!;
+    for (const member of cluster.members) if (member !== last) await make(member);
+    await refusedUntil('create table made (name text collate ours)', {
+      code: '42704',
+      supply: () => make(last),
+      made: isMade,
+    });
+  });
+
+  describe('of its file system', () => {
+    let dir = '';
+    const setEverywhereBut = async (last: TestMember | undefined, setting: string, value: string) => {
+      for (const member of cluster.members) {
+        await member.ask(
+          `alter system ${member === last ? 'reset' : 'set'} ${setting}${member === last ? '' : ` = '${value}'`}`,
+        );
+        await member.ask('select pg_reload_conf()');
+      }
+    };
+    beforeAll(async () => {
+      dir = await mkdtemp(join(tmpdir(), 'lockstep-lacking-'));
+      await chmod(dir, 0o755);
+    });
+    afterAll(() => rm(dir, { recursive: true, force: true }));
+
+    test('trial: a library', async () => {
+      await start();
+      const [[library] = []] = await cluster.members[0]!.ask(
+        `select setting from pg_config where name = 'PKGLIBDIR'`,
+      );
+      await copyFile(join(library!, 'citext.so'), join(dir, 'only_here.so'));
+      await setEverywhereBut(cluster.members.at(-1), 'dynamic_library_path', `$libdir:${dir}`);
+      await refusedUntil(
+        `create function made(text, text) returns bool language c immutable strict as 'only_here', 'citext_eq'`,
+        {
+          code: '58P01',
+          supply: () => setEverywhereBut(undefined, 'dynamic_library_path', `$libdir:${dir}`),
+          made: `select to_regproc('made')::text`,
+        },
+      );
+    });
+
+    test('trial: an extension', async ({ skip }) => {
+      const [[version] = []] = await fixture
+        .server(0)
+        .query('show server_version_num', undefined, 'postgres');
+      skip(Number(version) < 180_000, 'where extensions are is the server’s to say since 18');
+      await start();
+      await mkdir(join(dir, 'extension'));
+      await writeFile(join(dir, 'extension/made.control'), `default_version = '1.0'\nrelocatable = true\n`);
+      await writeFile(join(dir, 'extension/made--1.0.sql'), 'create table made (id int);\n');
+      await setEverywhereBut(cluster.members.at(-1), 'extension_control_path', `$system:${dir}`);
+      await refusedUntil('create extension made', {
+        code: '0A000',
+        supply: () => setEverywhereBut(undefined, 'extension_control_path', `$system:${dir}`),
+        made: isMade,
+      });
+    });
   });
 });
 

@@ -65,6 +65,7 @@ export class WriteCommit {
     if (trial !== undefined && trial.refusals.length > 0) {
       trial.drop();
       await this.#runner.rollBack(link);
+      this.#tellRefused(trial.refusals);
       throw replicaRefuses(trial.refusals);
     }
     // No place is taken while the gate is closed.
@@ -134,6 +135,12 @@ export class WriteCommit {
       this.#underWay = false;
       this.#runner.unanswered = undefined;
     }
+  }
+
+  #tellRefused(refusals: readonly MemberError[]): void {
+    const answers = Object.fromEntries(refusals.map(({ memberId, message }) => [memberId, message]));
+    const sqlState = refusals[0]?.sqlState;
+    this.#cluster.world.raise({ type: 'trial-refused', members: Object.keys(answers), sqlState, answers });
   }
 
   /** As the member has logged it, with what COMMIT itself has added. */

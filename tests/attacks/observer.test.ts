@@ -81,8 +81,10 @@ describe('attacks: the observer', () => {
     const curious: Act = async (scene) => {
       await scene('mallory', 'through the node').hand.say('SELECT * FROM vault.secrets');
     };
-    expect(await convicted(planted('GRANT SELECT ON vault.secrets TO mallory', 0), curious)).toMatch(
-      /he has read vault-/,
-    );
+    // Either member may answer: a primary that is slow for others' commits leaves reads to the replica.
+    const everywhere = async (stage: Stage): Promise<void> => {
+      for (const index of [0, 1]) await planted('GRANT SELECT ON vault.secrets TO mallory', index)(stage);
+    };
+    expect(await convicted(everywhere, curious)).toMatch(/he has read vault-/);
   });
 });

@@ -220,7 +220,7 @@ export const configSchema = z.strictObject({
       max: 60_000,
     }),
     commitMs: milliseconds({
-      text: 'A replica that has not applied a commit by then, or a primary that has not answered one, is made inactive.',
+      text: 'A replica that has not applied a commit by then and is not seen to be at work on it, or a primary that has not answered one, is made inactive.',
       default: 5000,
       min: 50,
       max: 600_000,

@@ -18,6 +18,8 @@ export interface CommitRecord {
   readonly term: number;
   readonly slot: number;
   readonly writeSet: WriteSet | null;
+  /** How long the primary was at it, where that is known. */
+  readonly primaryMs?: number;
 }
 
 /** Who a failure belongs to; each dialect classifies its errors once, in one table. */
@@ -98,6 +100,8 @@ export interface MemberMarks {
 export interface ApplyLink {
   /** All records in one transaction, with their commit records. Rejects with MemberError; then nothing was applied, or it is unknown. */
   apply(records: readonly CommitRecord[]): Promise<void>;
+  /** Whether the member does what `apply` has given it, and does not wait for anybody. Asked over another connection. */
+  atWork(): Promise<boolean>;
   /** The highest CSN that this member has recorded. */
   lastCsn(): Promise<number>;
   /** The schema was changed over another connection. */

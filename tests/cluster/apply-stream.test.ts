@@ -19,7 +19,7 @@ function streamTo(
     startCsn: 5,
     batchMax: 10,
     batchBytesMax: 1000,
-    deadlineMs: () => 100,
+    times: () => ({ commitMs: 100, outageMs: 1000 }),
     onApplied: () => undefined,
     onFailed,
   });
@@ -35,6 +35,7 @@ test('apply: a try that was given up while it connected does not go on when the 
       return Promise.resolve();
     },
     lastCsn: () => Promise.resolve(5),
+    atWork: () => Promise.resolve(false),
     schemaChanged: () => undefined,
     close: () => undefined,
   });
@@ -75,6 +76,7 @@ test('apply: a stream whose connection does not open in time goes on with anothe
       return Promise.resolve();
     },
     lastCsn: () => Promise.resolve(5),
+    atWork: () => Promise.resolve(false),
     schemaChanged: () => undefined,
     close: () => said.push(`${name} is closed`),
   });
@@ -109,6 +111,7 @@ test('apply: a replica that answers when asked, and on which every connection br
   const link = {
     apply: () => Promise.reject(broken),
     lastCsn: () => Promise.resolve(5),
+    atWork: () => Promise.resolve(false),
     schemaChanged: () => undefined,
     close: () => undefined,
   };
@@ -146,6 +149,7 @@ test('apply: of a batch that is refused for what it holds the others are applied
       return Promise.resolve();
     },
     lastCsn: () => Promise.resolve(applied.at(-1) ?? 5),
+    atWork: () => Promise.resolve(false),
     schemaChanged: () => undefined,
     close: () => undefined,
   };
@@ -185,6 +189,7 @@ test('apply: what is held beside the stream is let go of where a record before i
       }
     },
     lastCsn: () => Promise.resolve(5),
+    atWork: () => Promise.resolve(false),
     schemaChanged: () => undefined,
     close: () => undefined,
   };
@@ -215,4 +220,92 @@ test('apply: what is held beside the stream is let go of where a record before i
     await Promise.resolve();
   }
   expect(applied).toEqual([6, 7]);
+});
+
+/** A stream whose link applies when it is told to, by a clock that goes when it is told to. */
+function slowly({ isAtWork }: { readonly isAtWork: () => boolean }) {
+  let nowMs = 0;
+  let timers: { readonly atMs: number; readonly callback: () => void }[] = [];
+  const failures: string[] = [];
+  const applied: number[] = [];
+  const under = { way: deferred() };
+  const link: ApplyLink = {
+    apply: async (records) => {
+      await under.way.promise;
+      under.way = deferred();
+      for (const { csn } of records) applied.push(csn);
+    },
+    atWork: () => Promise.resolve(isAtWork()),
+    lastCsn: () => Promise.resolve(applied.at(-1) ?? 5),
+    schemaChanged: () => undefined,
+    close: () => undefined,
+  };
+  const stream = streamTo(() => Promise.resolve(link), {
+    clock: {
+      monotonicMs: () => nowMs,
+      after: (ms, callback) => {
+        const timer = { atMs: nowMs + ms, callback };
+        timers.push(timer);
+        return () => (timers = timers.filter((one) => one !== timer));
+      },
+    },
+    onFailed: ({ message }) => failures.push(message),
+  });
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) await Promise.resolve();
+  };
+  return {
+    stream,
+    failures,
+    applied,
+    settle,
+    /** What is under way is done. */
+    done: async (): Promise<void> => {
+      under.way.resolve();
+      await settle();
+    },
+    passes: async (ms: number): Promise<void> => {
+      for (const untilMs = nowMs + ms; nowMs < untilMs; ) {
+        nowMs += 10;
+        const due = timers.filter(({ atMs }) => atMs <= nowMs);
+        timers = timers.filter(({ atMs }) => atMs > nowMs);
+        for (const { callback } of due) callback();
+        await settle();
+      }
+    },
+  };
+}
+
+test('apply: a replica that is seen to be at work is not late; what waits behind has all its time from then on', async () => {
+  let works = true;
+  const { stream, failures, applied, settle, done, passes } = slowly({ isAtWork: () => works });
+  await stream.open();
+  stream.push({ csn: 6, term: 1, slot: 0, writeSet });
+  await settle();
+  stream.push({ csn: 7, term: 1, slot: 0, writeSet });
+  await passes(900);
+  await done();
+  expect([applied, failures]).toEqual([[6], []]);
+  works = false;
+  await passes(90);
+  expect(failures).toEqual([]);
+  await done();
+  expect([applied, failures]).toEqual([[6, 7], []]);
+});
+
+test('apply: a replica that stands still is late at its deadline; at work, when all clients have waited long enough, or as long as the primary took', async () => {
+  for (const [works, primaryMs, lateMs] of [
+    [false, 0, 100],
+    [true, 0, 1100],
+    [true, 1000, 3100],
+  ] as const) {
+    const { stream, failures, settle, passes } = slowly({ isAtWork: () => works });
+    await stream.open();
+    stream.push({ csn: 6, term: 1, slot: 0, writeSet, primaryMs });
+    await settle();
+    await passes(lateMs - 20);
+    expect(failures).toEqual([]);
+    await passes(300);
+    expect(failures).toEqual([expect.stringMatching(/^member b has not applied CSN 6 within \d+ ms$/)]);
+  }
 });

@@ -16,7 +16,9 @@ test('commit order: a place that the lost primary may have used is recorded dead
     },
     { term: 7, lastCsn: 10 },
   );
-  const [inHand, lost, above] = [11, 12, 13].map(() => order.open({ mayBeRefused: false })) as never[];
+  const [inHand, lost, above] = [11, 12, 13].map(() =>
+    order.open({ mayBeRefused: false, primaryMs: 0 }),
+  ) as never[];
   order.received(inHand as never, writeSet);
   order.received(above as never, writeSet);
   expect(order.primaryLost()).toEqual([12, 13]);

@@ -9,8 +9,10 @@ import { messageOf, pause, withDeadline } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { ApplyLink, CommitRecord, Member, TrialAnswer, WriteSet } from '../../dialects/contract.ts';
+import { allowanceFor } from './allowance.ts';
 import { isOfContent } from './refusal.ts';
 import { ReplicaTrial } from './replica-trial.ts';
+import { whileAtWork } from './while-at-work.ts';
 
 export interface ApplyStreamOptions {
   readonly clock: Clock;
@@ -18,8 +20,8 @@ export interface ApplyStreamOptions {
   readonly startCsn: number;
   readonly batchMax: number;
   readonly batchBytesMax: number;
-  /** Time from the moment a record is due to the moment it is applied. */
-  deadlineMs(): number;
+  /** Time from the moment a record is due to the moment it is applied; and what clients bear of a member that is seen to be at work. */
+  times(): { readonly commitMs: number; readonly outageMs: number };
   /** Commits under way on the primary are worth a moment's wait: one transaction for many costs the replica little more. */
   gather?(): Promise<void> | undefined;
   onApplied(): void;
@@ -289,12 +291,14 @@ export class ApplyStream {
   async #apply(batch: readonly Due[]): Promise<void> {
     const { clock } = this.#options;
     const last = batch[batch.length - 1] as Due;
-    const until = this.#deadlineOf(batch);
+    const sinceMs = this.#applyingSinceMs;
     this.#visibleCsn = last.record.csn;
     for (let broken = 0; !this.#ended; ) {
       try {
-        await this.#inTime(this.#applyOnce(batch, ++this.#attempt), batch, until);
+        await this.#inTime(this.#applyOnce(batch, ++this.#attempt), batch);
         if (this.#tail === last) this.#tail = undefined;
+        // What waits behind long work is not late for that.
+        if (clock.monotonicMs() - sinceMs > this.#options.times().commitMs) this.#renewTime();
         if (!this.#ended) this.#reached(last.upTo);
         return;
       } catch (error) {
@@ -368,22 +372,24 @@ export class ApplyStream {
     this.#options.onApplied();
   }
 
-  #deadlineOf(batch: readonly Due[]): { readonly atMs: number; readonly allowedMs: number } {
-    const bytes = batch.reduce((sum, due) => sum + bytesOf(due), 0);
-    const allowedMs = applyDeadlineMs(this.#options.deadlineMs(), bytes);
-    return { atMs: (batch[0] as Due).sinceMs + allowedMs, allowedMs };
-  }
-
-  #inTime(
-    work: Promise<void>,
-    batch: readonly Due[],
-    until: { readonly atMs: number; readonly allowedMs: number },
-  ): Promise<void> {
+  async #inTime(work: Promise<void>, batch: readonly Due[]): Promise<void> {
     const { clock } = this.#options;
-    const leftMs = Math.max(1, until.atMs - clock.monotonicMs());
-    return withDeadline(clock, leftMs, work, () => {
-      const why = `member ${this.member.id} has not applied CSN ${batch[0]?.record.csn} within ${Math.round(until.allowedMs)} ms`;
-      return new MemberError(this.member.id, 'unfit', why);
+    const times = this.#options.times();
+    const [first] = batch as readonly [Due];
+    const bytes = batch.reduce((sum, due) => sum + bytesOf(due), 0);
+    const primaryMs = batch.reduce((sum, { record }) => sum + (record.primaryMs ?? 0), 0);
+    const { deadlineMs, utmostMs } = allowanceFor({ bytes, primaryMs }, times);
+    await whileAtWork(work, {
+      clock,
+      untilMs: first.sinceMs + deadlineMs,
+      everyMs: times.commitMs,
+      utmostMs: first.sinceMs + utmostMs,
+      isAtWork: () => this.#link?.atWork(),
+      late: () => {
+        const ms = Math.round(Math.max(deadlineMs, clock.monotonicMs() - first.sinceMs));
+        const why = `member ${this.member.id} has not applied CSN ${first.record.csn} within ${ms} ms`;
+        return new MemberError(this.member.id, 'unfit', why);
+      },
     });
   }
 
@@ -411,7 +417,7 @@ export class ApplyStream {
     if (this.#barren.csn !== csn) this.#barren = { csn, times: 0, sinceMs: now };
     this.#barren.times += 1;
     const ms = now - this.#barren.sinceMs;
-    if (this.#barren.times <= barrenMax || ms < this.#options.deadlineMs()) return failure;
+    if (this.#barren.times <= barrenMax || ms < this.#options.times().commitMs) return failure;
     const why = `${failure.message}; nothing behind CSN ${csn} was applied for ${Math.round(ms)} ms, although it answers`;
     return new MemberError(this.member.id, 'unfit', why);
   }
@@ -421,11 +427,6 @@ export class ApplyStream {
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-/** Large work takes its time: a second for each MB on top, which a busy machine needs. */
-export function applyDeadlineMs(deadlineMs: number, bytes: number): number {
-  return deadlineMs + (bytes / (1 << 20)) * 1000;
 }
 
 function bytesOf({ record }: Due): number {

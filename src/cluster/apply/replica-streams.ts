@@ -159,7 +159,7 @@ export class ReplicaStreams {
       batchMax: settings.applyBatch,
       batchBytesMax,
       gather: () => this.#gather(),
-      deadlineMs: () => settings.commitMs,
+      times: () => settings,
       onApplied: () => order.acknowledge(),
       onFailed,
     });

@@ -25,6 +25,8 @@ export interface Ticket {
   readonly slot: number;
   /** The COMMIT itself may still be refused (SERIALIZABLE) or never be sent (large), so holding the write set does not decide it. */
   readonly mayBeRefused: boolean;
+  /** How long the primary was at it. */
+  readonly primaryMs: number;
   readonly fate: Fate;
   /** Settles when the fate is final: 'committed' only after every active replica has applied it. */
   readonly outcome: Promise<'committed' | 'dead'>;
@@ -118,7 +120,7 @@ export class CommitOrder {
     return this.#waiting.size > 0;
   }
 
-  open(options: { mayBeRefused: boolean }): Ticket {
+  open(options: { readonly mayBeRefused: boolean; readonly primaryMs: number }): Ticket {
     const csn = ++this.#last;
     const settled = deferred<'committed' | 'dead'>();
     // Whoever waits may have gone away with its client.
@@ -128,6 +130,7 @@ export class CommitOrder {
       term: this.#term,
       slot: this.#hooks.slotFor(csn),
       mayBeRefused: options.mayBeRefused,
+      primaryMs: options.primaryMs,
       fate: 'open',
       writeSet: null,
       tombstone: false,
@@ -276,6 +279,7 @@ export class CommitOrder {
           term: entry.term,
           slot: entry.slot,
           writeSet: entry.writeSet,
+          primaryMs: entry.primaryMs,
         });
       } else this.#hooks.passed(entry.csn);
     }

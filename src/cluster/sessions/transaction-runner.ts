@@ -154,8 +154,9 @@ export class TransactionRunner {
     const { clock } = this.#parts.cluster.world;
     const sinceMs = clock.monotonicMs();
     const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
-    if (work.changesSchema)
-      transaction.schemaMs = (transaction.schemaMs ?? 0) + clock.monotonicMs() - sinceMs;
+    const tookMs = clock.monotonicMs() - sinceMs;
+    transaction.ranMs += tookMs;
+    if (work.changesSchema) transaction.schemaMs = (transaction.schemaMs ?? 0) + tookMs;
     if (answer.failed || answer.unsuitable !== undefined) return answer;
     for (const own of work.after ?? []) {
       const after = await runner.runOwn(link, own, sink, undefined);

@@ -13,6 +13,8 @@ export class Transaction {
   atPrimary = false;
   /** It cannot be told how much it changes. */
   unknownSize = false;
+  /** How long its statements have taken, on whichever member it is. */
+  ranMs = 0;
   /** How long its schema statements have taken on the primary; undefined while there is none. */
   schemaMs: number | undefined;
   /** Why it cannot be run again. */

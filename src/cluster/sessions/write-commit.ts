@@ -3,6 +3,7 @@
 import { withDeadline } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { AnswerSink, SessionLink, WriteSet } from '../../dialects/contract.ts';
+import { timesSlower } from '../apply/allowance.ts';
 import type { Trial } from '../apply/trial.ts';
 import type { Cluster } from '../cluster.ts';
 import { noteTrouble } from './request-runner.ts';
@@ -74,7 +75,8 @@ export class WriteCommit {
       return await this.run(transaction, link, sink);
     }
     const large = bytes > largeBytes || transaction.rows > largeRows;
-    return await this.#inTime(this.#carryThrough(transaction, link, sink, { large, trial }), large);
+    const waitMs = this.#limits.outageMs * (large ? largeTimesLonger : 1) + timesSlower * transaction.ranMs;
+    return await this.#inTime(this.#carryThrough(transaction, link, sink, { large, trial }), waitMs);
   }
 
   async #carryThrough(
@@ -87,7 +89,10 @@ export class WriteCommit {
     this.#underWay = true;
     // The place is taken now, while every lock is held: whoever waited for this one gets a higher number.
     // A large write set arrives before COMMIT is sent, which may then never reach the primary.
-    const ticket = order.open({ mayBeRefused: transaction.options.mayBeRefused || large });
+    const ticket = order.open({
+      mayBeRefused: transaction.options.mayBeRefused || large,
+      primaryMs: transaction.ranMs,
+    });
     trial?.place(ticket.csn);
     this.#runner.unanswered = { link, sinceMs: world.clock.monotonicMs() };
     let late = false;
@@ -152,8 +157,7 @@ export class WriteCommit {
   }
 
   /** Its client does not wait for ever. */
-  #inTime<T>(fate: Promise<T>, large: boolean): Promise<T> {
-    const waitMs = this.#limits.outageMs * (large ? largeTimesLonger : 1);
+  #inTime<T>(fate: Promise<T>, waitMs: number): Promise<T> {
     return withDeadline(this.#cluster.world.clock, waitMs, fate, () => {
       const error = outcomeUnknown(waitMs);
       this.#ended(error);

@@ -13,8 +13,9 @@ import type {
   Member,
 } from '../../dialects/contract.ts';
 import { MemberError } from '../../dialects/contract.ts';
-import { applyDeadlineMs } from '../apply/apply-stream.ts';
+import { allowanceFor } from '../apply/allowance.ts';
 import { isOfContent } from '../apply/refusal.ts';
+import { whileAtWork } from '../apply/while-at-work.ts';
 import { isActive, SyncFailure } from './sync-parts.ts';
 import type { SyncParts } from './sync-parts.ts';
 
@@ -28,6 +29,8 @@ export interface CatchUpOptions {
 }
 
 const pageBytes = 4 << 20;
+/** No client waits for it, and how long the primary was at a record its log does not say. */
+const atWorkMsMax = 24 * 3_600_000;
 
 export class CatchUp {
   readonly #parts: SyncParts;
@@ -148,10 +151,23 @@ export class CatchUp {
     const { id } = this.#options.member;
     try {
       if (records.length === 0) return;
-      const ms = applyDeadlineMs(settings.commitMs, bytesOf(records));
-      await withDeadline(world.clock, ms, this.#applyDue(records, where), () => {
-        const why = `member ${id} has not applied CSN ${records[0]?.csn} within ${Math.round(ms)} ms`;
-        return new MemberError(id, 'gone', why);
+      const { clock } = world;
+      const sinceMs = clock.monotonicMs();
+      const { deadlineMs } = allowanceFor({ bytes: bytesOf(records), primaryMs: 0 }, settings);
+      await whileAtWork(this.#applyDue(records, where), {
+        clock,
+        untilMs: sinceMs + deadlineMs,
+        everyMs: settings.commitMs,
+        utmostMs: sinceMs + deadlineMs + atWorkMsMax,
+        isAtWork: () => (this.#options.signal.aborted ? undefined : this.#link?.atWork()),
+        late: () => {
+          const ms = Math.round(clock.monotonicMs() - sinceMs);
+          return new MemberError(
+            id,
+            'gone',
+            `member ${id} has not applied CSN ${records[0]?.csn} within ${ms} ms`,
+          );
+        },
       });
     } catch (error) {
       this.#closeLink();

@@ -8,6 +8,7 @@ import type { ApplyLink, CommitRecord } from '../contract.ts';
 import { ApplyPipeline } from './apply-pipeline.ts';
 import { ApplyRecords } from './apply-records.ts';
 import type { Manner } from './apply-rows.ts';
+import { withWayCleared } from './cleared-way.ts';
 import { sqlStates } from './sql-states.ts';
 import type { InternalConnection } from './internal-connection.ts';
 import { lastLoggedCsn } from './last-logged-csn.ts';
@@ -29,8 +30,9 @@ export interface ApplyLinkParts {
   readonly memberId: string;
   readonly connection: InternalConnection;
   readonly term: number;
-  /** Ends the sessions that hold up this connection. */
-  readonly clearWay: () => Promise<unknown>;
+  /** Another connection to the member. */
+  readonly connect: () => Promise<InternalConnection>;
+  readonly isAtWork: () => Promise<boolean>;
   readonly remarks: Remarks;
 }
 
@@ -39,19 +41,32 @@ export class PostgresApplyLink implements ApplyLink {
   readonly #connection: InternalConnection;
   readonly #term: number;
   readonly #remarks: Remarks;
+  readonly #connect: () => Promise<InternalConnection>;
+  readonly #isAtWork: () => Promise<boolean>;
   readonly #pipeline: ApplyPipeline;
   readonly #records: ApplyRecords;
 
-  constructor({ memberId, connection, term, clearWay, remarks }: ApplyLinkParts) {
+  constructor({ memberId, connection, term, connect, isAtWork, remarks }: ApplyLinkParts) {
     this.#memberId = memberId;
+    this.#connect = connect;
+    this.#isAtWork = isAtWork;
     this.#connection = connection;
     this.#term = term;
     this.#remarks = remarks;
     this.#pipeline = new ApplyPipeline(connection);
-    this.#records = new ApplyRecords({ memberId, connection, pipeline: this.#pipeline, clearWay, remarks });
+    this.#records = new ApplyRecords({ memberId, connection, pipeline: this.#pipeline, remarks });
   }
 
   async apply(records: readonly CommitRecord[]): Promise<void> {
+    const { pid } = this.#connection;
+    await withWayCleared(this.#applyAll(records), { pid, connect: this.#connect });
+  }
+
+  atWork(): Promise<boolean> {
+    return this.#isAtWork();
+  }
+
+  async #applyAll(records: readonly CommitRecord[]): Promise<void> {
     for (let rest = records; rest.length > 0; ) rest = rest.slice(await this.#applySome(rest));
   }
 

@@ -30,8 +30,6 @@ export interface ApplyRecordsParts {
   readonly memberId: string;
   readonly connection: InternalConnection;
   readonly pipeline: ApplyPipeline;
-  /** Ends the sessions that hold up the connection. Without it nobody is ended. */
-  readonly clearWay: (() => Promise<unknown>) | undefined;
   readonly remarks: Remarks;
 }
 
@@ -42,11 +40,11 @@ export class ApplyRecords {
   readonly #schema: ApplySchema;
   #statementCount = 0;
 
-  constructor({ memberId, connection, pipeline, clearWay, remarks }: ApplyRecordsParts) {
+  constructor({ memberId, connection, pipeline, remarks }: ApplyRecordsParts) {
     this.#connection = connection;
     this.#pipeline = pipeline;
     this.#tables = new ReplicaTables(memberId, pipeline, remarks);
-    this.#schema = new ApplySchema(pipeline, clearWay);
+    this.#schema = new ApplySchema(pipeline);
   }
 
   /** Definitions may have changed. */

@@ -1,4 +1,4 @@
-/** What changes a replica's definitions, or empties whole tables: statements that may have to wait for readers. */
+/** What is carried as a statement: what changes a replica's definitions, or empties whole tables. */
 
 import { quoteIdent, quoteLiteral } from '../../sql/index.ts';
 import { frontend } from '../../wire/postgres/index.ts';
@@ -6,9 +6,6 @@ import { MemberError } from '../contract.ts';
 import type { ApplyPipeline } from './apply-pipeline.ts';
 import { pinnedSettings } from './pinned-settings.ts';
 import type { Change } from './write-set.ts';
-
-/** How long a reader may hold up a schema statement on a replica. */
-const readersPatienceMs = 500;
 
 /** The number of a role that is no superuser, where Lockstep's own is one; else nothing. */
 const confinedQuery = `SELECT coalesce((SELECT oid::text FROM pg_roles WHERE rolname = $1::text::name AND NOT rolsuper AND current_setting('is_superuser') = 'on'), '')`;
@@ -18,21 +15,18 @@ const statementDone =
 
 export class ApplySchema {
   readonly #pipeline: ApplyPipeline;
-  readonly #clearWay: (() => Promise<unknown>) | undefined;
   /** Whether this server has them. */
   readonly #settings = new Map<string, boolean>();
 
-  /** `clearWay` ends the sessions that hold up this connection. Without it nobody is ended. */
-  constructor(pipeline: ApplyPipeline, clearWay: (() => Promise<unknown>) | undefined) {
+  constructor(pipeline: ApplyPipeline) {
     this.#pipeline = pipeline;
-    this.#clearWay = clearWay;
   }
 
   async truncate(tables: readonly Change[]): Promise<void> {
     await this.#pipeline.run('SAVEPOINT lockstep_truncate');
     try {
       const names = tables.map(nameOf).join(', ONLY ');
-      await this.#exclusively(this.#pipeline.run(`TRUNCATE ONLY ${names}`));
+      await this.#pipeline.run(`TRUNCATE ONLY ${names}`);
     } catch (error) {
       // Rows that triggers wrote stand between tables that refer to each other: emptied one by one, the server refuses TRUNCATE.
       if (!(error instanceof MemberError) || error.sqlState !== '0A000') throw error;
@@ -90,7 +84,7 @@ export class ApplySchema {
       `SELECT lockstep.in_box($1::text::oid, '{}', $2, NULL, NULL, NULL, $3::text::json)`,
       [role, statement, Buffer.from(JSON.stringify(settings), 'latin1')],
     );
-    await this.#exclusively(this.#pipeline.send([frontend.query(Buffer.from(statementDone, 'latin1'))]));
+    await this.#pipeline.send([frontend.query(Buffer.from(statementDone, 'latin1'))]);
   }
 
   /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. All in one packet. */
@@ -108,7 +102,7 @@ export class ApplySchema {
     const before = `SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`;
     const after = `RESET ROLE; ${restore.join('; ')}; ${statementDone}`;
     const messages = [Buffer.from(before, 'latin1'), statement, Buffer.from(after, 'latin1')];
-    await this.#exclusively(this.#pipeline.send(messages.map((message) => frontend.query(message))));
+    await this.#pipeline.send(messages.map((message) => frontend.query(message)));
   }
 
   /** Settings that only the primary's version has mean nothing here; users' own, with a dot, come to be where they are set. */
@@ -122,21 +116,6 @@ export class ApplySchema {
         this.#settings.set(name?.toString('latin1') ?? '', known?.toString() === 't');
     }
     return names.filter((name) => name.includes('.') || this.#settings.get(name) === true);
-  }
-
-  /**
-   * What locks a whole table may have to wait for readers of this replica. They get a moment; then they are ended, because
-   * the order goes on, and are answered elsewhere.
-   */
-  async #exclusively<T>(work: Promise<T>): Promise<T> {
-    const clearWay = this.#clearWay;
-    if (clearWay === undefined) return await work;
-    const timer = setInterval(() => void clearWay().catch(() => undefined), readersPatienceMs);
-    try {
-      return await work;
-    } finally {
-      clearInterval(timer);
-    }
   }
 }
 

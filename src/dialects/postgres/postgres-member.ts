@@ -31,7 +31,7 @@ import { lastLoggedCsn } from './last-logged-csn.ts';
 import { askProbe, prepareProbe } from './member-probe.ts';
 import { InternalConnection } from './internal-connection.ts';
 import { PostgresLogReader } from './log-reader.ts';
-import { watchSilence } from './silence-watch.ts';
+import { isAtWork, watchSilence } from './silence-watch.ts';
 import type { BackendQuestion } from './silence-watch.ts';
 import { Remarks } from './remarks.ts';
 import { PostgresSessionLink } from './session-link.ts';
@@ -190,9 +190,15 @@ export class PostgresMember implements Member {
   #backend(pid: number): ReturnType<BackendQuestion> {
     return this.#ask(async (connection) => {
       const [row] = await connection.rows(
-        `SELECT state, wait_event FROM pg_catalog.pg_stat_activity WHERE pid = ${pid}`,
+        `SELECT state, wait_event, wait_event_type = 'Lock' FROM pg_catalog.pg_stat_activity WHERE pid = ${pid}`,
       );
-      return row === undefined ? undefined : { state: row[0] ?? null, waitsFor: row[1] ?? null };
+      return row === undefined
+        ? undefined
+        : {
+            state: row[0] ?? null,
+            waitsFor: row[1] ?? null,
+            isLockedOut: row[2] === 't',
+          };
     });
   }
 
@@ -333,10 +339,8 @@ export class PostgresMember implements Member {
       memberId: this.id,
       connection,
       term,
-      clearWay: () =>
-        this.use((other) =>
-          other.query(`SELECT pg_terminate_backend(p) FROM unnest(pg_blocking_pids(${connection.pid})) AS p`),
-        ),
+      connect: () => this.openInternal(),
+      isAtWork: async () => isAtWork(await this.#backend(connection.pid)),
       remarks: this.remarks,
     });
   }
@@ -452,7 +456,7 @@ export class PostgresMember implements Member {
           WHERE pid IN (${asked.map(({ pid }) => pid).join(', ')})`,
       ),
     );
-    const works = new Map(rows.map(([pid, isAtWork]) => [Number(pid), isAtWork === 't']));
+    const works = new Map(rows.map(([pid, atWork]) => [Number(pid), atWork === 't']));
     // Who waits for what is still to come is as it should be; but one who waits for more has asked for it, and was not heard.
     return new Set(asked.filter(({ pid, awaitsInput }) => (awaitsInput ? works.has(pid) : works.get(pid))));
   }

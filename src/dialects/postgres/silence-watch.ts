@@ -11,10 +11,21 @@ const silentMsDefault = 5_000;
 /** Found idle so often in a row: its answer, or what it was asked, was lost on the way. */
 const idleMax = 2;
 
-/** `backendOf` tells the `state` and `wait_event` of a server process; undefined when there is none. */
-export type BackendQuestion = (
-  pid: number,
-) => Promise<{ readonly state: string | null; readonly waitsFor: string | null } | undefined>;
+export interface BackendState {
+  readonly state: string | null;
+  readonly waitsFor: string | null;
+  /** Somebody else has what it needs. */
+  readonly isLockedOut: boolean;
+}
+
+/** Undefined: there is no such server process. */
+export type BackendQuestion = (pid: number) => Promise<BackendState | undefined>;
+
+/** It does what it was given, and does not wait for anybody. */
+export function isAtWork(backend: BackendState | undefined): boolean {
+  if (backend?.state !== 'active' || backend.isLockedOut) return false;
+  return backend.waitsFor !== 'ClientRead' && backend.waitsFor !== 'ClientWrite';
+}
 
 /** Closes the connection when its silence is found to be one without an end. It ends with the connection. */
 export function watchSilence(
@@ -35,7 +46,7 @@ export function watchSilence(
       return again();
     }
     const works = await backendOf(connection.pid).then(
-      (backend) => isAtWork(backend, connection.serversTurn),
+      (backend) => answers(backend, connection.serversTurn),
       // Whether the member is there at all is for others to judge.
       () => true,
     );
@@ -47,10 +58,7 @@ export function watchSilence(
   again();
 }
 
-function isAtWork(
-  backend: Awaited<ReturnType<BackendQuestion>>,
-  turn: InternalConnection['serversTurn'],
-): boolean {
+function answers(backend: BackendState | undefined, turn: InternalConnection['serversTurn']): boolean {
   if (backend?.state !== 'active') return false;
   // It sends what does not arrive, or waits for what has all been sent.
   if (backend.waitsFor === 'ClientWrite') return false;

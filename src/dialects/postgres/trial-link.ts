@@ -46,7 +46,7 @@ export class PostgresTrialLink implements TrialLink {
     this.#remarks = remarks;
     this.#pipeline = new ApplyPipeline(connection);
     const pipeline = this.#pipeline;
-    this.#records = new ApplyRecords({ memberId, connection, pipeline, clearWay: undefined, remarks });
+    this.#records = new ApplyRecords({ memberId, connection, pipeline, remarks });
   }
 
   get lost(): MemberError | undefined {

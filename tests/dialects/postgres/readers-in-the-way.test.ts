@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { connect, waitFor, withNode, withServers } from '../../support/index.ts';
 
 const members = withServers(2);
-const cluster = withNode(members);
+const cluster = withNode(members, { config: { deadlines: { commitMs: 2000 } } });
 
 describe('apply: schema statements', () => {
   test('a long read on a replica is answered elsewhere rather than that the replica is taken out', async () => {
@@ -35,5 +35,34 @@ describe('apply: schema statements', () => {
     const after = await reader.query<{ sum: string }>('SELECT sum(a) FROM busy');
     expect(after.rows).toEqual(before.rows);
     await reader.query('COMMIT');
+  });
+
+  test('apply: whoever holds a table on a replica that a commit is to be applied to is ended, and the replica stays', async () => {
+    const { url, node } = cluster;
+    const replica = members.servers[1]!;
+    const admin = await connect(url);
+    await admin.query('CREATE TABLE rebuilt (id int PRIMARY KEY)');
+    // As CLUSTER, VACUUM FULL and REINDEX do; their commands run on each member by itself, for as long as they take there.
+    const rebuilding = await connect(replica.url);
+    rebuilding.on('error', () => undefined);
+    await rebuilding.query('BEGIN; LOCK TABLE rebuilt');
+    await admin.query('INSERT INTO rebuilt VALUES (1)');
+    expect(await replica.query('SELECT count(*) FROM rebuilt')).toEqual([['1']]);
+    expect((await node.status()).members.map(({ active }) => active)).toEqual([true, true]);
+  });
+
+  test('apply: a replica that is seen to be at work has more time than its deadline; one that stands still has not', async () => {
+    const { url, node } = cluster;
+    const replica = members.servers[1]!;
+    const admin = await connect(url);
+    await admin.query('CREATE TABLE slow (id int)');
+    await replica.query(`
+      BEGIN; SET LOCAL lockstep.guard = off; SET LOCAL session_replication_role = replica;
+      CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(4); RETURN NEW; END $$;
+      CREATE TRIGGER take_long BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION take_long();
+      ALTER TABLE slow ENABLE ALWAYS TRIGGER take_long; COMMIT`);
+    await admin.query('INSERT INTO slow VALUES (1)');
+    expect(await replica.query('SELECT count(*) FROM slow')).toEqual([['1']]);
+    expect((await node.status()).members.map(({ active }) => active)).toEqual([true, true]);
   });
 });

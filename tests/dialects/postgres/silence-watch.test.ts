@@ -20,7 +20,9 @@ async function open(): Promise<{ connection: InternalConnection; proxy: FaultPro
   const backendOf = async (pid: number) => {
     const [row] = await server.query(`select state, wait_event from pg_stat_activity where pid = ${pid}`);
     asked += 1;
-    return row === undefined ? undefined : { state: row[0] ?? null, waitsFor: row[1] ?? null };
+    return row === undefined
+      ? undefined
+      : { state: row[0] ?? null, waitsFor: row[1] ?? null, isLockedOut: false };
   };
   watchSilence(connection, backendOf, silentMs);
   onTestFinished(async () => {

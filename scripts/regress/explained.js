@@ -1,0 +1,23 @@
+/** Which tests are known to differ, and by which documented refusal: the table in the page about compatibility. */
+
+import { readFileSync } from 'node:fs';
+
+const page = new URL('../../docs/reference/compatibility.md', import.meta.url);
+const heading = '| test | reason |';
+
+/** By test. */
+export function readExplained() {
+  const text = readFileSync(page, 'utf8');
+  const from = text.indexOf(heading);
+  if (from < 0) throw new Error(`${page.pathname} holds no table "${heading}"`);
+  const [table] = text.slice(from).split('\n\n', 1);
+  const rows = table.split('\n').slice(2);
+  return new Map(
+    rows.map((row) =>
+      row
+        .split('|')
+        .slice(1, 3)
+        .map((cell) => cell.replaceAll('`', '').trim()),
+    ),
+  );
+}

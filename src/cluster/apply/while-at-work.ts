@@ -5,8 +5,8 @@ import type { Clock } from '../../base/index.ts';
 
 /** How long it is asked whether it is. */
 const askMs = 2_000;
-/** Its answer may be on the way just then: idle twice in a row, it is. */
-const secondLookMs = 100;
+/** Its answer, or what it is to do next, may be on the way just then: idle twice in a row, it is. */
+const secondLookMs = 500;
 
 export interface Waiting {
   readonly clock: Clock;

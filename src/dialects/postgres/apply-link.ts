@@ -45,6 +45,8 @@ export class PostgresApplyLink implements ApplyLink {
   readonly #isAtWork: () => Promise<boolean>;
   readonly #pipeline: ApplyPipeline;
   readonly #records: ApplyRecords;
+  /** When it was asked last whether it is at work, or when it was given it. */
+  #heardBytes = 0;
 
   constructor({ memberId, connection, term, connect, isAtWork, remarks }: ApplyLinkParts) {
     this.#memberId = memberId;
@@ -58,12 +60,17 @@ export class PostgresApplyLink implements ApplyLink {
   }
 
   async apply(records: readonly CommitRecord[]): Promise<void> {
-    const { pid } = this.#connection;
+    const { pid, heardBytes } = this.#connection;
+    this.#heardBytes = heardBytes;
     await withWayCleared(this.#applyAll(records), { pid, connect: this.#connect });
   }
 
-  atWork(): Promise<boolean> {
-    return this.#isAtWork();
+  /** Where it is our turn, or something has come since it was asked last, nobody has to ask the server. */
+  async atWork(): Promise<boolean> {
+    const { heardBytes, serversTurn } = this.#connection;
+    const moved = heardBytes !== this.#heardBytes;
+    this.#heardBytes = heardBytes;
+    return moved || serversTurn === undefined || (await this.#isAtWork());
   }
 
   async #applyAll(records: readonly CommitRecord[]): Promise<void> {

@@ -11,13 +11,13 @@ export function readExplained() {
   const from = text.indexOf(heading);
   if (from < 0) throw new Error(`${page.pathname} holds no table "${heading}"`);
   const [table] = text.slice(from).split('\n\n', 1);
-  const rows = table.split('\n').slice(2);
   return new Map(
-    rows.map((row) =>
-      row
-        .split('|')
-        .slice(1, 3)
-        .map((cell) => cell.replaceAll('`', '').trim()),
-    ),
+    table
+      .split('\n')
+      .slice(2)
+      .flatMap((row) => {
+        const [, tests, reason] = row.split('|');
+        return tests.split(',').map((name) => [name.replaceAll('`', '').trim(), reason.trim()]);
+      }),
   );
 }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { PostgresApplyLink } from '../../../src/dialects/postgres/apply-link.ts';
+import { Remarks } from '../../../src/dialects/postgres/remarks.ts';
 import { connect, waitFor, withNode, withServers } from '../../support/index.ts';
 
 const members = withServers(2);
@@ -65,4 +67,23 @@ describe('apply: schema statements', () => {
     expect(await replica.query('SELECT count(*) FROM slow')).toEqual([['1']]);
     expect((await node.status()).members.map(({ active }) => active)).toEqual([true, true]);
   });
+});
+
+test('apply: who has said something since it was asked last, or waits for us, is at work whatever its server says', async () => {
+  const connection = { pid: 1, heardBytes: 0, serversTurn: 'to-answer' as string | undefined };
+  const link = new PostgresApplyLink({
+    memberId: 'b',
+    connection: connection as never,
+    term: 1,
+    connect: () => Promise.reject(new Error('nobody connects')),
+    // Between two statements of a long row it is idle, and a busy machine may let it wait for the next.
+    isAtWork: () => Promise.resolve(false),
+    remarks: new Remarks(() => undefined),
+  });
+  const looks: boolean[] = [await link.atWork()];
+  connection.heardBytes += 10;
+  looks.push(await link.atWork(), await link.atWork());
+  connection.serversTurn = undefined;
+  looks.push(await link.atWork());
+  expect(looks).toEqual([false, true, false, true]);
 });

@@ -38,6 +38,8 @@ export function parseMemberUrl(text: string): MemberAddress | AddressFault {
   if (path === undefined || username === undefined || password === undefined || host === undefined) {
     return { fault: 'the URL holds a "%" that encodes nothing' };
   }
+  if (host.includes('/')) return { fault: 'the URL names a Unix socket; members are reached by TCP alone' };
+  if (host.includes(',')) return { fault: 'the URL names several hosts; a member is one server' };
   if (path === '') return { fault: 'the URL names no database' };
   if (path.includes('/')) return { fault: 'the URL has more than one "/" after the host' };
   return {

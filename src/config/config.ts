@@ -57,6 +57,7 @@ export interface MemberTls {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: Secret;
+  readonly md5?: true;
 }
 
 export interface ListenTls {

@@ -44,8 +44,9 @@ export async function loadConfig(
 
 export async function checkConfig(path: string, env: Environment): Promise<ConfigCheck> {
   let text: string;
+  let mode: number;
   try {
-    ({ text } = await readFile(path));
+    ({ text, mode } = await readFile(path));
   } catch (error) {
     throw new LockstepError({
       code: 'config.unreadable',
@@ -54,7 +55,40 @@ export async function checkConfig(path: string, env: Environment): Promise<Confi
       cause: error,
     });
   }
-  return await checkConfigText(text, path, { env, readFile });
+  const { problems, ...check } = await checkConfigText(text, path, { env, readFile });
+  return { ...check, problems: [...openToOthers(path, mode, text), ...problems] };
+}
+
+/** Who may write the file runs programs as the node; who may read it knows the passwords that are written in it. */
+function openToOthers(path: string, mode: number, text: string): readonly ConfigProblem[] {
+  // Windows has no such bits.
+  if (process.platform === 'win32') return [];
+  const warning = (message: string): ConfigProblem => ({
+    severity: 'warning',
+    file: basename(path),
+    line: 1,
+    column: 1,
+    key: '',
+    message,
+  });
+  if ((mode & 0o022) !== 0)
+    return [
+      warning(
+        `the file can be written by others on this machine, who could make the node run their programs; cure: chmod go-w ${path}`,
+      ),
+    ];
+  return (mode & 0o044) !== 0 && holdsSecrets(new SourceText(text).value)
+    ? [warning(`passwords are written in the file, and others can read it; cure: chmod 600 ${path}`)]
+    : [];
+}
+
+function holdsSecrets(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, inner]) =>
+    typeof inner === 'string'
+      ? key === 'password' || key === 'authorization' || /^[a-z]+:\/\/[^/@]*:[^/@]*@/i.test(inner)
+      : holdsSecrets(inner),
+  );
 }
 
 /** The same for a text that is already at hand; `path` is what messages and relative paths refer to. */

@@ -115,6 +115,7 @@ async function resolveMemberTls(
   const fallback = isLoopback(member.url.host) ? 'prefer' : 'verify-full';
   return {
     mode: member.tls?.mode ?? options.tls?.mode ?? fallback,
+    ...((member.tls?.md5 ?? options.tls?.md5) === true && { md5: true }),
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key: new Secret(key) }),

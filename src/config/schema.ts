@@ -72,6 +72,11 @@ const tls = (text: string) =>
       ca: path('Certificates (PEM) that vouch for the server.', "the system's").optional(),
       cert: path('Certificate (PEM) with which Lockstep identifies itself.', 'none').optional(),
       key: path('Key (PEM) of `cert`.', 'none').optional(),
+      md5: z.boolean().optional().register(optionDocs, {
+        text: 'Let a server ask for the password by md5 whose certificate and name are not checked. Whoever answers in its place can guess the password from that at leisure; `scram-sha-256` needs no such trust.',
+        allowed: '`true`, `false`',
+        default: 'false',
+      }),
     })
     .register(sectionDocs, { text });
 
@@ -369,8 +374,16 @@ export const configSchema = z.strictObject({
       min: 1,
       max: 100_000,
     }),
+    maxClientsPerUser: integer({
+      text: 'The same for clients of one user. Keep room for others, and for what the members allow (`max_connections`).',
+      unit: 'clients',
+      default: 0,
+      min: 0,
+      max: 100_000,
+      zero: 'as many as `maxClients`',
+    }),
     maxPreAuthClients: integer({
-      text: 'Connections that have not logged in yet.',
+      text: 'Connections that have not logged in yet. When all places are taken, the address that has most of them gives one up.',
       unit: 'connections',
       default: 200,
       min: 1,
@@ -389,7 +402,7 @@ export const configSchema = z.strictObject({
       max: 256 * MiB,
     }),
     preparedStatementsPerSession: integer({
-      text: 'Named prepared statements of one session.',
+      text: 'Named prepared statements of one session; as many portals of one transaction.',
       unit: 'statements',
       default: 10_000,
       min: 10,
@@ -429,6 +442,13 @@ export const configSchema = z.strictObject({
       min: KiB,
       max: 16 * MiB,
     }),
+    classifyTokens: integer({
+      text: 'The same in words and signs, literals that repeat counted once: so many are examined in some hundredths of a second, in which nobody else is served. A schema statement of more is refused.',
+      unit: 'words and signs',
+      default: 4000,
+      min: 500,
+      max: 1_000_000,
+    }),
     statementCacheEntries: integer({
       text: 'Statements whose examination is remembered.',
       unit: 'statements',
@@ -452,6 +472,10 @@ export const configSchema = z.strictObject({
       text: '`auto` is `pretty` on a terminal and `json` elsewhere.',
       values: ['auto', 'json', 'pretty'],
       default: 'auto',
+    }),
+    values: flag({
+      text: "Let operators see clients' data: constants of running statements, and what servers say of rows in their errors. It goes into logs, events and webhooks too.",
+      default: false,
     }),
   }),
 });

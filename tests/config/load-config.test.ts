@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkConfigText, ConfigError, configPath, loadConfig, showProblem } from '../../src/config/index.ts';
+import {
+  checkConfig,
+  checkConfigText,
+  ConfigError,
+  configPath,
+  loadConfig,
+  showProblem,
+} from '../../src/config/index.ts';
 import type { ConfigCheck } from '../../src/config/index.ts';
 
 const MINIMAL = `cluster: orders
@@ -398,6 +405,13 @@ describe('config: secrets', () => {
   );
 });
 
+test.each([
+  ['postgres://%2Ftmp%2Fsock/orders', /Unix socket/],
+  ['postgres://db1,db2/orders', /several hosts/],
+])('config: a member that could never be reached is said at once: %s', async (url, fault) => {
+  expect((await shown(MINIMAL.replace('postgres://127.0.0.1/orders', url))).join('\n')).toMatch(fault);
+});
+
 describe('config: on disk', () => {
   let directory: string;
   beforeEach(async () => {
@@ -419,6 +433,24 @@ describe('config: on disk', () => {
     ]);
     if (process.platform !== 'win32') expect(warnings).toEqual([]);
   });
+
+  test.runIf(process.platform !== 'win32')(
+    'config: a file that others may write, or read where passwords stand in it, is warned of',
+    async () => {
+      const path = join(directory, 'lockstep.yaml');
+      const warned = async (text: string, mode: number): Promise<readonly string[]> => {
+        await writeFile(path, text);
+        await chmod(path, mode);
+        const { problems } = await checkConfig(path, env);
+        return problems.map(({ message }) => message);
+      };
+      const written = MINIMAL.replace('{ env: ORDERS_PASSWORD }', '"in clear"');
+      expect(await warned(MINIMAL, 0o644)).toEqual([]);
+      expect(await warned(written, 0o600)).toEqual([]);
+      expect(await warned(written, 0o640)).toEqual([expect.stringContaining(`chmod 600 ${path}`)]);
+      expect(await warned(MINIMAL, 0o666)).toEqual([expect.stringContaining(`chmod go-w ${path}`)]);
+    },
+  );
 
   test('config: a file that is not there is said to be missing, with the ways to name one', async () => {
     await expect(loadConfig(join(directory, 'none.yaml'), {})).rejects.toMatchObject({

@@ -1,6 +1,6 @@
 /** The one way from a door to a command: whether the caller may, the command itself, and a record of what was changed by whom. */
 import { LockstepError, messageOf } from '../base/index.ts';
-import type { DoorCommand, Role } from './command.ts';
+import type { Authority, DoorCommand, Role } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import type { Operations } from './operations.ts';
 
@@ -13,7 +13,7 @@ export interface Caller {
   readonly role: Role;
 }
 
-/** A changing command that was asked for. */
+/** A command that was asked for and is to be on record. */
 export interface AuditRecord {
   readonly door: Caller['door'];
   readonly who: string;
@@ -40,11 +40,12 @@ export class CommandRunner {
   }
 
   async run(command: DoorCommand, input: unknown, caller: Caller): Promise<unknown> {
-    if (command.effect === 'reads') {
-      checkRole(command, caller);
-      return await command.execute(this.#operations, input);
-    }
     const { door, who, from } = caller;
+    const by: Authority = door === 'local' ? 'owner' : 'operator';
+    if (!command.recorded) {
+      checkRole(command, caller);
+      return await command.execute(this.#operations, input, by);
+    }
     const note = (outcome: AuditRecord['outcome'], error?: unknown): void =>
       this.#audit({
         door,
@@ -57,7 +58,7 @@ export class CommandRunner {
       });
     try {
       checkRole(command, caller);
-      const result = await command.execute(this.#operations, input);
+      const result = await command.execute(this.#operations, input, by);
       note(command.job ? 'begun' : 'done');
       return result;
     } catch (error) {

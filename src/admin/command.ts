@@ -14,12 +14,17 @@ export interface Command<Input, Output> {
   readonly effect: 'reads' | 'changes';
   /** Who may; default: what changes nothing is for everybody. */
   readonly role?: Role;
+  /** It changes nothing and is on record all the same: it connects to wherever it is told to. */
+  readonly recorded?: true;
   /** It begins long work, and answers as soon as that has begun. */
   readonly job?: true;
   readonly input: z.ZodType<Input>;
   readonly output: z.ZodType<Output>;
-  run(operations: Operations, input: Input): Promise<Output>;
+  run(operations: Operations, input: Input, by: Authority): Promise<Output>;
 }
+
+/** `owner`: the user that runs the node, at its own socket. `operator`: whoever has a token, or is named to command. */
+export type Authority = 'owner' | 'operator';
 
 /** A command as a door sees it: an unknown input, and an answer that can be made JSON. */
 export interface DoorCommand {
@@ -27,10 +32,11 @@ export interface DoorCommand {
   readonly summary: string;
   readonly effect: Command<never, unknown>['effect'];
   readonly role: Role;
+  readonly recorded: boolean;
   readonly job: boolean;
   readonly input: z.ZodType;
   readonly output: z.ZodType;
-  execute(operations: Operations, input: unknown): Promise<unknown>;
+  execute(operations: Operations, input: unknown, by: Authority): Promise<unknown>;
 }
 
 export const memberId = z
@@ -55,6 +61,7 @@ export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCom
     summary,
     effect,
     role = effect === 'reads' ? 'read-only' : 'operator',
+    recorded = effect === 'changes',
     job = false,
   } = command;
   return {
@@ -62,12 +69,13 @@ export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCom
     summary,
     effect,
     role,
+    recorded,
     job,
     input: command.input,
     output: command.output,
-    execute: (operations, input) => {
+    execute: (operations, input, by) => {
       const parsed = command.input.safeParse(input);
-      if (parsed.success) return command.run(operations, parsed.data);
+      if (parsed.success) return command.run(operations, parsed.data, by);
       const path = parsed.error.issues[0]?.path;
       throw new LockstepError({
         code: 'admin.bad-input',

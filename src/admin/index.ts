@@ -2,7 +2,7 @@ export { adminAddress } from './admin-address.ts';
 export { AdminClient } from './admin-client.ts';
 export { openAdminServer } from './admin-server.ts';
 export type { AdminServer } from './admin-server.ts';
-export type { Command, DoorCommand } from './command.ts';
+export type { Authority, Command, DoorCommand } from './command.ts';
 export { CommandRunner } from './command-runner.ts';
 export type { AuditRecord, Caller } from './command-runner.ts';
 export {

@@ -1,5 +1,6 @@
 /** What an operator can ask of a running node. A node implements it; every door offers the same. */
 
+import type { Authority } from './command.ts';
 import type { Insight } from './insight.ts';
 import type { JobStatus } from './jobs.ts';
 import type { Settings } from './settings.ts';
@@ -27,7 +28,7 @@ export interface Operations extends Insight, Settings {
   /** What the last verification has found, also before a restart; null: there was none. */
   verification(): Promise<VerificationReport | null>;
   /** Takes a database into the cluster and into the configuration file. It is brought level by itself from then on. */
-  addMember(member: NewMember): Promise<CommandResult>;
+  addMember(member: NewMember, by: Authority): Promise<CommandResult>;
   /** Takes a member out of the cluster and out of the configuration file. Nothing is done to its data. */
   removeMember(id: string): Promise<CommandResult>;
   /** The newest last; what ended long ago is forgotten. */

@@ -1,16 +1,20 @@
 /** The configuration of a running node, seen and changed; and databases looked at before they are taken in. */
 
+import type { Authority } from './command.ts';
 import type { CommandResult } from './operations.ts';
 
 export interface Settings {
   /** The file as it is now, without its secrets, and every option that there is. */
   config(): Promise<ConfigView>;
   /** Changes the file, whose comments stay, and takes over what can be. Throws what is not allowed; nothing has changed then. */
-  changeConfig(changes: readonly OptionChange[]): Promise<ConfigChanged>;
+  changeConfig(changes: readonly OptionChange[], by: Authority): Promise<ConfigChanged>;
   /** The same for the entry of one member. */
-  editMember(id: string, changes: MemberChange): Promise<ConfigChanged>;
-  /** Looks at one database, or without a URL at all members, and changes nothing. */
-  preflight(candidate: Candidate): Promise<PreflightView>;
+  editMember(id: string, changes: MemberChange, by: Authority): Promise<ConfigChanged>;
+  /**
+   * Looks at one database, or without a URL at all members, and changes nothing. To an address that is no member's, an operator
+   * gives the password along.
+   */
+  preflight(candidate: Candidate, by: Authority): Promise<PreflightView>;
   /** New transactions of clients wait from now on; those that are open go on. */
   pause(): Promise<CommandResult>;
   resume(): Promise<CommandResult>;

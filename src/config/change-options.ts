@@ -1,7 +1,9 @@
 /** Options changed in the configuration file of a running node: checked as a whole first, then put in place at once. */
+import { parse } from 'yaml';
 import { LockstepError } from '../base/index.ts';
 import { ConfigFile } from './config-file.ts';
 import { parseKey, withValues } from './edit-values.ts';
+import { fileOnlyChange } from './file-only.ts';
 import { checkConfigText, readFile } from './load-config.ts';
 import type { Environment } from './load-config.ts';
 import { schemaAt } from './schema-tree.ts';
@@ -13,6 +15,9 @@ export interface OptionChange {
   readonly value: unknown;
 }
 
+/** `owner`: the user that runs the node, who may write the file as well. `operator`: who has a token, or is named under `admin.users`. */
+type Authority = 'owner' | 'operator';
+
 /** They say who the node is: a file that says something else is another node's. */
 const FIXED = ['cluster', 'dialect', 'state', 'members'];
 
@@ -20,6 +25,7 @@ const FIXED = ['cluster', 'dialect', 'state', 'members'];
 export async function changeOptions(
   path: string,
   changes: readonly OptionChange[],
+  by: Authority,
   env: Environment = process.env,
 ): Promise<{ readonly undo: () => Promise<void> }> {
   for (const change of changes) checkPath(change.path);
@@ -33,6 +39,7 @@ export async function changeOptions(
       hint: 'Change it in the file itself; `lockstep reload` takes it over.',
     });
   }
+  if (by === 'operator') checkAuthority(file.text, text, changes);
   const { problems } = await checkConfigText(text, path, { env, readFile });
   const wrong = problems.filter(({ severity }) => severity === 'error');
   const [first] = wrong;
@@ -54,6 +61,19 @@ export async function changeOptions(
       await now.replace(file.text);
     },
   };
+}
+
+/** Before anything that the new text names is read. */
+function checkAuthority(before: string, after: string, changes: readonly OptionChange[]): void {
+  const found = fileOnlyChange(parse(before), parse(after));
+  if (found === undefined) return;
+  const asked = changes.find(({ path }) => within(found.path, path) || within(path, found.path));
+  throw new LockstepError({
+    code: 'admin.file-only',
+    message: `${asked?.path ?? found.path} is not changed: ${found.why}`,
+    field: asked?.path ?? found.path,
+    hint: 'Change it in the configuration file; `lockstep reload`, or a new start, takes it over.',
+  });
 }
 
 function within(key: string, path: string): boolean {

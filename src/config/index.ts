@@ -9,6 +9,7 @@ export { renderDraft } from './draft.ts';
 export type { ConfigDraft, DraftMember, SecretPlace } from './draft.ts';
 export { memberIds } from './member-ids.ts';
 export type { MemberEntry } from './edit-members.ts';
+export { foreignAddress, isSecretPlace, needsOwnPassword } from './file-only.ts';
 export { draftOf, readForeign } from './import/import-cluster.ts';
 export { changedOptions, isLive, takeLive } from './live-options.ts';
 export type { ConfigChanges } from './live-options.ts';

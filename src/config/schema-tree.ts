@@ -57,6 +57,8 @@ export function unwrap(schema: z.core.$ZodType): SchemaNode {
 
 function step(schema: z.core.$ZodType, part: string | number): z.core.$ZodType | undefined {
   if (schema instanceof z.ZodArray) return schema.element;
-  if (schema instanceof z.ZodObject) return schema.shape[part] as z.core.$ZodType | undefined;
+  // Of the shape itself: `constructor` is no option.
+  if (schema instanceof z.ZodObject && Object.hasOwn(schema.shape, part))
+    return schema.shape[part] as z.core.$ZodType | undefined;
   return undefined;
 }

@@ -14,13 +14,14 @@
  */
 
 import { LockstepError, messageOf } from '../base/index.ts';
-import type { NewMember } from '../admin/index.ts';
+import type { Authority, NewMember } from '../admin/index.ts';
 import type { Cluster } from '../cluster/index.ts';
 import { planMember, planWithoutMember } from '../config/index.ts';
 import type { Config, RunningConfig } from '../config/index.ts';
 import { comparePreflight, preflightMember } from '../dialects/postgres/index.ts';
 import type { PostgresMember, PreflightReport } from '../dialects/postgres/index.ts';
 import type { BuiltMember, BuiltMembers } from './build-members.ts';
+import { checkCandidate } from './node-settings.ts';
 
 /** They come with the schema. */
 const broughtAlong = ['extensions'];
@@ -39,8 +40,9 @@ export class MemberChanges {
   }
 
   /** Resolves when it is in the file and remembered, inactive. */
-  add(wanted: NewMember): Promise<void> {
+  add(wanted: NewMember, by: Authority): Promise<void> {
     return this.#inTurn(async () => {
+      if (by === 'operator') checkCandidate(wanted, this.#config, this.#built.members);
       if (this.#cluster.membership.entry(wanted.id) !== undefined) throw existing(wanted.id);
       const plan = await planMember(this.#running, wanted);
       const added = this.#built.build(plan.member);

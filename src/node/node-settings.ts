@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LockstepError, messageOf } from '../base/index.ts';
 import type {
+  Authority,
   Candidate,
   ConfigChanged,
   Finding,
@@ -12,7 +13,17 @@ import type {
   PreflightView,
   ReloadResult,
 } from '../admin/index.ts';
-import { changeOptions, isLive, memberUrl, parseMemberUrl, Secret, showConfig } from '../config/index.ts';
+import {
+  changeOptions,
+  foreignAddress,
+  isLive,
+  isSecretPlace,
+  memberUrl,
+  needsOwnPassword,
+  parseMemberUrl,
+  Secret,
+  showConfig,
+} from '../config/index.ts';
 import type { Config, ConfigView, MemberConfig } from '../config/index.ts';
 import { comparePreflight, preflightMember } from '../dialects/postgres/index.ts';
 import type { PreflightReport } from '../dialects/postgres/index.ts';
@@ -41,14 +52,14 @@ export class NodeSettings {
     return showConfig(this.#parts.config.file);
   }
 
-  change(changes: readonly OptionChange[]): Promise<ConfigChanged> {
-    const turn = this.#queue.then(() => this.#change(changes));
+  change(changes: readonly OptionChange[], by: Authority): Promise<ConfigChanged> {
+    const turn = this.#queue.then(() => this.#change(changes, by));
     this.#queue = turn.catch(() => undefined);
     return turn;
   }
 
-  async #change(changes: readonly OptionChange[]): Promise<ConfigChanged> {
-    const { undo } = await changeOptions(this.#parts.config.file, changes);
+  async #change(changes: readonly OptionChange[], by: Authority): Promise<ConfigChanged> {
+    const { undo } = await changeOptions(this.#parts.config.file, changes, by);
     try {
       await this.#parts.reload();
     } catch (error) {
@@ -59,7 +70,7 @@ export class NodeSettings {
     return { applied: paths.filter(isLive), needsRestart: paths.filter((path) => !isLive(path)) };
   }
 
-  async editMember(id: string, change: MemberChange): Promise<ConfigChanged> {
+  async editMember(id: string, change: MemberChange, by: Authority): Promise<ConfigChanged> {
     const { values } = await this.show();
     const members = (values as { readonly members?: readonly { readonly id?: unknown }[] } | null)?.members;
     const index = members?.findIndex((member) => member.id === id) ?? -1;
@@ -76,7 +87,7 @@ export class NodeSettings {
       value: value as unknown,
     }));
     // The caller's own words for what is wrong.
-    return await this.change(changes).catch((error: unknown) => {
+    return await this.change(changes, by).catch((error: unknown) => {
       if (!(error instanceof LockstepError) || error.field === undefined) throw error;
       const { code, message, hint, field } = error;
       throw new LockstepError({
@@ -88,7 +99,8 @@ export class NodeSettings {
     });
   }
 
-  async preflight(candidate: Candidate): Promise<PreflightView> {
+  async preflight(candidate: Candidate, by: Authority): Promise<PreflightView> {
+    if (by === 'operator') checkCandidate(candidate, this.#parts.config, this.#parts.built.members);
     const { built, primaryId } = this.#parts;
     const primary = built.members.find(({ config }) => config.id === primaryId());
     const looked = candidate.url === undefined ? built.members : [await this.#build(candidate)];
@@ -169,4 +181,36 @@ export class NodeSettings {
     });
     return text.replace(/\r?\n$/, '');
   }
+}
+
+/**
+ * What an operator from afar may have the node connect with: no secret that the node would read for him, and no password of the
+ * cluster for somebody else.
+ */
+export function checkCandidate(
+  { url, username, password }: Candidate,
+  cluster: Pick<Config, 'password'>,
+  members: readonly { readonly config: Pick<MemberConfig, 'host' | 'port'> }[],
+): void {
+  const refuse = (field: string, message: string): never => {
+    throw new LockstepError({
+      code: 'admin.file-only',
+      message,
+      field,
+      hint: 'Give the password itself, or use the command line on the machine of the node.',
+    });
+  };
+  if (isSecretPlace(password)) refuse('password', 'where the node reads a secret is said in the file alone');
+  if (url === undefined || cluster.password === undefined) return;
+  const address = parseMemberUrl(url);
+  if (
+    'fault' in address ||
+    !foreignAddress(
+      members.map(({ config }) => config),
+      address,
+    )
+  )
+    return;
+  const named = (username ?? address.username) !== undefined;
+  if (!named || (password ?? address.password) === undefined) refuse('password', needsOwnPassword);
 }

@@ -3,6 +3,7 @@
 import { LockstepError, systemClock } from '../base/index.ts';
 import { Jobs } from '../admin/index.ts';
 import type {
+  Authority,
   Candidate,
   ClusterStatus,
   CommandResult,
@@ -229,8 +230,8 @@ export class Operator implements Operations {
     });
   }
 
-  async addMember(member: NewMember): Promise<CommandResult> {
-    await this.#changes.add(member);
+  async addMember(member: NewMember, by: Authority): Promise<CommandResult> {
+    await this.#changes.add(member, by);
     return { changed: true, message: `Member ${member.id} is added, and is brought level next.` };
   }
 
@@ -263,16 +264,16 @@ export class Operator implements Operations {
     return this.#settings.show();
   }
 
-  changeConfig(changes: readonly OptionChange[]): ReturnType<Operations['changeConfig']> {
-    return this.#settings.change(changes);
+  changeConfig(changes: readonly OptionChange[], by: Authority): ReturnType<Operations['changeConfig']> {
+    return this.#settings.change(changes, by);
   }
 
-  editMember(id: string, change: MemberChange): ReturnType<Operations['editMember']> {
-    return this.#settings.editMember(id, change);
+  editMember(id: string, change: MemberChange, by: Authority): ReturnType<Operations['editMember']> {
+    return this.#settings.editMember(id, change, by);
   }
 
-  preflight(candidate: Candidate): ReturnType<Operations['preflight']> {
-    return this.#settings.preflight(candidate);
+  preflight(candidate: Candidate, by: Authority): ReturnType<Operations['preflight']> {
+    return this.#settings.preflight(candidate, by);
   }
 
   pause(): Promise<CommandResult> {

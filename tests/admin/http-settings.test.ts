@@ -109,6 +109,64 @@ test('http: a secret within a list is on record no more than any other', async (
   expect((await command('change-config', { changes: [{ path: 'hooks', value: null }] })).status).toBe(200);
 });
 
+test('http: what runs programs, reads files, listens or lets in is changed in the file alone', async () => {
+  const before = await readFile(file, 'utf8');
+  const hook = { name: 'x', run: ['/bin/sh', '-c', 'id'] };
+  const refused: readonly (readonly [string, unknown])[] = [
+    ['hooks', [hook]],
+    ['sync.pgDump', '/tmp/evil'],
+    ['listen.postgres', '0.0.0.0:5432'],
+    ['admin.allowRemote', true],
+    ['admin.users', ['mallory']],
+    ['tls.mode', 'disable'],
+    ['users', [{ name: 'mallory', password: 'x' }]],
+    ['password', { file: '/etc/shadow' }],
+    ['password', { env: 'HOME' }],
+    ['members[0].password', { file: '/etc/shadow' }],
+    ['hooks', [{ name: 'x', post: 'http://127.0.0.1:1/', authorization: { file: '/etc/shadow' } }]],
+  ];
+  for (const [path, value] of refused)
+    expect(await command('change-config', { changes: [{ path, value }] }), path).toMatchObject({
+      status: 403,
+      body: { error: { code: 'admin.file-only', field: path } },
+    });
+  for (const path of ['__proto__.x', 'constructor.prototype.x', 'toString'])
+    expect(await command('change-config', { changes: [{ path, value: 1 }] })).toMatchObject({ status: 422 });
+  expect(await readFile(file, 'utf8')).toBe(before);
+});
+
+test('http: the password of the cluster goes to members alone, and who asks for it is on record', async () => {
+  await command('change-config', { changes: [{ path: 'password', value: 'CLUSTER-SECRET' }] });
+  const url = 'postgres://127.0.0.1:1/x';
+  const before = await readFile(file, 'utf8');
+  const refusal = {
+    status: 403,
+    body: { error: { code: 'admin.file-only', message: expect.stringMatching(/username.*password/) } },
+  };
+  expect(await command('edit-member', { member: 'db2', url, password: null })).toMatchObject(refusal);
+  expect(await command('edit-member', { member: 'db2', url, username: 'other' })).toMatchObject(refusal);
+  for (const input of [
+    { url, password: { file: '/etc/shadow' } },
+    { url, password: { env: 'HOME' } },
+  ]) {
+    for (const [name, more] of [
+      ['preflight', {}],
+      ['add-member', { id: 'db9' }],
+    ] as const)
+      expect(await command(name, { ...input, ...more })).toMatchObject({
+        status: 403,
+        body: { error: { code: 'admin.file-only', field: 'password' } },
+      });
+  }
+  expect(await readFile(file, 'utf8')).toBe(before);
+  const { events } = await get<EventPage>('/api/events?type=command-ran&limit=4');
+  expect(events.map(({ data }) => [data['command'], data['outcome']])).toContainEqual([
+    'preflight',
+    'refused',
+  ]);
+  await command('change-config', { changes: [{ path: 'password', value: null }] });
+});
+
 test('http: a value that is not allowed is refused beside its field, and nothing changes', async () => {
   const before = await readFile(file, 'utf8');
   const refused = await command('change-config', {

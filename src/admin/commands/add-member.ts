@@ -17,5 +17,5 @@ export const addMember: Command<NewMember, CommandResult> = {
     password: secretValue.exactOptional(),
   }),
   output: resultAnswer,
-  run: (operations, member) => operations.addMember(member),
+  run: (operations, member, by) => operations.addMember(member, by),
 };

@@ -17,5 +17,5 @@ export const changeConfig: Command<{ readonly changes: readonly OptionChange[] }
       .max(CHANGES_MAX),
   }),
   output: configChangedAnswer,
-  run: (operations, { changes }) => operations.changeConfig(changes),
+  run: (operations, { changes }, by) => operations.changeConfig(changes, by),
 };

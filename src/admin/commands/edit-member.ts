@@ -20,5 +20,5 @@ export const editMember: Command<EditMemberInput, ConfigChanged> = {
     password: secretValue.nullable().exactOptional(),
   }),
   output: configChangedAnswer,
-  run: (operations, { member, ...changes }) => operations.editMember(member, changes),
+  run: (operations, { member, ...changes }, by) => operations.editMember(member, changes, by),
 };

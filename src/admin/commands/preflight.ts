@@ -8,13 +8,13 @@ export const preflight: Command<Candidate, PreflightView> = {
   name: 'preflight',
   summary: 'Tells what a database lacks to be a member, and what cures it. Changes nothing.',
   effect: 'reads',
-  // It connects to wherever it is told to.
   role: 'operator',
+  recorded: true,
   input: z.strictObject({
     url: z.string().min(1).max(2000).exactOptional(),
     username: z.string().min(1).max(63).exactOptional(),
     password: secretValue.exactOptional(),
   }),
   output: preflightAnswer,
-  run: (operations, candidate) => operations.preflight(candidate),
+  run: (operations, candidate, by) => operations.preflight(candidate, by),
 };

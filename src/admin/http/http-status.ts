@@ -5,6 +5,7 @@ const STATUS: Readonly<Record<string, Status>> = {
   'admin.bad-input': 400,
   'admin.not-logged-in': 401,
   'admin.wrong-token': 401,
+  'admin.file-only': 403,
   'admin.foreign-host': 403,
   'admin.foreign-origin': 403,
   'admin.no-csrf-token': 403,
@@ -17,6 +18,7 @@ const STATUS: Readonly<Record<string, Status>> = {
   'admin.too-large': 413,
   'admin.invalid-value': 422,
   'admin.too-many-wrong-tokens': 429,
+  'admin.too-many-connections': 503,
   'admin.too-many-streams': 503,
 };
 

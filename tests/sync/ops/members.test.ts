@@ -58,7 +58,9 @@ describe('members: a database is added', () => {
   test('members: it stands in the file, is remembered, and is inactive until it is level', async () => {
     await startTwo();
     const { version } = await cluster.status();
-    expect(await cluster.node.operator.addMember({ ...third(), weight: 7 })).toMatchObject({ changed: true });
+    expect(await cluster.node.operator.addMember({ ...third(), weight: 7 }, 'owner')).toMatchObject({
+      changed: true,
+    });
     expect((await loadConfig(file(), {})).members[2]).toMatchObject({ id: 'db3', weight: 7 });
     const status = await cluster.status();
     expect([status.version, status.members[2]]).toMatchObject([
@@ -79,7 +81,7 @@ describe('members: a database is added', () => {
     await startTwo();
     const [before, { version }] = [await text(), await cluster.status()];
     const refused = (member: { id: string; url: string }) =>
-      cluster.node.operator.addMember(member).catch((error: unknown) => error);
+      cluster.node.operator.addMember(member, 'owner').catch((error: unknown) => error);
     expect(await refused({ ...third(), id: 'db2' })).toMatchObject({ code: 'cluster.member-exists' });
     expect(await refused({ id: 'db3', url: cluster.memberUrl(0) })).toMatchObject({ code: 'config.invalid' });
     expect(await refused({ id: 'db3', url: 'postgres://127.0.0.1:1/x' })).toMatchObject({
@@ -106,7 +108,7 @@ describe('members: a database is added', () => {
     await startTwo();
     const proxy = await FaultProxy.listen({ port: fixture.server(0).port });
     const url = `postgres://127.0.0.1:${proxy.port}/${cluster.database}`;
-    await expect(cluster.node.operator.addMember({ id: 'db3', url })).rejects.toMatchObject({
+    await expect(cluster.node.operator.addMember({ id: 'db3', url }, 'owner')).rejects.toMatchObject({
       code: 'node.member-unfit',
       message: expect.stringContaining('one and the same'),
     });
@@ -116,20 +118,20 @@ describe('members: a database is added', () => {
   test('members: with a file that is read-only, the line is put in by hand and the same command goes on', async () => {
     await startTwo();
     await chmod(file(), 0o444);
-    await expect(cluster.node.operator.addMember(third())).rejects.toMatchObject({
+    await expect(cluster.node.operator.addMember(third(), 'owner')).rejects.toMatchObject({
       code: 'config.not-writable',
       hint: expect.stringContaining('id: db3'),
     });
     expect(await known()).toEqual(['db1 active', 'db2 active']);
     const value = JSON.parse(await text());
     await writeFile(file(), JSON.stringify({ ...value, members: [...value.members, third()] }));
-    await cluster.node.operator.addMember(third());
+    await cluster.node.operator.addMember(third(), 'owner');
     expect(await known()).toEqual(['db1 active', 'db2 active', 'db3 inactive']);
   });
 
   test('members: a crash between file and memory leaves a new member', async () => {
     await startTwo();
-    await cluster.node.operator.addMember(third());
+    await cluster.node.operator.addMember(third(), 'owner');
     await cluster.stopNode();
     await remembered((store, state) =>
       store.save({
@@ -188,7 +190,7 @@ describe('members: a member is removed', () => {
   test('members: it may come back as a new one', async () => {
     cluster = await FreshCluster.start(fixture.servers, options);
     await cluster.node.operator.removeMember('db3');
-    await cluster.node.operator.addMember(third());
+    await cluster.node.operator.addMember(third(), 'owner');
     expect([await inFile(), await known()]).toEqual([
       ['db1', 'db2', 'db3'],
       ['db1 active', 'db2 active', 'db3 inactive'],

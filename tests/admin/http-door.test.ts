@@ -12,6 +12,7 @@ import type { AuditRecord, HttpDoor, Readiness } from '../../src/admin/index.ts'
 import { LockstepError, systemClock } from '../../src/base/index.ts';
 import { selfSigned } from '../fronts/postgres/listening.ts';
 import { fakeOperations, neverVerified } from '../support/fake-operations.ts';
+import { waitFor } from '../support/index.ts';
 
 const STATUS = {
   cluster: 'orders',
@@ -132,6 +133,27 @@ async function logIn(token: string): Promise<{ readonly cookie: string; readonly
   expect(answer.status).toBe(200);
   return { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), csrf: answer.json.csrf };
 }
+
+describe('http: too many', () => {
+  test('http: a load balancer is answered when others hold all connections that there may be', async () => {
+    const held = Array.from({ length: 140 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+    try {
+      for (let i = 0; i < 3; i += 1) {
+        expect((await ask('GET', '/readiness')).status).toBe(200);
+        expect((await ask('GET', '/health')).status).toBe(200);
+      }
+      const other = await ask('GET', '/api/status', { headers: bearer(tokens.operator) });
+      expect([other.status, other.json.error.code]).toEqual([503, 'admin.too-many-connections']);
+      expect(other.headers.connection).toBe('close');
+    } finally {
+      for (const socket of held) socket.destroy();
+    }
+    await waitFor(
+      async () => (await ask('GET', '/api/status', { headers: bearer(tokens.operator) })).status === 200,
+      { what: 'a place' },
+    );
+  });
+});
 
 describe('http: who may ask', () => {
   test.runIf(posix)('http: both tokens are made once, for their owner alone, and stay', async () => {

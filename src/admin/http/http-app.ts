@@ -7,6 +7,7 @@
  *     /api/…                                     for the console and for programs
  *     everything else                            the console
  */
+import type { Socket } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
@@ -40,6 +41,8 @@ export interface HttpAppParts {
   readonly encrypted: boolean;
   readonly consoleDirectory: string;
   readonly clock: Clock;
+  /** The connection came when there were too many: it is told about health, and nothing else. */
+  crowded(socket: Socket): boolean;
   readiness(): Readiness;
   /** In the text format of Prometheus. */
   metrics(): Promise<string>;
@@ -94,6 +97,14 @@ export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<Ht
   );
 
   app.use(async (c, next) => {
+    if (parts.crowded(c.env.incoming.socket)) {
+      throw new LockstepError({
+        code: 'admin.too-many-connections',
+        message: 'too many connections are open at this address, or came from yours',
+        retryable: true,
+        hint: 'close some, and try again',
+      });
+    }
     checkHost(c.env.incoming, parts.hosts);
     await next();
   });
@@ -115,7 +126,11 @@ export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<Ht
   commandRoutes(app, parts.runner);
   app.get('/api/stream', async (c) => {
     const last = Number(c.req.header('last-event-id') ?? Number.NaN);
-    const stream = { response: c.env.outgoing, allowed: () => login.isStillAllowed(c) };
+    const stream = {
+      response: c.env.outgoing,
+      role: c.get('caller').role,
+      allowed: () => login.isStillAllowed(c),
+    };
     await streams.open(stream, SECURITY_HEADERS, Number.isSafeInteger(last) ? last : undefined);
     return RESPONSE_ALREADY_SENT;
   });
@@ -138,8 +153,10 @@ export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<Ht
   return app;
 }
 
+const ENDS_CONNECTION: ReadonlySet<string> = new Set(['admin.too-large', 'admin.too-many-connections']);
+
 function answerError(c: Context<HttpEnv>, error: Error): Response {
-  if (error instanceof LockstepError && error.code === 'admin.too-large') c.header('connection', 'close');
+  if (error instanceof LockstepError && ENDS_CONNECTION.has(error.code)) c.header('connection', 'close');
   if (error instanceof LockstepError && error.code === 'admin.not-logged-in')
     c.header('www-authenticate', 'Bearer');
   return c.json({ error: errorToJson(error) }, statusOf(error));

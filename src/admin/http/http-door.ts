@@ -5,7 +5,7 @@
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { getRequestListener } from '@hono/node-server';
@@ -14,6 +14,7 @@ import type { Clock } from '../../base/index.ts';
 import { buildHttpApp } from './http-app.ts';
 import type { HttpAppParts } from './http-app.ts';
 import { LiveStreams } from './live-streams.ts';
+import { Places } from './places.ts';
 import { Tokens } from './tokens.ts';
 
 export type { Readiness } from './http-app.ts';
@@ -40,7 +41,8 @@ export interface HttpDoor {
   close(): Promise<void>;
 }
 
-const CONNECTIONS_MAX = 256;
+/** A browser holds six, and one for its stream of events. */
+const PLACES = { connections: 256, ofAddress: 96, beyond: 32, beyondMs: 2_000 } as const;
 const HEADER_BYTES_MAX = 16 * 1024;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 20_000;
@@ -55,10 +57,19 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   const { host, port, tls, clock = systemClock, consoleDirectory = builtConsole } = options;
   const tokens = await Tokens.open(options.stateDirectory, (message) => options.warn(message));
   const streams = new LiveStreams(options.operations, clock);
-  const parts = { ...options, tokens, encrypted: tls !== undefined, clock, consoleDirectory };
+  const places = new Places(PLACES, clock);
+  const parts = {
+    ...options,
+    tokens,
+    encrypted: tls !== undefined,
+    clock,
+    consoleDirectory,
+    crowded: (socket: Socket) => places.isBeyond(socket),
+  };
   const app = buildHttpApp(parts, streams);
   const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = newServer(tls, (request, response) => void answer(request, response));
+  places.watch(server);
   await listen(server, host, port);
   const { address, port: taken } = server.address() as AddressInfo;
   const shown = address.includes(':') ? `[${address}]` : address;
@@ -89,7 +100,6 @@ function newServer(tls: HttpDoorOptions['tls'], listener: RequestListener): Serv
     tls === undefined
       ? createServer(limits, listener)
       : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' }, listener);
-  server.maxConnections = CONNECTIONS_MAX;
   server.setTimeout(IDLE_MS, (socket) => socket.destroy());
   return server;
 }

@@ -5,12 +5,15 @@
 import type { ServerResponse } from 'node:http';
 import { LockstepError } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
+import type { Role } from '../command.ts';
 import type { EventEntry } from '../insight.ts';
 import type { Operations } from '../operations.ts';
 
 const STATUS_MS = 1000;
 const HEARTBEAT_MS = 15_000;
 const STREAMS_MAX = 50;
+/** Whoever may only look leaves room for those who operate. */
+const LOOKING_MAX = 30;
 /** Not yet taken by the reader's side of the connection. */
 const WAITING_BYTES_MAX = 512 * 1024;
 /** Of the events that a reader has missed. */
@@ -18,6 +21,7 @@ const MISSED_MAX = 500;
 
 interface Reader {
   readonly response: ServerResponse;
+  readonly role: Role;
   /** Whoever opened it is still let in. */
   readonly allowed: () => boolean;
 }
@@ -42,10 +46,11 @@ export class LiveStreams {
 
   /** `headers` go out with the first byte. `lastEventId`: the last event that this reader has seen. */
   async open(reader: Reader, headers: Readonly<Record<string, string>>, lastEventId?: number): Promise<void> {
-    if (this.#streams.size >= STREAMS_MAX) {
+    const looking = [...this.#streams].filter(({ role }) => role === 'read-only').length;
+    if (this.#streams.size >= STREAMS_MAX || (reader.role === 'read-only' && looking >= LOOKING_MAX)) {
       throw new LockstepError({
         code: 'admin.too-many-streams',
-        message: `${STREAMS_MAX} streams are open already`,
+        message: `${this.#streams.size} streams are open already`,
         retryable: true,
         hint: 'close a console that nobody looks at',
       });

@@ -44,7 +44,7 @@ export function buildMembers(
     return openSpool({ directory, memoryBytes: config.limits.writeSetMemoryBytes });
   };
   const build = (member: MemberConfig): BuiltMember => {
-    const { ca, cert, key, mode } = member.tls;
+    const { ca, cert, key, mode, md5 } = member.tls;
     const address = {
       memberId: member.id,
       host: member.host,
@@ -52,11 +52,13 @@ export function buildMembers(
       get connectMs() {
         return connectMs();
       },
+      showsValues: config.logging.values,
       tls: {
         mode,
         ...(ca === undefined ? {} : { ca }),
         ...(cert === undefined ? {} : { cert }),
         ...(key === undefined ? {} : { key: key.reveal() }),
+        ...(md5 && { md5 }),
       },
     };
     const options = {

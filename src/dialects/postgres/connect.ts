@@ -26,6 +26,8 @@ export interface TlsSettings {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  /** The password may be asked for by md5 of a server that has proven nothing. */
+  readonly md5?: boolean;
 }
 
 export interface Address {
@@ -34,6 +36,8 @@ export interface Address {
   readonly port: number;
   readonly tls: TlsSettings;
   readonly connectMs: number;
+  /** What it says of rows may be passed on to operators. */
+  readonly showsValues?: boolean;
 }
 
 export interface Login {
@@ -223,10 +227,12 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
           if (!proven) throw new Error('the server has not proven that it knows the password');
           return;
         case 'cleartext-password':
-          demandVerified(socket, address);
+          if (!isVerified(socket, address)) throw unprovenServer(address, 'in clear text');
           socket.write(frontend.password(needPassword()));
           return;
         case 'md5-password':
+          if (address.tls.md5 !== true && !isVerified(socket, address))
+            throw unprovenServer(address, 'by md5');
           socket.write(
             frontend.password(
               md5Password({ user: login.user, password: needPassword(), salt: request.salt }),
@@ -314,13 +320,20 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
   });
 }
 
-/** Whoever listens where a member is to be may ask for the password as it is: only one that has proven who it is gets it. */
-function demandVerified(socket: net.Socket, { memberId, tls: { mode } }: Address): void {
-  if (mode === 'verify-full' && socket instanceof tls.TLSSocket && socket.authorized) return;
-  throw new MemberError(
+function isVerified(socket: net.Socket, { tls: { mode } }: Address): boolean {
+  return mode === 'verify-full' && socket instanceof tls.TLSSocket && socket.authorized;
+}
+
+/**
+ * Whoever listens where a member is to be may ask for the password as it is, or for something it can be guessed from: only one that
+ * has proven who it is gets it. With SCRAM it proves that it knows the password itself.
+ */
+function unprovenServer({ memberId }: Address, how: 'in clear text' | 'by md5'): MemberError {
+  const option = how === 'by md5' ? ', or allow it by `tls.md5`' : '';
+  return new MemberError(
     memberId,
     'unfit',
-    `member ${memberId} asks for the password in clear text, which only a server gets whose certificate and name are checked: let it ask for scram-sha-256, or set tls mode to verify-full`,
+    `member ${memberId} asks for the password ${how}, which only a server gets whose certificate and name are checked: let it ask for scram-sha-256, or set tls mode to verify-full${option}`,
     '28000',
   );
 }

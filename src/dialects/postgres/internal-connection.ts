@@ -15,7 +15,7 @@ import { quoteLiteral } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import { connect, sendCancel } from './connect.ts';
 import type { Address, Connection, Login } from './connect.ts';
-import { sqlStates } from './sql-states.ts';
+import { serverErrorText } from './server-error-text.ts';
 import { blameOf } from './errors.ts';
 
 /** What one pipeline brought: the tag of each command and the rows of all of them, in order. */
@@ -58,7 +58,6 @@ interface Call extends Deferred<PipelineResult> {
 type Takers = Partial<Pick<Call, 'onRow' | 'onCopy' | 'inputWanted'>>;
 
 const messageBytesMax = 0x7fffffff;
-const ownStates = new Set<string>(Object.values(sqlStates));
 
 /** Messages above this are collected from their pieces, or passed on in pieces where they belong to a COPY. */
 const wholeUpToBytes = 1 << 20;
@@ -256,14 +255,12 @@ export class InternalConnection {
         return;
       case Backend.ErrorResponse: {
         const fields = readErrorFields(frame);
-        // Our own functions say all there is to say.
-        const own = ownStates.has(fields.code);
-        const where = own || fields.where === undefined ? '' : ` (${fields.where.split('\n')[0]})`;
-        const { memberId } = this.#address;
+        const { memberId, showsValues: values = false } = this.#address;
+        const said = serverErrorText(fields, { values });
         const error = new MemberError(
           memberId,
           blameOf(fields.code),
-          `member ${memberId}: ${fields.message}${fields.detail === undefined ? '' : `: ${fields.detail}`}${where}`,
+          `member ${memberId}: ${said}`,
           fields.code,
         );
         if (call !== undefined) call.error ??= error;

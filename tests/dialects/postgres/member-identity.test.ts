@@ -17,6 +17,12 @@ const { authenticationCleartextPassword, authenticationOk, readyForQuery } = bac
 const letIn = Buffer.concat([authenticationOk, readyForQuery(TransactionStatus.Idle)]);
 const login = { user: 'u', password: 'told to nobody', database: 'd', settings: [] };
 
+/** The second, as a server of old asks: with a salt. */
+const requests = {
+  'a password in clear text': authenticationCleartextPassword,
+  'a password by md5': Buffer.from([0x52, 0, 0, 0, 12, 0, 0, 0, 5, 1, 2, 3, 4]),
+} as const;
+
 /** Signed by itself. `names`: as `IP:127.0.0.1` or `DNS:localhost`. */
 function certificateOf(names: string): { readonly key: string; readonly cert: string } {
   const directory = mkdtempSync(join(tmpdir(), 'lockstep-certificate-'));
@@ -33,18 +39,25 @@ interface Asked {
   readonly host: string;
   readonly names: string;
   readonly mode: TlsSettings['mode'];
-  readonly asksFor?: 'a password in clear text';
+  readonly asksFor?: 'a password in clear text' | 'a password by md5';
+  readonly md5?: boolean;
 }
 
 /** Everything that the server was told behind the handshake, if the connection came about. */
-async function logIn({ host, names, mode, asksFor }: Asked): Promise<{ error?: Error; told: string }> {
+async function logIn({
+  host,
+  names,
+  mode,
+  asksFor,
+  md5 = false,
+}: Asked): Promise<{ error?: Error; told: string }> {
   const { key, cert } = certificateOf(names);
   let told = '';
   const converse = (socket: Socket): void => {
     socket.on('error', () => undefined);
     socket.once('data', (startup: Buffer) => {
       told += startup.toString('latin1');
-      socket.write(asksFor === undefined ? letIn : authenticationCleartextPassword);
+      socket.write(asksFor === undefined ? letIn : requests[asksFor]);
       socket.on('data', (bytes: Buffer) => {
         told += bytes.toString('latin1');
         socket.write(letIn);
@@ -63,7 +76,7 @@ async function logIn({ host, names, mode, asksFor }: Asked): Promise<{ error?: E
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
-  const address = { memberId: 'db1', host, port, tls: { mode, ca: cert }, connectMs: 20_000 };
+  const address = { memberId: 'db1', host, port, tls: { mode, ca: cert, md5 }, connectMs: 20_000 };
   const outcome = await connect(address, login).catch((error: Error) => error);
   if (outcome instanceof Error) return { error: outcome, told };
   outcome.socket.destroy();
@@ -110,4 +123,19 @@ test('a password in clear text is for those alone whose certificate and name wer
   const { error, told } = await logIn({ ...asked, mode: 'verify-full' });
   expect(error).toBeUndefined();
   expect(told).toContain(login.password);
+});
+
+test('a password by md5 is for the same, unless the configuration allows it', async () => {
+  const asked = { host: '127.0.0.1', names: 'IP:127.0.0.1', asksFor: 'a password by md5' } as const;
+  for (const mode of ['disable', 'prefer', 'require', 'verify-ca'] as const) {
+    const { error, told } = await logIn({ ...asked, mode });
+    expect(error, mode).toMatchObject({ blame: 'unfit', sqlState: '28000' });
+    expect(error?.message).toMatch(/by md5.*scram-sha-256.*tls\.md5/);
+    expect(told, mode).not.toContain('md5');
+  }
+  for (const allowed of [{ mode: 'verify-full' }, { mode: 'prefer', md5: true }] as const) {
+    const { error, told } = await logIn({ ...asked, ...allowed });
+    expect(error).toBeUndefined();
+    expect(told).toMatch(/md5[0-9a-f]{32}/);
+  }
 });

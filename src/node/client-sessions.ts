@@ -4,6 +4,7 @@ import { LockstepError, systemClock } from '../base/index.ts';
 import type { CommandResult, SessionInfo } from '../admin/index.ts';
 import type { MeasuredSession } from '../cluster/index.ts';
 import { statementText } from '../fronts/postgres/index.ts';
+import { withoutConstants } from '../sql/index.ts';
 import { scrubText } from '../telemetry/index.ts';
 
 const STATEMENT_LENGTH_MAX = 1000;
@@ -17,7 +18,12 @@ interface ClientSession {
 
 export class ClientSessions {
   readonly #sessions = new Map<number, ClientSession>();
+  readonly #showsValues: boolean;
   #last = 0;
+
+  constructor(options: { readonly showsValues: boolean }) {
+    this.#showsValues = options.showsValues;
+  }
 
   /** Returns how to take it out again. */
   add(session: ClientSession): () => void {
@@ -39,10 +45,16 @@ export class ClientSessions {
         address,
         state: active ? 'active' : session.transaction === 'none' ? 'idle' : 'idle in transaction',
         since: new Date(wallMs - (nowMs - sinceMs)).toISOString(),
-        statement: shown(statementText(request)),
+        statement: this.#shown(statementText(request)),
         member: link?.memberId ?? null,
       };
     });
+  }
+
+  #shown(statement: string | undefined): string | null {
+    if (statement === undefined) return null;
+    const text = statement.slice(0, STATEMENT_LENGTH_MAX);
+    return scrubText(this.#showsValues ? text : withoutConstants(text));
   }
 
   get openTransactions(): number {
@@ -68,8 +80,4 @@ export class ClientSessions {
       message: `Session ${id} is asked to stop what it runs. A commit is carried through.`,
     };
   }
-}
-
-function shown(statement: string | undefined): string | null {
-  return statement === undefined ? null : scrubText(statement.slice(0, STATEMENT_LENGTH_MAX));
 }

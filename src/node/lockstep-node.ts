@@ -75,7 +75,7 @@ export class LockstepNode {
   readonly #metricsParts: MetricsParts;
   readonly #runner: CommandRunner;
   readonly #operators: OperatorSessions;
-  readonly #sessions = new ClientSessions();
+  readonly #sessions: ClientSessions;
   readonly #knownBetter: KnownBetter;
   readonly #limits: SessionLimits;
   readonly #closers: (() => Promise<void>)[] = [];
@@ -88,6 +88,8 @@ export class LockstepNode {
     const { config, logger } = options;
     const inForce = new ConfigInForce(config);
     const closers: (() => Promise<void>)[] = [];
+    if (process.geteuid?.() === 0)
+      logger.warn({}, 'the node runs as root, which it never needs; cure: run it as a user of its own');
     try {
       const store = await FileStateStore.open(config.state);
       closers.push(() => store.close());
@@ -135,6 +137,7 @@ export class LockstepNode {
       closers.push(() => cluster.stop());
       const classifier = await Classifier.load({
         parseBytesMax: config.limits.classifyBytes,
+        parseTokensMax: config.limits.classifyTokens,
         cacheEntriesMax: config.limits.statementCacheEntries,
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
@@ -175,6 +178,7 @@ export class LockstepNode {
     this.#classifier = classifier;
     this.#closers = closers;
     built.setPrimary(() => cluster.primary.id);
+    this.#sessions = new ClientSessions({ showsValues: config.logging.values });
     this.#schema = new SchemaReader({ cluster, built, clock: systemClock, logger });
     closers.push(async () => this.#schema.stop());
     this.#knownBetter = rememberBetter();
@@ -203,6 +207,7 @@ export class LockstepNode {
       ),
       onClient: (client) => this.#serve(client),
       onCancel: (pid, key) => this.#cancels.cancel(pid, key),
+      onGuessing: (address, user) => raise({ type: 'passwords-guessed', address, user }),
       logger,
     });
     this.#reload = new Reload({
@@ -256,6 +261,7 @@ export class LockstepNode {
       operator: this.operator,
       traffic: this.#traffic,
       sampler: this.#sampler,
+      wrongPasswords: () => this.#listener.wrongPasswords,
     };
     this.address = '';
     this.adminUrl = undefined;

@@ -12,6 +12,7 @@ export interface MetricsParts {
   readonly traffic: Traffic;
   readonly sampler: TrafficSampler;
   readonly journal: EventJournal;
+  wrongPasswords(): number;
 }
 
 const KINDS: readonly RequestKind[] = ['read', 'write', 'commit'];
@@ -27,6 +28,7 @@ export async function readMetrics(parts: MetricsParts): Promise<string> {
   text.set('lockstep_writable', bit(operator.readiness().writes));
   text.set('lockstep_commits_total', status.csn);
   text.set('lockstep_clients', status.clients);
+  text.set('lockstep_wrong_passwords_total', parts.wrongPasswords());
   text.set('lockstep_requests_waiting', traffic.waiting);
   for (const kind of KINDS) text.histogram('lockstep_request_seconds', traffic.latency[kind], { kind });
   const pauses = sampler.samples.slice(-PAUSE_SECONDS).map(({ longestPauseMs }) => longestPauseMs);

@@ -12,6 +12,7 @@ import {
   dollarStringEnd,
   DOUBLE_QUOTE,
   HYPHEN,
+  isOperator,
   LETTER,
   lineCommentEnd,
   QUOTE,
@@ -67,7 +68,14 @@ export function isCarriedSetting(name: string): boolean {
   return SETTING_NAME.test(name) || CARRIED.has(name.toLowerCase());
 }
 
-export function readBody(source: string, language: 'sql' | 'plpgsql'): Body {
+/** Of more words and signs it is not asked what they may mean: nobody else has a turn meanwhile. */
+const bodyTokensMax = 20_000;
+
+export function readBody(
+  source: string,
+  language: 'sql' | 'plpgsql',
+  tokensMax: number = bodyTokensMax,
+): Body {
   const found = {
     calls: new Set<string>(),
     words: new Set<string>(),
@@ -75,7 +83,7 @@ export function readBody(source: string, language: 'sql' | 'plpgsql'): Body {
     settings: new Set<string>(),
   };
   const seeds: Hidden = {};
-  const tokens = tokensOf(Buffer.from(source), seeds);
+  const tokens = tokensOf(Buffer.from(source), seeds, tokensMax);
   for (const [at, token] of tokens.entries()) {
     const next = tokens[at + 1];
     const called = next?.kind === 'sign' && next.text === '(';
@@ -173,7 +181,7 @@ export function mergeHidden(into: Hidden, seeds: Hidden): void {
   into.local ??= seeds.local;
 }
 
-function tokensOf(source: Buffer, seeds: Hidden): Token[] {
+function tokensOf(source: Buffer, seeds: Hidden, tokensMax: number): readonly Token[] {
   const tokens: Token[] = [];
   const unreadable = (): Token[] => {
     const why = 'a text that cannot be read';
@@ -181,6 +189,10 @@ function tokensOf(source: Buffer, seeds: Hidden): Token[] {
     return tokens;
   };
   for (let at = 0; at < source.length; ) {
+    if (tokens.length > tokensMax) {
+      unreadable();
+      return [];
+    }
     const kind = classOf[source[at]!];
     let end = at + 1;
     if (kind === LETTER) {
@@ -217,13 +229,9 @@ function tokensOf(source: Buffer, seeds: Hidden): Token[] {
     } else if (kind === SEMICOLON) tokens.push({ kind: 'sign', text: ';' });
     else {
       const from = at;
-      while (
-        end <= source.length &&
-        OPERATOR.test(String.fromCharCode(source[end - 1]!)) &&
-        !comment(source, end - 1)
-      )
-        end += 1;
-      end = Math.max(end - 1, from + 1);
+      end = from;
+      while (end < source.length && isOperator[source[end]!] === 1 && !comment(source, end)) end += 1;
+      end = Math.max(end, from + 1);
       const text = source.toString('latin1', from, end);
       if (OPERATOR.test(text)) tokens.push({ kind: 'operator', text });
       else if (/[^\s\d]/.test(text)) tokens.push({ kind: 'sign', text });
@@ -234,8 +242,8 @@ function tokensOf(source: Buffer, seeds: Hidden): Token[] {
 }
 
 function comment(source: Buffer, at: number): boolean {
-  const two = source.toString('latin1', at, at + 2);
-  return two === '--' || two === '/*';
+  const [first, second] = [source[at], source[at + 1]];
+  return (first === 0x2d && second === 0x2d) || (first === 0x2f && second === 0x2a);
 }
 
 /** As the server folds names that are not quoted. */

@@ -5,14 +5,17 @@
 import { ClassificationCache } from './classification-cache.ts';
 import { draftStatement } from './draft.ts';
 import { Lexer } from './lexer.ts';
-import { draftOversized } from './oversized.ts';
-import { loadSqlParser, parseStatements } from './parse.ts';
-import type { ParseFailure } from './parse.ts';
+import { draftOversized, tooLargeToExamine } from './oversized.ts';
+import { loadSqlParser, parsedTokensMax, parseStatements } from './parse.ts';
+import type { ParsedStatement, ParseFailure } from './parse.ts';
 import { refusals, refuse } from './refusals.ts';
 import { skipBlanks, trimEnd } from './scan.ts';
 import { maskBackslashStrings, maskTrailBytes } from './server-reading.ts';
 import type { TrailBytes } from './server-reading.ts';
-import type { Draft, FunctionCatalog, Statement } from './statement.ts';
+import { splitStatements } from './split.ts';
+import type { Piece } from './split.ts';
+import type { Draft, FunctionCatalog, Refusal, Statement } from './statement.ts';
+import { weigh } from './weight.ts';
 
 /** Settings of the session that change how its text reads. */
 export interface SessionReading {
@@ -21,14 +24,19 @@ export interface SessionReading {
 }
 
 export interface ClassifierLimits {
-  /** Texts above are judged by their first word: parsing blocks everyone else for 20 ms per MB. */
+  /** A statement of more is judged by its first word. */
   readonly parseBytesMax?: number;
+  /** The same in words and signs, which is what parsing takes its time over: nobody else has a turn meanwhile. */
+  readonly parseTokensMax?: number;
   readonly cacheEntriesMax?: number;
   readonly cacheBytesMax?: number;
 }
 
 /** Longer texts whose literals matter (DDL, scripts) hardly ever come twice. */
 const EXACT_KEY_BYTES_MAX = 2048;
+/** Of a text of many statements, so much is examined in one go; a statement takes some time whatever its length. */
+const TURN_BYTES = 32 * 1024;
+const PIECE_BYTES = 256;
 const DEFAULT_READING: SessionReading = {};
 const SCHEMA_KINDS: ReadonlySet<string> = new Set([
   'ddl',
@@ -39,12 +47,15 @@ const SCHEMA_KINDS: ReadonlySet<string> = new Set([
 
 interface Reading {
   readonly standardStrings: boolean;
+  /** Of a text that is one statement of the query family. */
+  readonly key: string | undefined;
   /** Bytes were blotted out that may be part of names. */
   readonly masked: boolean;
 }
 
 export class Classifier {
   readonly #parseBytesMax: number;
+  readonly #parseTokensMax: number;
   readonly #lexer = new Lexer();
   /** By the text without its literals. */
   readonly #queries: ClassificationCache<readonly Statement[]>;
@@ -55,6 +66,7 @@ export class Classifier {
 
   private constructor(limits: ClassifierLimits) {
     this.#parseBytesMax = limits.parseBytesMax ?? 256 * 1024;
+    this.#parseTokensMax = limits.parseTokensMax ?? parsedTokensMax;
     const entriesMax = limits.cacheEntriesMax ?? 8192;
     const keyBytesMax = limits.cacheBytesMax ?? 16 * 1024 * 1024;
     this.#queries = new ClassificationCache({ entriesMax, keyBytesMax });
@@ -74,7 +86,7 @@ export class Classifier {
   classify(sql: Buffer, catalog: FunctionCatalog, reading = DEFAULT_READING): readonly Statement[] {
     if (catalog !== this.#catalog || catalog.version !== this.#catalogVersion) this.#forget(catalog);
     const readable = reading.trailBytes === undefined ? sql : maskTrailBytes(sql, reading.trailBytes);
-    const how: Reading = {
+    const how = {
       standardStrings: reading.standardConformingStrings !== false,
       masked: readable !== sql && !readable.equals(sql),
     };
@@ -84,18 +96,60 @@ export class Classifier {
       const key = how.masked ? prefix + lexer.key : lexer.key;
       const known = this.#queries.get(key);
       if (known !== undefined) return placed(known, lexer.start, lexer.end);
-      const statements = this.#judge(readable, catalog, how);
-      // Whether a text parses does depend on its literals.
-      if (statements[0]?.kind !== 'unparsable') this.#queries.set(key, statements);
+      const statements = this.#judge(readable, catalog, { ...how, key: lexer.key });
+      if (holdsForKey(statements)) this.#queries.set(key, statements);
       return statements;
     }
-    if (readable.length > EXACT_KEY_BYTES_MAX) return this.#judge(readable, catalog, how);
+    if (readable.length > EXACT_KEY_BYTES_MAX)
+      return this.#judge(readable, catalog, { ...how, key: undefined });
     const key = prefix + readable.toString('latin1');
     const known = this.#exact.get(key);
     if (known !== undefined) return known;
-    const statements = this.#judge(readable, catalog, how);
+    const statements = this.#judge(readable, catalog, { ...how, key: undefined });
     this.#exact.set(key, statements);
     return statements;
+  }
+
+  /**
+   * As `classify`, for a text of many statements: each is examined by itself, and others have their `turn` in between.
+   * Undefined: it is no such text.
+   */
+  classifyScript(
+    sql: Buffer,
+    catalog: FunctionCatalog,
+    reading: SessionReading,
+    turn: () => Promise<void>,
+  ): Promise<readonly Statement[]> | undefined {
+    if (sql.length <= this.#parseTokensMax) return undefined;
+    const readable = reading.trailBytes === undefined ? sql : maskTrailBytes(sql, reading.trailBytes);
+    const plain = reading.standardConformingStrings === false ? maskBackslashStrings(readable) : readable;
+    if (weigh(plain, this.#parseTokensMax) === 'light' && sql.length <= this.#parseBytesMax) return undefined;
+    const pieces = splitStatements(plain);
+    if (pieces === undefined || pieces.length < 2) return undefined;
+    return this.#classifyPieces(sql, pieces, (piece) => this.classify(piece, catalog, reading), turn);
+  }
+
+  async #classifyPieces(
+    sql: Buffer,
+    pieces: readonly Piece[],
+    classify: (piece: Buffer) => readonly Statement[],
+    turn: () => Promise<void>,
+  ): Promise<readonly Statement[]> {
+    const statements: Statement[] = [];
+    let inTurn = 0;
+    for (const { start, end } of pieces) {
+      for (const statement of classify(sql.subarray(start, end))) {
+        if (statement.kind === 'empty') continue;
+        // The server looks at all of it before any of it runs.
+        if (statement.kind === 'unparsable') return [whole(sql, statement)];
+        statements.push({ ...statement, start: start + statement.start, end: start + statement.end });
+      }
+      inTurn += end - start + PIECE_BYTES;
+      if (inTurn < TURN_BYTES) continue;
+      inTurn = 0;
+      await turn();
+    }
+    return statements.length === 0 ? [whole(sql, { kind: 'empty', tag: '' })] : statements;
   }
 
   #forget(catalog: FunctionCatalog): void {
@@ -105,16 +159,44 @@ export class Classifier {
     this.#catalogVersion = catalog.version;
   }
 
-  #judge(sql: Buffer, catalog: FunctionCatalog, { standardStrings, masked }: Reading): readonly Statement[] {
-    if (sql.length > this.#parseBytesMax) {
-      return [whole(sql, draftOversized(sql, { standardStrings, totalBytes: sql.length }))];
-    }
-    const parsed = parseStatements(standardStrings ? sql : maskBackslashStrings(sql));
-    if ('failure' in parsed) return [whole(sql, draftFailure(sql, parsed, standardStrings))];
+  #judge(sql: Buffer, catalog: FunctionCatalog, how: Reading): readonly Statement[] {
+    const { standardStrings, key } = how;
+    if (sql.length > this.#parseBytesMax)
+      return [whole(sql, draftOversized(sql, { key, refusal: refusals.tooLarge(sql.length) }))];
+    const parsed = this.#parse(sql, standardStrings);
+    if (!('failure' in parsed)) return this.#drafted(sql, parsed, catalog, how);
+    const reduced = parsed.failure === 'tokens' ? this.#judgeReduced(sql, catalog, how) : undefined;
+    return reduced ?? [whole(sql, draftFailure(sql, parsed, key))];
+  }
+
+  /** A query or change whose length is in its literals: without those that repeat it is the same to us. */
+  #judgeReduced(sql: Buffer, catalog: FunctionCatalog, how: Reading): readonly Statement[] | undefined {
+    if (how.key === undefined || weigh(Buffer.from(how.key, 'latin1'), this.#parseTokensMax) !== 'light')
+      return undefined;
+    const lexer = new Lexer();
+    const reduced = lexer.reduced(sql, how.standardStrings);
+    if (reduced === undefined) return undefined;
+    const parsed = this.#parse(reduced, how.standardStrings);
+    if ('failure' in parsed || parsed.length !== 1) return undefined;
+    return placed(this.#drafted(reduced, parsed, catalog, how), lexer.start, lexer.end);
+  }
+
+  #parse(sql: Buffer, standardStrings: boolean): ReturnType<typeof parseStatements> {
+    return parseStatements(standardStrings ? sql : maskBackslashStrings(sql), this.#parseTokensMax);
+  }
+
+  #drafted(
+    sql: Buffer,
+    parsed: readonly ParsedStatement[],
+    catalog: FunctionCatalog,
+    { standardStrings, masked, key }: Reading,
+  ): readonly Statement[] {
     if (parsed.length === 0) return [whole(sql, { kind: 'empty', tag: '' })];
     try {
       return parsed.map(({ start, end, node, body, bytewise }) => {
         const draft = draftStatement(node, body, catalog);
+        if (draft.setsPassword && !standardStrings && sql.includes(0x5c))
+          return { start, end, ...refuse(draft.tag, refusals.backslashPassword) };
         if (!bytewise || !namesBeyondAscii(draft)) return { start, end, ...draft };
         return {
           start,
@@ -125,11 +207,16 @@ export class Classifier {
     } catch (error) {
       // A tree too deep for our stack; the parser's own limit is usually met first.
       if (error instanceof RangeError) {
-        return [whole(sql, draftFailure(sql, { failure: 'depth', message: error.message }, standardStrings))];
+        return [whole(sql, draftFailure(sql, { failure: 'depth', message: error.message }, key))];
       }
       throw error;
     }
   }
+}
+
+/** Whether a text parses does depend on its literals, and how long it is on its comments. */
+function holdsForKey([first]: readonly Statement[]): boolean {
+  return first?.kind !== 'unparsable' && first?.kind !== 'too-large' && first?.because !== tooLargeToExamine;
 }
 
 /** Of schema statements, whose names are sent to the server once more. */
@@ -141,10 +228,14 @@ function namesBeyondAscii(draft: Draft): boolean {
   return /[^\0-\x7f]/.test(`${words.join('')}${extension ?? ''}`);
 }
 
-function draftFailure(sql: Buffer, failure: ParseFailure, standardStrings: boolean): Draft {
-  if (failure.failure === 'depth') {
-    const draft = draftOversized(sql, { standardStrings, totalBytes: sql.length });
-    return draft.kind === 'too-large' ? { ...draft, refusal: refusals.tooDeep } : draft;
+const refusalFor: Readonly<Record<'depth' | 'tokens', Refusal>> = {
+  depth: refusals.tooDeep,
+  tokens: refusals.tooManyTokens,
+};
+
+function draftFailure(sql: Buffer, failure: ParseFailure, key: string | undefined): Draft {
+  if (failure.failure !== 'syntax') {
+    return draftOversized(sql, { key, refusal: refusalFor[failure.failure] });
   }
   const { message, position } = failure;
   const refusal = { message, sqlState: '42601', ...(position !== undefined && { position }) };

@@ -59,7 +59,16 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     ...(rewritten === 'perhaps' && { ifDomains: true }),
     ...(runsScript.has(node) && { extension: text(body.extname) ?? '' }),
     ...(objectTypeOf(body) === 'OBJECT_DATABASE' && { namesDatabase: true }),
+    ...(setsPassword(node, body) && { setsPassword: true }),
   };
+}
+
+function setsPassword(node: string, body: Ast): boolean {
+  if (node !== 'CreateRoleStmt' && node !== 'AlterRoleStmt') return false;
+  return list(body.options).some((item) => {
+    const { defname, arg } = asNode(asNode(item).DefElem);
+    return defname === 'password' && arg !== undefined;
+  });
 }
 
 function objectTypeOf(body: Ast): string {

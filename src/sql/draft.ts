@@ -28,6 +28,9 @@ import {
 } from './session-statements.ts';
 import type { Draft, FunctionCatalog } from './statement.ts';
 
+/** A block of more words and signs is taken to set sequences back. */
+const blockTokensMax = 5000;
+
 /** Shipped as text. Those that need more are in `draftStatement`. */
 const DDL: ReadonlySet<string> = new Set(
   `AlterCollation AlterDefaultPrivileges AlterDomain AlterEnum AlterEventTrig AlterExtension AlterExtensionContents
@@ -150,7 +153,7 @@ function setsSequences(block: Ast, catalog: FunctionCatalog): boolean {
   const source = list(block.args)
     .map((item) => text(asNode(asNode(asNode(asNode(item).DefElem).arg).String).sval) ?? '')
     .join(' ');
-  const { calls, sequences } = readBody(source, 'plpgsql');
+  const { calls, sequences } = readBody(source, 'plpgsql', blockTokensMax);
   return (
     sequences !== undefined ||
     [...calls].some((name) => catalog.hidden('function', undefined, name)?.sequences !== undefined)

@@ -6,8 +6,10 @@ export { dependsOnSchema } from './depends-on-schema.ts';
 export { classifyHead } from './oversized.ts';
 export { parameterCount } from './parameters.ts';
 export { quoteIdent, quoteLiteral } from './quote.ts';
+export { findRolePassword } from './role-password.ts';
 export { routeReason } from './route-reason.ts';
 export { trailBytesOf } from './server-reading.ts';
+export { withoutConstants } from './without-constants.ts';
 export type { TrailBytes } from './server-reading.ts';
 export type {
   Draft,

@@ -47,6 +47,7 @@ const COMMA = 0x2c;
 const OPEN = 0x28;
 const CLOSE = 0x29;
 const SPACE = 0x20;
+const NEW_LINE = Buffer.from('\n');
 
 export class Lexer {
   /** What the last `read` found; valid when it returned true. */
@@ -61,6 +62,8 @@ export class Lexer {
   #rowStart = -1;
   #rowEnd = -1;
   #openedAt = -1;
+  /** Of each literal in the key, where it stands in the text. Undefined: nobody has asked. */
+  #places: { readonly starts: number[]; readonly ends: number[] } | undefined;
 
   /** The key as a string; costs a copy, so it is made on demand. */
   get key(): string {
@@ -73,6 +76,36 @@ export class Lexer {
 
   /** True for one statement of the query family; false means: take the exact text. */
   read(sql: Uint8Array, standardStrings: boolean): boolean {
+    this.#places = undefined;
+    return this.#read(sql, standardStrings);
+  }
+
+  /**
+   * The text without what repeats: of many literals in a row, and of many rows of them, the first are left. It is to us
+   * what the text itself is. Undefined where `read` is false.
+   */
+  reduced(sql: Buffer, standardStrings: boolean): Buffer | undefined {
+    const places: { readonly starts: number[]; readonly ends: number[] } = { starts: [], ends: [] };
+    this.#places = places;
+    if (!this.#read(sql, standardStrings)) return undefined;
+    const key = this.#key;
+    const pieces: Buffer[] = [];
+    let from = 0;
+    for (let at = 0; at < this.#length; at++) {
+      const start = places.starts[at];
+      if (key[at] !== LITERAL || start === undefined || start === -1) continue;
+      // A string goes on behind another one only on a line of its own.
+      const blank = at > from && key[at - 1] === SPACE;
+      pieces.push(Buffer.from(key.subarray(from, blank ? at - 1 : at)));
+      if (blank) pieces.push(NEW_LINE);
+      pieces.push(sql.subarray(start, places.ends[at]!));
+      from = at + 1;
+    }
+    pieces.push(Buffer.from(key.subarray(from, this.#length)));
+    return Buffer.concat(pieces);
+  }
+
+  #read(sql: Uint8Array, standardStrings: boolean): boolean {
     if (this.#key.length < sql.length + 8) this.#key = Buffer.allocUnsafe(sql.length * 2);
     // Locals: the loop below runs for every byte of every statement.
     const classes = classOf;
@@ -138,7 +171,7 @@ export class Lexer {
         if (letter === 0x27 && (byte | 0x20) === 0x65) {
           at = stringEnd(sql, at, true);
           if (at === -1 || (standardStrings && mayContinue(sql, at))) return false;
-          out = this.#literal(out - 1);
+          out = this.#literal(out - 1, wordStart, at);
         }
       } else if (kind === OTHER) {
         if (byte === OPEN) this.#openedAt = out;
@@ -146,17 +179,22 @@ export class Lexer {
         at++;
         if (byte === CLOSE) out = this.#closeRow(out);
       } else if (kind === DIGIT) {
+        const start = at;
         at = numberEnd(sql, at);
         if (wordCharacter[sql[at]!] === 1) return false;
-        out = this.#literal(out);
+        out = this.#literal(out, start, at);
       } else if (kind === QUOTE) {
+        const start = at;
         at = stringEnd(sql, at, !standardStrings);
         if (at === -1) return false;
-        out = this.#literal(out);
+        out = this.#literal(out, start, at);
       } else if (kind === DOUBLE_QUOTE) {
         const end = quotedNameEnd(sql, at);
         if (end === -1) return false;
-        while (at < end) key[out++] = sql[at++]!;
+        while (at < end) {
+          if (this.#places !== undefined) this.#places.starts[out] = -1;
+          key[out++] = sql[at++]!;
+        }
       } else if (kind === DOLLAR) {
         if (classes[sql[at + 1]!] === DIGIT) {
           do {
@@ -164,9 +202,10 @@ export class Lexer {
           } while (classes[sql[at]!] === DIGIT);
           if (wordCharacter[sql[at]!] === 1) return false;
         } else {
+          const start = at;
           at = dollarStringEnd(sql, at);
           if (at <= 0) return false;
-          out = this.#literal(out);
+          out = this.#literal(out, start, at);
         }
       } else {
         // A hyphen or slash that opens no comment.
@@ -180,7 +219,7 @@ export class Lexer {
   }
 
   /** Two literals in a row say as much as two thousand: `IN (1, 2, 3)` and `IN (7, 8)` are one key. */
-  #literal(out: number): number {
+  #literal(out: number, start: number, end: number): number {
     const key = this.#key;
     const previous = this.#literalEnd;
     if (previous !== -1 && key[previous] === COMMA && isGap(key, previous + 1, out)) {
@@ -190,6 +229,10 @@ export class Lexer {
       this.#literalRun = 1;
     }
     key[out] = LITERAL;
+    if (this.#places !== undefined) {
+      this.#places.starts[out] = start;
+      this.#places.ends[out] = end;
+    }
     this.#literalEnd = out + 1;
     return out + 1;
   }

@@ -8,7 +8,7 @@ import { messageOf } from '../base/index.ts';
 import { asNode, list, number, unwrap } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { skipBlanks, trimEnd } from './scan.ts';
-import { isTwisted } from './twisted.ts';
+import { weigh } from './weight.ts';
 
 export interface ParsedStatement {
   readonly start: number;
@@ -21,22 +21,30 @@ export interface ParsedStatement {
 }
 
 export interface ParseFailure {
-  /** `syntax`: the server would say the same. `depth`: our parser gave up, the server may not. */
-  readonly failure: 'syntax' | 'depth';
+  /** `syntax`: the server would say the same. `depth`, `tokens`: our parser gave up, or was not asked; the server may not. */
+  readonly failure: 'syntax' | 'depth' | 'tokens';
   readonly message: string;
   readonly position?: number;
 }
+
+/** Nobody else has a turn while the grammar is at work: so many words and signs take it some milliseconds. */
+export const parsedTokensMax = 4000;
 
 /** Once per process, before the first `parseStatements`. */
 export async function loadSqlParser(): Promise<void> {
   await loadModule();
 }
 
-export function parseStatements(sql: Buffer): readonly ParsedStatement[] | ParseFailure {
+export function parseStatements(
+  sql: Buffer,
+  tokensMax = parsedTokensMax,
+): readonly ParsedStatement[] | ParseFailure {
   if (sql.includes(0)) {
     return { failure: 'syntax', message: 'invalid byte sequence for encoding "UTF8": 0x00' };
   }
-  if (isTwisted(sql)) return { failure: 'depth', message: 'a run of operator characters without end' };
+  const weight = weigh(sql, tokensMax);
+  if (weight === 'twisted') return { failure: 'depth', message: 'a run of operator characters without end' };
+  if (weight === 'tokens') return { failure: 'tokens', message: `more than ${tokensMax} words and signs` };
   // Latin-1 is no guess about the encoding: it maps each byte to one character, and back.
   const utf8 = isUtf8(sql);
   const text = sql.toString(utf8 ? 'utf8' : 'latin1');

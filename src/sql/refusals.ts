@@ -60,6 +60,14 @@ export const refusals = {
     'RESET ALL inside functions and blocks is not supported: it would take back what was captured',
     'Reset single settings by name.',
   ),
+  hiddenPassword: refusal(
+    'passwords of roles inside of blocks are not supported: they would stand in clear in the logs of the members',
+    'Send CREATE ROLE or ALTER ROLE by itself.',
+  ),
+  backslashPassword: refusal(
+    'passwords of roles with a backslash in the text are not supported while standard_conforming_strings is off',
+    'Send the statement after SET standard_conforming_strings = on.',
+  ),
   maskedNames: refusal(
     'names beyond ASCII in schema statements are not supported in this client encoding',
     "Send the statement after SET client_encoding = 'UTF8'.",
@@ -97,6 +105,11 @@ export const refusals = {
       'Send data as parameters, with COPY or in several INSERTs.',
       PROGRAM_LIMIT,
     ),
+  tooManyTokens: refusal(
+    'the statement has too many words and signs to be examined',
+    'Send data as parameters, with COPY or in several INSERTs; split what is not data, or let the operator raise limits.classifyTokens.',
+    PROGRAM_LIMIT,
+  ),
   tooDeep: refusal(
     'the statement is nested too deeply to be examined, or has a run of more than a thousand operator characters',
     'Split it, flatten its expressions, or shorten lines that are drawn in its comments.',

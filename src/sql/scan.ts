@@ -40,6 +40,12 @@ function makeClasses(): Uint8Array {
   return classes;
 }
 
+/** 1 for each byte that operators are made of. */
+export const isOperator = new Uint8Array(256);
+for (const character of '~!@#^&|`?+-*/%<>=') isOperator[character.charCodeAt(0)] = 1;
+
+const DOLLAR_SIGN = 0x24;
+
 export function wordEnd(sql: Uint8Array, start: number): number {
   let at = start + 1;
   while (at < sql.length) {
@@ -82,9 +88,14 @@ export function dollarStringEnd(sql: Uint8Array, start: number): number {
     tagEnd++;
   }
   if (tagEnd === sql.length) return 0;
-  const tag = sql.subarray(start, tagEnd + 1);
-  const close = Buffer.from(sql.buffer, sql.byteOffset, sql.length).indexOf(tag, tagEnd + 1);
-  return close === -1 ? -1 : close + tag.length;
+  const length = tagEnd + 1 - start;
+  // Found by its first byte: many short ones would cost a view of the buffer each.
+  for (let at = sql.indexOf(DOLLAR_SIGN, tagEnd + 1); at !== -1; at = sql.indexOf(DOLLAR_SIGN, at + 1)) {
+    let same = 1;
+    while (same < length && sql[at + same] === sql[start + same]) same++;
+    if (same === length) return at + length;
+  }
+  return -1;
 }
 
 export function lineCommentEnd(sql: Uint8Array, start: number): number {

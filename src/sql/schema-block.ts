@@ -7,8 +7,9 @@ import { parsePlPgSQLSync } from 'libpg-query';
 import { asNode, list, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { findNamed } from './findings.ts';
-import { parseStatements } from './parse.ts';
-import { isTwisted } from './twisted.ts';
+import { refusals, refuse } from './refusals.ts';
+import { parsedTokensMax, parseStatements } from './parse.ts';
+import { weigh } from './weight.ts';
 import type { Draft, FunctionCatalog, RelationName } from './statement.ts';
 
 /** Conditions that equal members meet alike. A lock that comes too late is not among them, nor is OTHERS, which includes it. */
@@ -28,6 +29,8 @@ const STEADY_CATALOGS: ReadonlySet<string> = new Set(
     /\s+/,
   ),
 );
+/** Each is parsed by itself, and nobody else has a turn meanwhile. */
+const STATEMENTS_MAX = 100;
 const STEADY_FUNCTIONS = /^to_reg(?:class|type|namespace|proc|procedure|role)$/;
 const OBJECT_TYPES = /^reg(?:class|type|namespace|proc|procedure|role)$/;
 
@@ -40,6 +43,7 @@ export function draftSchemaBlock(body: Ast, catalog: FunctionCatalog, judge: Jud
   const drafts: Draft[] = [];
   const block = new Block(catalog, judge, drafts);
   if (!block.holds(parsed(code)) || drafts.length === 0) return undefined;
+  if (drafts.some(({ setsPassword }) => setsPassword)) return refuse('DO', refusals.hiddenPassword);
   const rewritten = new Map(
     drafts.flatMap(({ rewritesRows: table }) => (table ? [[nameOf(table), table]] : [])),
   );
@@ -69,7 +73,7 @@ function codeOf(body: Ast): string | undefined {
 }
 
 function parsed(code: string): Ast {
-  if (isTwisted(Buffer.from(code))) return {};
+  if (weigh(Buffer.from(code), parsedTokensMax) !== 'light') return {};
   let quote = '$lockstep$';
   while (code.includes(quote)) quote = `$${quote.slice(1, -1)}_$`;
   try {
@@ -147,6 +151,7 @@ class Block {
   }
 
   #schemaStatement(sql: string): boolean {
+    if (this.#drafts.length === STATEMENTS_MAX) return false;
     const statements = parseStatements(Buffer.from(sql));
     if ('failure' in statements) return false;
     const [statement] = statements;

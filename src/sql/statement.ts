@@ -134,6 +134,8 @@ export interface Statement {
   readonly concurrently?: true;
   /** A DO block of nothing but schema statements. */
   readonly schemaBlock?: true;
+  /** CREATE or ALTER ROLE with a password in it. */
+  readonly setsPassword?: true;
   /** Speaks of a database by name (GRANT ON DATABASE): members may call theirs differently. */
   readonly namesDatabase?: true;
 

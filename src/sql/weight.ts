@@ -1,13 +1,17 @@
 /**
- * Texts over which the server's grammar would sit for seconds: at each character of a long run of operator characters its scanner looks at
- * the rest of the run again, in comments too. No statement that anybody means has such a run.
+ * How long the server's grammar would sit over a text, told in one pass without it. What it makes of a text grows with the
+ * number of its tokens; and at each character of a run of operator characters its scanner looks at the rest of the run
+ * again, in comments too.
  */
 import {
   blockCommentEnd,
+  BLANK,
   classOf,
+  DIGIT,
   DOLLAR,
   dollarStringEnd,
   DOUBLE_QUOTE,
+  isOperator,
   LETTER,
   lineCommentEnd,
   QUOTE,
@@ -16,40 +20,59 @@ import {
   wordEnd,
 } from './scan.ts';
 
+/** `twisted`: it has a run that no statement has which anybody means. `tokens`: there are more than were asked for. */
+export type Weight = 'light' | 'tokens' | 'twisted';
+
 /** An operator has 63 at most; comments draw lines with them. */
 const runMax = 1000;
+/** The squares of all runs in comments: a thousand lines across the screen. */
+const runWorkMax = 10_000_000;
 
-const isOperator = new Uint8Array(256);
-for (const character of '~!@#^&|`?+-*/%<>=') isOperator[character.charCodeAt(0)] = 1;
-
-/** In one pass. */
-export function isTwisted(sql: Uint8Array): boolean {
+export function weigh(sql: Uint8Array, tokensMax: number): Weight {
+  let tokens = 0;
+  let runWork = 0;
   let at = 0;
   while (at < sql.length) {
     const kind = classOf[sql[at]!];
     let end: number;
+    if (kind === BLANK) {
+      at += 1;
+      continue;
+    }
     if (isOperator[sql[at]!] === 1) {
-      if (sql[at] === 0x2d && sql[at + 1] === 0x2d) end = lineCommentEnd(sql, at);
-      else if (sql[at] === 0x2f && sql[at + 1] === 0x2a) {
+      if (sql[at] === 0x2d && sql[at + 1] === 0x2d) {
+        at = lineCommentEnd(sql, at);
+        continue;
+      }
+      if (sql[at] === 0x2f && sql[at + 1] === 0x2a) {
         end = blockCommentEnd(sql, at);
         if (end === -1) end = sql.length;
-        if (hasLongRun(sql, at, end)) return true;
-      } else {
-        end = runEnd(sql, at);
-        if (end - at > runMax) return true;
+        runWork += workOfRuns(sql, at, end);
+        if (runWork > runWorkMax) return 'twisted';
+        at = end;
+        continue;
       }
+      end = runEnd(sql, at);
+      if (end - at > runMax) return 'twisted';
+      // Each of them may be one by itself.
+      tokens += end - at - 1;
     } else if (kind === LETTER) {
       end = wordEnd(sql, at);
       if (end === at + 1 && sql[end] === 0x27) end = stringEnd(sql, end, (sql[at]! | 0x20) === 0x65);
+    } else if (kind === DIGIT) {
+      end = at + 1;
+      while (classOf[sql[end] ?? 0] === DIGIT) end += 1;
     } else if (kind === QUOTE) end = stringEnd(sql, at, false);
     else if (kind === DOUBLE_QUOTE) end = quotedNameEnd(sql, at);
     else if (kind === DOLLAR) end = dollarStringEnd(sql, at) || at + 1;
     else end = at + 1;
+    tokens += 1;
+    if (tokens > tokensMax) return 'tokens';
     // What has no end is over in one go for the server as well.
-    if (end === -1) return false;
+    if (end === -1) return 'light';
     at = end;
   }
-  return false;
+  return 'light';
 }
 
 /** Up to where a comment may begin: that is looked at by itself. */
@@ -63,11 +86,17 @@ function runEnd(sql: Uint8Array, start: number): number {
   return at;
 }
 
-function hasLongRun(sql: Uint8Array, start: number, end: number): boolean {
+/** More than is allowed where one is too long. */
+function workOfRuns(sql: Uint8Array, start: number, end: number): number {
+  let work = 0;
   let run = 0;
   for (let at = start; at < end; at++) {
-    run = isOperator[sql[at]!] === 1 ? run + 1 : 0;
-    if (run > runMax) return true;
+    if (isOperator[sql[at]!] === 1) {
+      run += 1;
+      // The square, as it grows.
+      work += 2 * run - 1;
+      if (run > runMax) return Infinity;
+    } else run = 0;
   }
-  return false;
+  return work;
 }

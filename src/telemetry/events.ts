@@ -133,6 +133,7 @@ interface EventFields {
   };
   'foreign-write-found': { readonly member: string };
   'client-refused': { readonly address: string; readonly reason: string };
+  'passwords-guessed': { readonly address: string; readonly user: string };
   'clients-paused': {};
   'clients-resumed': {};
   'command-ran': {
@@ -372,6 +373,12 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     level: 'warn',
     meaning: 'A connection was not let in.',
     say: (e) => `a client from ${e.address} was refused: ${e.reason}`,
+  },
+  'passwords-guessed': {
+    level: 'warn',
+    meaning:
+      'Ten wrong passwords have come from one address, the last for this user. Each further one waits longer before it is looked at. Told again only when the address has been quiet for a minute.',
+    say: (e) => `somebody at ${e.address} tries passwords, last for user ${JSON.stringify(e.user)}`,
   },
   'clients-paused': {
     level: 'warn',

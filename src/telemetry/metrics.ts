@@ -26,6 +26,11 @@ const METRICS = {
     help: 'The commit sequence number: transactions that changed something, since the cluster was made.',
   },
   lockstep_clients: { type: 'gauge', labels: [], help: 'Clients that are logged in.' },
+  lockstep_wrong_passwords_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Clients that came with a wrong password, or for a user that there is not, since the node started.',
+  },
   lockstep_requests_waiting: {
     type: 'gauge',
     labels: [],

@@ -19,12 +19,16 @@ export interface LeveledLogger extends Logger {
 export async function createLogger(options: LoggerOptions): Promise<LeveledLogger> {
   const { pino } = await import('pino');
   const base = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  const target = isPretty(options) ? await prettyStream(options.output) : options.output;
+  const pretty = isPretty(options);
+  const target = pretty ? await prettyStream(options.output) : options.output;
+  // What a member says must not look like a line of ours.
+  const oneLine = (message: string): string =>
+    pretty ? message.replaceAll(/\s*[\r\n\u2028\u2029]+\s*/g, ' ⏎ ') : message;
   const log = pino({ ...base, formatters: { level: (label) => ({ level: label }) } }, target);
   const at =
     (level: keyof Logger): Logger['info'] =>
     (fields, message) => {
-      if (log.isLevelEnabled(level)) log[level](scrub(fields), scrubText(message));
+      if (log.isLevelEnabled(level)) log[level](scrub(fields), oneLine(scrubText(message)));
     };
   return {
     trace: at('trace'),

@@ -137,7 +137,12 @@ function beforeMessages(heard: Buffer): { said: Buffer; answers: string } {
 
 describe('strangers that say anything', () => {
   test('are refused or go, and others log in all the while', { timeout: fuzzTimeoutMs(share) }, async () => {
-    const limits = { maxClients: 100, maxPreAuthClients: 50, clientBufferBytes: 1 << 20 };
+    const limits = {
+      maxClients: 100,
+      maxClientsPerUser: 0,
+      maxPreAuthClients: 50,
+      clientBufferBytes: 1 << 20,
+    };
     const { port, listener, clients, url } = await listen({
       loginMs: () => loginMs,
       limits,

@@ -157,6 +157,13 @@ describe('telemetry: logs', () => {
     });
   });
 
+  test('telemetry: what a member says is one line for people, whatever is in it', async () => {
+    const text = await logged({ format: 'pretty' }, (log) => {
+      log.warn({ reason: 'a\nb' }, 'member db1 is unfit: x\n[12:00:00.000] INFO: all is well\r\n\u2028');
+    });
+    expect(text.trim().split(/[\r\n\u2028]/)).toHaveLength(1);
+  });
+
   test('telemetry: the silent logger takes everything', () => {
     expect(silentLogger.error({}, 'nobody hears this')).toBeUndefined();
   });

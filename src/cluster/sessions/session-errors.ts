@@ -98,10 +98,18 @@ export function statementCancelled(): LockstepError {
   });
 }
 
+/** In its own words. Which servers there are, and where, is no business of a client's. */
+function saidByServer(error: unknown): string {
+  const said = messageOf(error).replace(/^member \S+: /, '');
+  return (error as { sqlState?: string }).sqlState === undefined || said.startsWith('member ')
+    ? ''
+    : `: ${said}`;
+}
+
 export function noMember(error: unknown): LockstepError {
   return new LockstepError({
     code: 'session.no-member',
-    message: `no member can take this session now: ${messageOf(error)}`,
+    message: `no member can take this session now${saidByServer(error)}`,
     hint: 'Nothing took effect.',
     outcome: 'none',
     retryable: true,

@@ -90,6 +90,9 @@ const ready = {
   failed: backend.readyForQuery(TransactionStatus.Failed),
 };
 
+/** Everybody else has one before it resolves. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Our connections are read-only by default; to the client they are as the server would have them. */
 const readOnlyDefault = 'default_transaction_read_only';
 
@@ -631,13 +634,18 @@ export class Conversation {
 
   /** By the schema as it is, if that makes a difference. */
   async #judge(text: Buffer): Promise<readonly Statement[]> {
-    const statements = this.#classify(text);
+    const statements = await this.#classifyInTurns(text);
     const known = this.#options.hooks.schemaKnown(() =>
       statements.some((statement) => dependsOnSchema(statement, text)),
     );
     if (known === undefined) return statements;
     await known;
-    return this.#classify(text);
+    return await this.#classifyInTurns(text);
+  }
+
+  async #classifyInTurns(text: Buffer): Promise<readonly Statement[]> {
+    const { classifier, catalog } = this.#options;
+    return await (classifier.classifyScript(text, catalog, this.#reading, nextTurn) ?? this.#classify(text));
   }
 
   #classify(text: Buffer): readonly Statement[] {

@@ -18,7 +18,13 @@ import {
   readParse,
 } from '../../wire/postgres/index.ts';
 import type { ClientSink } from './client-sink.ts';
-import { refused, severalStatements, statementExists, tooManyStatements } from './front-errors.ts';
+import {
+  refused,
+  severalStatements,
+  statementExists,
+  tooManyPortals,
+  tooManyStatements,
+} from './front-errors.ts';
 import { extendedRequest } from './requests.ts';
 import { isLocal } from './statement-book.ts';
 import type { BookedStatement, StatementBook } from './statement-book.ts';
@@ -149,8 +155,11 @@ export class ExtendedBatch {
         const statement = this.#parse(frame);
         return statement.local ? statement : undefined;
       }
-      case Frontend.Bind:
+      case Frontend.Bind: {
+        const limit = this.#parts.preparedStatementsMax;
+        if (this.#parts.book.portals >= limit) throw tooManyPortals(limit);
         return localOnly(this.#parts.book.statement(readBindNames(frame).statement));
+      }
       case Frontend.Execute:
         return localOnly(this.#parts.book.portal(readExecute(frame).portal));
       case Frontend.Describe: {

@@ -31,6 +31,15 @@ export function tooManyStatements(limit: number): LockstepError {
   });
 }
 
+export function tooManyPortals(limit: number): LockstepError {
+  return new LockstepError({
+    code: 'front.too-many-portals',
+    message: `this transaction has ${limit} portals already`,
+    hint: 'Close those that are not used any more, or raise limits.preparedStatementsPerSession.',
+    sqlState: '54000',
+  });
+}
+
 export function severalStatements(): LockstepError {
   return new LockstepError({
     code: 'front.several-statements',

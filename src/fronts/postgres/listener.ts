@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { deferred, invariant, LockstepError, systemClock } from '../../base/index.ts';
+import { deferred, invariant, LockstepError, pause, systemClock } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { backend } from '../../wire/postgres/index.ts';
@@ -14,7 +14,7 @@ import type { CancelRequest } from '../../wire/postgres/index.ts';
 import type { AuthenticatedClient } from './authenticated-client.ts';
 import { Authenticator } from './authenticator.ts';
 import type { AuthenticatorOptions } from './authenticator.ts';
-import { CancelRate, LoginPlaces } from './client-limits.ts';
+import { CancelRate, LoginPlaces, PasswordGuesses } from './client-limits.ts';
 import { Encryption } from './encryption.ts';
 import type { ServerEncryption } from './encryption.ts';
 import { ClientGone, LoginChannel } from './login-channel.ts';
@@ -24,11 +24,12 @@ import {
   loginTooSlow,
   shuttingDown,
   tooManyClients,
+  tooManyOfUser,
   tooManyLogins,
 } from './login-errors.ts';
 import type { ListenPlace } from './login-errors.ts';
 import { login } from './login.ts';
-import type { LoggedIn } from './login.ts';
+import type { LoggedIn, PasswordCheck } from './login.ts';
 import { writeFatal } from './write-fatal.ts';
 
 export interface PostgresListenerOptions extends ListenPlace {
@@ -36,6 +37,8 @@ export interface PostgresListenerOptions extends ListenPlace {
   readonly tls?: ServerEncryption | undefined;
   readonly limits: {
     readonly maxClients: number;
+    /** 0: as many as there may be at all. */
+    readonly maxClientsPerUser: number;
     readonly maxPreAuthClients: number;
     /** What a client may leave unread before writing to it has to wait. */
     readonly clientBufferBytes: number;
@@ -49,6 +52,8 @@ export interface PostgresListenerOptions extends ListenPlace {
   readonly onClient: (client: AuthenticatedClient) => Promise<void> | void;
   /** Resolves when the request has been acted on, whether it was right or not. */
   readonly onCancel: (pid: number, key: Buffer) => Promise<void>;
+  /** Many wrong passwords have come from one place. */
+  readonly onGuessing: (address: string, user: string) => void;
   readonly logger: Logger;
   readonly clock?: Clock;
 }
@@ -69,10 +74,13 @@ export class PostgresListener {
   readonly #server: Server;
   readonly #loginPlaces: LoginPlaces;
   readonly #cancelRate: CancelRate;
+  readonly #guesses: PasswordGuesses;
+  #wrongPasswords = 0;
   /** All that are open, before and after the login. */
   readonly #connections = new Set<Socket>();
   /** Those that have logged in. */
   readonly #clients = new Set<Socket>();
+  readonly #clientsOf = new Map<string, number>();
   readonly #clientsGone = deferred();
   #authenticator: Authenticator | undefined;
   #stopped: Promise<void> | undefined;
@@ -85,6 +93,7 @@ export class PostgresListener {
     this.#encryption = tls === undefined ? undefined : new Encryption(tls);
     this.#loginPlaces = new LoginPlaces(limits.maxPreAuthClients, clock);
     this.#cancelRate = new CancelRate(clock);
+    this.#guesses = new PasswordGuesses(clock);
     this.#server = createServer({
       // A client that has sent all it wants to send is still answered.
       allowHalfOpen: true,
@@ -107,6 +116,11 @@ export class PostgresListener {
   /** Clients that are logged in. */
   get clients(): number {
     return this.#clients.size;
+  }
+
+  /** Since the start. */
+  get wrongPasswords(): number {
+    return this.#wrongPasswords;
   }
 
   /**
@@ -169,7 +183,7 @@ export class PostgresListener {
     // Connections break. Whoever reads or writes learns it from `close`.
     socket.on('error', () => {});
     const ending = new AbortController();
-    const leave = this.#loginPlaces.enter(() => ending.abort(tooManyLogins()));
+    const leave = this.#loginPlaces.enter(() => ending.abort(tooManyLogins()), socket.remoteAddress);
     if (leave === undefined) {
       writeFatal(socket, tooManyLogins(), this.#clock);
       return;
@@ -191,9 +205,24 @@ export class PostgresListener {
       encryption: this.#encryption,
       databases: this.#options.databases,
       checkOpen: () => this.#checkOpen(),
+      passwords: this.#passwordsFrom(channel.socket.remoteAddress ?? '', signal),
     });
     if (result.kind === 'cancel') await this.#cancel(channel.socket, result, signal);
     else this.#handOver(channel, result);
+  }
+
+  #passwordsFrom(address: string, signal: AbortSignal): PasswordCheck {
+    return {
+      wait: async (user) => {
+        const delayMs = this.#guesses.delayMs(user, address);
+        if (delayMs > 0) await pause(this.#clock, delayMs, signal);
+      },
+      wrong: (user) => {
+        this.#wrongPasswords += 1;
+        if (this.#guesses.note(user, address)) this.#options.onGuessing(address, user);
+      },
+      right: (user) => this.#guesses.forget(user, address),
+    };
   }
 
   /** The answer is the same whatever the request did: the connection ends. */
@@ -218,10 +247,13 @@ export class PostgresListener {
     const { limits, logger } = this.#options;
     this.#checkOpen();
     if (this.#clients.size >= limits.maxClients) throw tooManyClients();
+    const ofUser = this.#clientsOf.get(user.name) ?? 0;
+    if (limits.maxClientsPerUser > 0 && ofUser >= limits.maxClientsPerUser) throw tooManyOfUser(user.name);
     const { socket } = channel;
     if (socket.destroyed) throw new ClientGone();
     this.#clients.add(socket);
-    socket.once('close', () => this.#forget(socket));
+    this.#clientsOf.set(user.name, ofUser + 1);
+    socket.once('close', () => this.#forget(socket, user.name));
     channel.write(backend.authenticationOk);
     logger.debug({ user: user.name, address: socket.remoteAddress }, 'a client has logged in');
     const cancelKey = randomBytes(protocolMinor >= LONG_KEY_MINOR ? LONG_KEY_BYTES : SHORT_KEY_BYTES);
@@ -233,8 +265,11 @@ export class PostgresListener {
     await this.#options.onClient(client);
   }
 
-  #forget(socket: Socket): void {
+  #forget(socket: Socket, user: string): void {
     this.#clients.delete(socket);
+    const left = (this.#clientsOf.get(user) ?? 1) - 1;
+    if (left === 0) this.#clientsOf.delete(user);
+    else this.#clientsOf.set(user, left);
     if (this.#stopped !== undefined && this.#clients.size === 0) this.#clientsGone.resolve();
   }
 

@@ -65,6 +65,10 @@ export function tooManyClients(): LockstepError {
   return retryable('front.too-many-clients', '53300', 'sorry, too many clients already');
 }
 
+export function tooManyOfUser(user: string): LockstepError {
+  return retryable('front.too-many-clients', '53300', `too many connections for user "${user}"`);
+}
+
 export function shuttingDown(): LockstepError {
   return retryable('front.shutting-down', '57P03', 'the node is shutting down');
 }

@@ -30,6 +30,15 @@ export interface LoginRules {
   readonly databases: readonly string[];
   /** Throws while nobody is let in. Cancel requests are. */
   readonly checkOpen: () => void;
+  readonly passwords: PasswordCheck;
+}
+
+/** What becomes of wrong passwords. */
+export interface PasswordCheck {
+  /** Resolves when a password for this user may be looked at. */
+  wait(user: string): Promise<void>;
+  wrong(user: string): void;
+  right(user: string): void;
 }
 
 export interface LoggedIn {
@@ -49,7 +58,7 @@ export async function login(channel: LoginChannel, rules: LoginRules): Promise<L
   rules.checkOpen();
   const { parameters } = packet;
   const protocolMinor = agreeOnVersion(channel, packet);
-  const user = await authenticate(channel, rules.authenticator, parameters.get('user'));
+  const user = await authenticate(channel, rules, parameters.get('user'));
   checkReplication(parameters.get('replication'));
   const database = parameters.get('database') ?? '';
   checkDatabase(database, rules.databases);
@@ -85,14 +94,22 @@ function agreeOnVersion(channel: LoginChannel, { minor, parameters }: StartupMes
 
 async function authenticate(
   channel: LoginChannel,
-  authenticator: Authenticator,
+  { authenticator, passwords }: LoginRules,
   name: string | undefined,
 ): Promise<ClientUser> {
   if (name === undefined || name === '') throw noUserName();
   const admission = authenticator.admit(name, { address: channel.socket.remoteAddress });
   if (admission.kind === 'trusted') return admission.user;
-  await checkProof(channel, name, admission.verifier);
-  return admission.proven();
+  await passwords.wait(name);
+  try {
+    await checkProof(channel, name, admission.verifier);
+    const user = admission.proven();
+    passwords.right(name);
+    return user;
+  } catch (error) {
+    if (error instanceof LockstepError && error.code === 'front.password-failed') passwords.wrong(name);
+    throw error;
+  }
 }
 
 async function checkProof(channel: LoginChannel, user: string, verifier: ScramVerifier): Promise<void> {

@@ -39,6 +39,10 @@ export class StatementBook {
     return this.#statements.size;
   }
 
+  get portals(): number {
+    return this.#portals.size;
+  }
+
   statement(name: string): BookedStatement | undefined {
     return this.#statements.get(name);
   }

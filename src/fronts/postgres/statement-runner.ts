@@ -28,6 +28,7 @@ import { SessionState } from './session-state.ts';
 import type { StatementBook } from './statement-book.ts';
 import { endsTransaction, workOf } from './statement-work.ts';
 import { withoutConcurrently } from './without-concurrently.ts';
+import { withoutPassword } from './without-password.ts';
 import type { KnownBetter } from './statement-work.ts';
 
 export interface RunnerHooks {
@@ -207,7 +208,7 @@ export class StatementRunner {
         return await this.#schema(statement, text);
       case 'ddl':
         if (statement.namesDatabase && !this.#hooks.oneDatabaseName()) throw databaseNamed(statement.tag);
-        return await this.#schema(statement, text);
+        return await this.#schema(statement, statement.setsPassword ? await withoutPassword(text) : text);
       case 'create-table-as':
       case 'refresh-matview':
         return await this.#schema(statement, text);

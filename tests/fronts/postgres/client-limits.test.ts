@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { CancelRate, LoginPlaces } from '../../../src/fronts/postgres/client-limits.ts';
+import {
+  CancelRate,
+  LoginPlaces,
+  networkOf,
+  PasswordGuesses,
+} from '../../../src/fronts/postgres/client-limits.ts';
 import { ManualClock } from './manual-clock.ts';
 
 describe('login places', () => {
@@ -34,6 +39,63 @@ describe('login places', () => {
     places.enter(() => {});
     leave?.();
     expect(places.taken).toBe(1);
+  });
+});
+
+describe('login places of several addresses', () => {
+  test('the address that has most of them gives way, to one that has fewer', () => {
+    const places = new LoginPlaces(3, new ManualClock());
+    const evicted: string[] = [];
+    for (const name of ['a', 'b', 'c']) places.enter(() => evicted.push(name), '10.0.0.1');
+    expect(places.enter(() => {}, '10.0.0.1')).toBeUndefined();
+    expect(places.enter(() => evicted.push('honest'), '10.0.0.2')).toBeTypeOf('function');
+    expect(evicted).toEqual(['a']);
+    // Two against one: nobody has more than the newcomer would.
+    expect(places.enter(() => {}, '10.0.0.2')).toBeUndefined();
+    expect(places.taken).toBe(3);
+  });
+
+  test('who has one address of IPv6 has many', () => {
+    expect(networkOf('2001:db8:1:2:3:4:5:6')).toBe(networkOf('2001:db8:1:2::1'));
+    expect(networkOf('2001:db8::1')).toBe(networkOf('2001:db8::2'));
+    expect(networkOf('2001:db8:1:3::1')).not.toBe(networkOf('2001:db8:1:2::1'));
+    expect(networkOf('::ffff:10.0.0.1')).toBe('10.0.0.1');
+  });
+});
+
+describe('wrong passwords', () => {
+  const wrong = (guesses: PasswordGuesses, count: number, user = 'app', address = '10.0.0.1') =>
+    Array.from({ length: count }, () => guesses.note(user, address));
+
+  test('cost more and more time, up to two seconds, and are told of once', () => {
+    const guesses = new PasswordGuesses(new ManualClock());
+    expect(wrong(guesses, 3)).toEqual([false, false, false]);
+    expect(guesses.delayMs('app', '10.0.0.1')).toBe(100);
+    expect(wrong(guesses, 17).filter(Boolean)).toEqual([true]);
+    expect(guesses.delayMs('app', '10.0.0.1')).toBe(2000);
+  });
+
+  test('of one cost another user at the same address, and the same user elsewhere, nothing', () => {
+    const guesses = new PasswordGuesses(new ManualClock());
+    wrong(guesses, 20);
+    expect([guesses.delayMs('other', '10.0.0.1'), guesses.delayMs('app', '10.0.0.2')]).toEqual([0, 0]);
+  });
+
+  test('for many users cost every user at that address', () => {
+    const guesses = new PasswordGuesses(new ManualClock());
+    for (let user = 0; user < 80; user++) wrong(guesses, 1, `user ${user}`);
+    expect(guesses.delayMs('app', '10.0.0.1')).toBe(2000);
+  });
+
+  test('are forgotten by the right one, and after a minute', () => {
+    const clock = new ManualClock();
+    const guesses = new PasswordGuesses(clock);
+    wrong(guesses, 5);
+    guesses.forget('app', '10.0.0.1');
+    expect(guesses.delayMs('app', '10.0.0.1')).toBe(0);
+    wrong(guesses, 5);
+    clock.nowMs += 60_000;
+    expect(guesses.delayMs('app', '10.0.0.1')).toBe(0);
   });
 });
 

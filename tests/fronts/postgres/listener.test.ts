@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
-import { deferred } from '../../../src/base/index.ts';
+import { deferred, systemClock } from '../../../src/base/index.ts';
 import { cannotListen } from '../../../src/fronts/postgres/login-errors.ts';
 import { cancelRequest, frontend, startupMessage } from '../../../src/wire/postgres/index.ts';
 import { waitFor } from '../../support/index.ts';
@@ -135,7 +135,40 @@ describe('strangers', () => {
   });
 });
 
+describe('passwords', () => {
+  test('that are wrong are looked at later and later, and told of; the right one is let in all the same', async () => {
+    const guessed: string[] = [];
+    const clock = new ManualClock();
+    const waits: number[] = [];
+    clock.after = (ms, callback) => {
+      waits.push(ms);
+      return systemClock.after(ms, callback);
+    };
+    const onGuessing = (address: string, user: string): void => void guessed.push(`${address} ${user}`);
+    const { url, listener } = await listen({ clock, onGuessing });
+    for (const user of ['app', 'app', 'app', 'app', 'a', 'b', 'c', 'd', 'e', 'f', 'g'])
+      await expect(ask(url(user, 'guess'))).rejects.toMatchObject({ code: '28P01' });
+    expect(await ask(url('app', 'secret'))).toBe('it works');
+    expect(waits.filter((ms) => ms < 1000)).toEqual([100, 200]);
+    expect(guessed).toEqual(['127.0.0.1 f']);
+    expect(listener.wrongPasswords).toBe(11);
+  });
+});
+
 describe('clients', () => {
+  test('of one user leave room for others', async () => {
+    const { url } = await listen({ limits: { ...LIMITS, maxClientsPerUser: 1 } });
+    const held = new Client(url('app', 'secret'));
+    await held.connect();
+    await expect(ask(url('app', 'secret'))).rejects.toMatchObject({
+      code: '53300',
+      message: 'too many connections for user "app"',
+    });
+    expect(await ask(url('reader', 'Grüße\u00a0aus ½'))).toBe('it works');
+    await held.end();
+    expect(await waitFor(() => ask(url('app', 'secret')), { what: 'a place' })).toBe('it works');
+  });
+
   test('one more than allowed is told so, and a place that was left is free again', async () => {
     const { url, listener } = await listen({ limits: { ...LIMITS, maxClients: 2 } });
     const held = [new Client(url('app', 'secret')), new Client(url('app', 'secret'))];

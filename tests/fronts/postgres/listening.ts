@@ -26,7 +26,12 @@ export interface Listening {
   readonly url: (user: string, password?: string, rest?: string) => string;
 }
 
-export const LIMITS = { maxClients: 100, maxPreAuthClients: 20, clientBufferBytes: 1 << 20 };
+export const LIMITS = {
+  maxClients: 100,
+  maxClientsPerUser: 0,
+  maxPreAuthClients: 20,
+  clientBufferBytes: 1 << 20,
+};
 
 const open: PostgresListener[] = [];
 
@@ -51,6 +56,7 @@ export async function listen(options: Partial<PostgresListenerOptions> = {}): Pr
       answer(client);
     },
     onCancel: () => Promise.resolve(),
+    onGuessing: () => {},
     logger: silentLogger,
     ...options,
   });

@@ -1,8 +1,47 @@
 import { describe, expect, test } from 'vitest';
+import { formatVerifier, makeVerifier, parseVerifier } from '../../../src/wire/postgres/index.ts';
 import { connect, withNode, withServers } from '../../support/index.ts';
 
 const members = withServers(2);
 const cluster = withNode(members);
+
+describe('conversation: passwords of roles', () => {
+  test('are on every member as a verifier, the same on each, and in no commit log', async () => {
+    const client = await connect(cluster.url);
+    await client.query("CREATE ROLE with_password LOGIN PASSWORD 'planted one'");
+    await client.query('ALTER ROLE with_password\nENCRYPTED PASSWORD $$planted two$$');
+    await client.query('BEGIN');
+    await client.query("ALTER ROLE with_password PASSWORD 'planted three' CONNECTION LIMIT 7");
+    await client.query('COMMIT');
+    const verifier = "SELECT rolpassword FROM pg_authid WHERE rolname = 'with_password' AND rolconnlimit = 7";
+    const [[kept = null] = []] = await members.server(0).query(verifier);
+    expect(await provesPassword(kept ?? '', 'planted three')).toBe(true);
+    for (const server of members.servers) {
+      expect(await server.query(verifier)).toEqual([[kept]]);
+      const [[log = null] = []] = await server.query("SELECT string_agg(l::text, ' ') FROM lockstep.log l");
+      const holds = (word: string): boolean => log?.includes(Buffer.from(word).toString('hex')) === true;
+      expect([holds('with_password'), holds('planted')]).toEqual([true, false]);
+    }
+  });
+
+  test('that cannot be read as one string are refused, and change nothing', async () => {
+    const client = await connect(cluster.url);
+    await expect(client.query("CREATE ROLE no_password PASSWORD E'planted'")).rejects.toMatchObject({
+      code: '0A000',
+    });
+    await expect(
+      client.query("DO $$ BEGIN CREATE ROLE no_password PASSWORD 'planted'; END $$"),
+    ).rejects.toMatchObject({
+      code: '0A000',
+    });
+    expect((await client.query("SELECT 1 FROM pg_roles WHERE rolname = 'no_password'")).rows).toEqual([]);
+  });
+});
+
+async function provesPassword(verifier: string, password: string): Promise<boolean> {
+  const parsed = parseVerifier(verifier);
+  return parsed !== undefined && formatVerifier(await makeVerifier(password, parsed)) === verifier;
+}
 
 describe('conversation: settings of Lockstep itself', () => {
   test.each([

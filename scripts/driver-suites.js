@@ -84,7 +84,7 @@ async function startNode(members) {
       url: `postgres://127.0.0.1:${port}/${database}`,
       weight: index > 0 && words.reads === 'primary' ? 0 : 1,
     })),
-    users: Object.entries(users).map(([name, secret]) => ({ name, password: secret })),
+    clients: ['postgres', ...Object.entries(users).map(([name, secret]) => ({ name, password: secret }))],
     listen: { postgres: '127.0.0.1:0' },
     state: './state',
   };

@@ -18,6 +18,7 @@ export async function startNode({ members, database, work, log }) {
     cluster: database,
     dialect: 'postgres',
     username: 'postgres',
+    clients: [{ name: 'postgres', trust: 'loopback' }],
     members: members.map(({ port }, index) => ({
       id: `db${index + 1}`,
       url: `postgres://127.0.0.1:${port}/${database}`,

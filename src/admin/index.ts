@@ -34,7 +34,7 @@ export type { ErrorJson } from './error-json.ts';
 export { openHttpDoor } from './http/http-door.ts';
 export type { HttpDoor, HttpDoorOptions, Readiness } from './http/http-door.ts';
 export { openApiDocument } from './http/openapi.ts';
-export { tokenFiles } from './http/tokens.ts';
+export { operatorToken, tokenFiles } from './http/tokens.ts';
 export type {
   EventEntry,
   EventFilter,

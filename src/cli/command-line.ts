@@ -63,13 +63,14 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
       ),
   )
     .option('--cluster <name>', 'name of the cluster')
-    .option('--username <name>', 'role with which Lockstep and its clients log in')
+    .option('--username <name>', 'role with which Lockstep works on the databases')
     .option('--password-env <name>', 'environment variable with its password')
     .option('--password-file <path>', 'the same in a file, relative to the configuration')
     .option(
       '--member <url...>',
       'a database: postgres://host:port/database, or id=postgres://…; once for each',
     )
+    .option('--client <name...>', 'a role with which clients log in; the databases keep its password')
     .option('--source <id>', 'the member whose data count when they differ')
     .option('--no-check', 'do not look at the databases')
     .action(run(async (options: InitOptions) => (await import('./commands/init.ts')).init(io, options)));

@@ -4,7 +4,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   demo: ['lockstep demo', 'lockstep demo --dir /tmp/demo --port 7432'],
   init: [
     'lockstep init',
-    'lockstep init --cluster orders --username app --password-env ORDERS_PASSWORD --member postgres://10.0.0.1:5432/orders --member postgres://10.0.0.2:5432/orders',
+    'lockstep init --cluster orders --username lockstep --password-env ORDERS_PASSWORD --client app --member postgres://10.0.0.1:5432/orders --member postgres://10.0.0.2:5432/orders',
   ],
   import: [
     'lockstep import ha-jdbc.xml',

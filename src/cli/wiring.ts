@@ -7,7 +7,7 @@ import { loadConfig } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { comparePreflight, detachMember, memberHealth, preflightMember } from '../dialects/postgres/index.ts';
 import type { PreflightReport } from '../dialects/postgres/index.ts';
-import { buildMembers, LockstepNode, removeMember } from '../node/index.ts';
+import { buildMembers, clientRoles, LockstepNode, removeMember } from '../node/index.ts';
 import { startDemoMembers } from '../testing/index.ts';
 import { VERSION } from './version.ts';
 import type { Finding, Program } from './program.ts';
@@ -22,7 +22,11 @@ export const program: Program = {
       built.members.map(async ({ member, config: { id, url } }) => {
         const findings = await lookAt(async () => {
           const report = await member.useBare((connection) =>
-            preflightMember(connection, { memberId: id, clusterId: config.cluster }),
+            preflightMember(connection, {
+              memberId: id,
+              clusterId: config.cluster,
+              clients: clientRoles(config),
+            }),
           );
           reports.set(id, report);
           return report.items;
@@ -96,8 +100,8 @@ export const program: Program = {
         connection: {
           host,
           port: taken,
-          username: servers.username,
-          password: servers.password,
+          username: servers.client.name,
+          password: servers.client.password,
           database: servers.database,
         },
         members: servers.members.map(({ id, url }) => ({ id, url: withoutCredentials(url) })),
@@ -130,10 +134,12 @@ function demoConfiguration(
     '# Written by `lockstep demo` at each start.',
     'cluster: demo',
     'dialect: postgres',
-    `username: ${servers.username}`,
-    `password: { file: ./members/password }`,
+    `username: ${servers.keeper.name}`,
+    `password: { file: ${JSON.stringify(servers.keeper.file)} }`,
     'members:',
     ...servers.members.map(({ id, url }) => `  - { id: ${id}, url: "${withoutCredentials(url)}" }`),
+    // The databases keep its password.
+    `clients: [${servers.client.name}]`,
     `listen: { postgres: "127.0.0.1:${port}", admin: "127.0.0.1:${adminPort}" }`,
     'state: ./state',
     '',

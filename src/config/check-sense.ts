@@ -3,20 +3,25 @@ import { isLoopback } from './address.ts';
 import type { Complaint } from './check-shape.ts';
 import { showKey } from './problem.ts';
 import type { KeyPath } from './problem.ts';
-import type { FileHook, FileMember, FileOptions, FileTls } from './schema.ts';
+import type { FileHook, FileLogin, FileMember, FileOptions, FileTls } from './schema.ts';
 import { closest } from './spelling.ts';
+
+/** Whoever can read the token in the state directory, in the database `lockstep`. */
+export const LOCAL_OPERATOR = 'operator';
 
 export function checkSense(options: FileOptions): readonly Complaint[] {
   return [
     ...options.members.flatMap((member, index) => checkMember(options, member, ['members', index])),
-    ...duplicates(options.members, (member) => member.id, ['id'], 'members', 'this id is taken by'),
-    ...duplicates(options.members, databaseOf, ['url'], 'members', 'this is the same database as'),
-    ...duplicates(options.users, (user) => user.name, ['name'], 'users', 'this name is taken by'),
+    ...duplicates(options.members, (member) => member.id, ['id'], ['members'], 'this id is taken by'),
+    ...duplicates(options.members, databaseOf, ['url'], ['members'], 'this is the same database as'),
     ...checkSource(options),
-    ...checkUsers(options),
+    ...checkClients(options),
+    ...checkLogins(options, options.clients ?? [], ['clients']),
+    ...checkLogins(options, options.admin.users, ['admin', 'users']),
+    ...checkOperators(options),
     ...checkTls(options.tls, ['tls']),
     ...checkListen(options),
-    ...duplicates(options.hooks, (hook) => hook.name, ['name'], 'hooks', 'this name is taken by'),
+    ...duplicates(options.hooks, (hook) => hook.name, ['name'], ['hooks'], 'this name is taken by'),
     ...options.hooks.flatMap((hook, index) => checkHook(hook, ['hooks', index])),
     ...checkAdmin(options),
   ];
@@ -51,7 +56,7 @@ function duplicates<T>(
   items: readonly T[],
   nameOf: (item: T) => string,
   key: KeyPath,
-  list: string,
+  list: KeyPath,
   message: string,
 ): readonly Complaint[] {
   const first = new Map<string, number>();
@@ -61,7 +66,7 @@ function duplicates<T>(
       first.set(nameOf(item), index);
       return [];
     }
-    return [{ path: [list, index, ...key], message: `${message} ${list}[${earlier}]` }];
+    return [{ path: [...list, index, ...key], message: `${message} ${showKey([...list, earlier])}` }];
   });
 }
 
@@ -85,17 +90,87 @@ function checkSource(options: FileOptions): readonly Complaint[] {
   ];
 }
 
-function checkUsers(options: FileOptions): readonly Complaint[] {
-  return options.users.flatMap((user, index) =>
-    user.name === options.username
-      ? [
-          {
-            path: ['users', index, 'name'],
-            message: 'this is `username`, which may log in anyway with `password`',
-          },
-        ]
-      : [],
-  );
+/**
+ * Nothing is said of clients. Where Lockstep itself needs no password, whoever is on this machine has on the members what the node could
+ * give him: he is let in. Undefined: nobody is.
+ */
+export function whoeverIsHere({
+  clients,
+  username,
+  password,
+  members,
+  listen,
+}: FileOptions): FileLogin | undefined {
+  const proves = (member: FileMember): boolean =>
+    member.password !== undefined || member.url.password !== undefined || member.tls?.cert !== undefined;
+  if (clients !== undefined || username === undefined || password !== undefined || members.some(proves))
+    return undefined;
+  return isLoopback(listen.postgres.host) ? { name: username, trust: 'loopback' } : undefined;
+}
+
+function checkClients(options: FileOptions): readonly Complaint[] {
+  const { clients, username } = options;
+  if (clients !== undefined) return [];
+  const here = whoeverIsHere(options);
+  if (here !== undefined)
+    return [
+      {
+        path: ['username'],
+        severity: 'warning',
+        message: `\`clients\` is not there: whoever is on this machine may log in as ${here.name}, as the members allow without a password too. List who may: \`clients: [{ name: ${here.name}, trust: loopback }]\` says the same, roles of their own are better (docs/guide/security.md)`,
+      },
+    ];
+  const line = username === undefined ? 'clients: [app]' : `clients: [${username}]`;
+  return [
+    {
+      path: ['clients'],
+      message: `nobody may log in: list the roles of clients. \`${line}\` lets them in with the role of Lockstep itself, as before; roles of their own are better (docs/guide/security.md)`,
+    },
+  ];
+}
+
+function checkLogins(
+  { username, password: common }: FileOptions,
+  list: readonly FileLogin[],
+  path: KeyPath,
+): readonly Complaint[] {
+  const key = showKey(path);
+  return [
+    ...duplicates(list, ({ name }) => name, ['name'], path, 'this name is taken by'),
+    ...list.flatMap(({ name, password, trust }, index): readonly Complaint[] => {
+      const at = [...path, index];
+      if (password !== undefined && trust !== undefined)
+        return [{ path: at, message: 'either `password` or `trust`' }];
+      if (name !== username || trust !== undefined) return [];
+      if (password !== undefined)
+        return [
+          { path: at, message: `this is \`username\`, and proves \`password\`: write ${key}: [${name}]` },
+        ];
+      if (common !== undefined) return [];
+      return [
+        {
+          path: at,
+          message: `this is \`username\`, which has no \`password\` to prove. Set one, or let everybody on this machine be it: \`{ name: ${name}, trust: loopback }\``,
+        },
+      ];
+    }),
+  ];
+}
+
+function checkOperators({ clients, admin }: FileOptions): readonly Complaint[] {
+  return admin.users.flatMap(({ name, password, trust }, index): readonly Complaint[] => {
+    const path = ['admin', 'users', index, 'name'];
+    if (name === LOCAL_OPERATOR)
+      return [
+        {
+          path,
+          message: `this is the operator on this machine, whose password is the token in the state directory`,
+        },
+      ];
+    const listed = (clients ?? []).some((client) => client.name === name);
+    if (!listed || (password === undefined && trust === undefined)) return [];
+    return [{ path, message: `\`clients\` says already what ${name} proves: write the name alone here` }];
+  });
 }
 
 function checkTls(tls: FileTls | undefined, path: KeyPath): readonly Complaint[] {
@@ -105,16 +180,15 @@ function checkTls(tls: FileTls | undefined, path: KeyPath): readonly Complaint[]
 }
 
 function checkListen(options: FileOptions): readonly Complaint[] {
-  const { listen, password, users } = options;
+  const { listen, clients = [] } = options;
   if (isLoopback(listen.postgres.host)) return [];
   const path = ['listen', 'postgres'];
   const complaints: Complaint[] = [];
-  if (password === undefined && users.length === 0) {
+  if (clients.length > 0 && clients.every(({ trust }) => trust === 'loopback')) {
     complaints.push({
       path,
       severity: 'warning',
-      message:
-        'without `password` or `users` only clients on this machine are let in, whatever the address is',
+      message: 'all `clients` are let in from this machine only, whatever the address is',
     });
   }
   if (listen.tls === undefined) {

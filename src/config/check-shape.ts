@@ -23,10 +23,24 @@ export interface ShapeCheck {
   readonly complaints: readonly Complaint[];
 }
 
-export function checkShape(value: unknown): ShapeCheck {
+export function checkShape(given: unknown): ShapeCheck {
+  const { value, complaints } = withClients(given);
   const result = configSchema.safeParse(value);
-  if (result.success) return { options: result.data, complaints: [] };
+  if (result.success) return { options: result.data, complaints };
   return { complaints: result.error.issues.flatMap((issue) => complaintsOf(issue, value)) };
+}
+
+/** `users` is what `clients` was called: a file of that time means the same, but for `username`, which is not in it. */
+function withClients(value: unknown): { readonly value: unknown; readonly complaints: readonly Complaint[] } {
+  if (typeof value !== 'object' || value === null || !('users' in value) || 'clients' in value)
+    return { value, complaints: [] };
+  const { users, ...rest } = value;
+  const message =
+    'this is `clients` now, which lists everybody who may log in: call it so, and add the name of `username` if clients log in with it (docs/guide/upgrade.md)';
+  return {
+    value: { ...rest, clients: users },
+    complaints: [{ path: ['users'], atKey: true, severity: 'warning', message }],
+  };
 }
 
 function complaintsOf(issue: z.core.$ZodIssue, root: unknown): readonly Complaint[] {
@@ -55,7 +69,14 @@ function wrongValue(given: unknown, secret: boolean): string {
   return `${JSON.stringify(given)} is not allowed here`;
 }
 
+/** Options that there were once, and what is to be done now. */
+const RETIRED: Readonly<Record<string, string>> = {
+  users: '`clients` is there: put under it who is still missing, and take this away',
+};
+
 function unknownKey(section: KeyPath, key: string): Complaint {
+  const retired = section.length === 0 ? RETIRED[key] : undefined;
+  if (retired !== undefined) return { path: [key], atKey: true, message: retired };
   const keys = keysAt(section);
   const didYouMean = closest(key, keys) ?? elsewhere(key);
   return {

@@ -12,7 +12,7 @@ export interface Config {
   readonly file: string;
   readonly cluster: string;
   readonly dialect: FileOptions['dialect'];
-  /** What clients log in with, and the members too unless they override it. Absent when every member has its own. */
+  /** As whom Lockstep works on the members, unless they override it. Absent when every member has its own. */
   readonly username?: string;
   readonly password?: Secret;
   readonly members: readonly MemberConfig[];
@@ -21,8 +21,8 @@ export interface Config {
     readonly admin?: ListenAddress;
     readonly tls?: ListenTls;
   };
-  readonly admin: Readonly<FileOptions['admin']>;
-  readonly users: readonly UserConfig[];
+  readonly admin: Readonly<Omit<FileOptions['admin'], 'users'>> & { readonly users: readonly LoginConfig[] };
+  readonly clients: readonly LoginConfig[];
   /** Absolute. */
   readonly state: string;
   readonly balancer: FileOptions['balancer'];
@@ -79,7 +79,9 @@ export interface HookConfig {
   readonly attempts: number;
 }
 
-export interface UserConfig {
+/** Without either, the members keep the password and the node does not know it. */
+export interface LoginConfig {
   readonly name: string;
-  readonly password: Secret;
+  readonly password?: Secret;
+  readonly trust?: 'loopback';
 }

@@ -24,7 +24,7 @@ export interface ConfigDraft {
   readonly username?: string;
   readonly password?: SecretPlace;
   readonly members: readonly DraftMember[];
-  readonly users?: readonly { readonly name: string; readonly password: SecretPlace }[];
+  readonly clients: readonly (string | { readonly name: string; readonly password: SecretPlace })[];
   readonly listen: { readonly postgres: string; readonly admin?: string };
   readonly state: string;
   readonly balancer?: string;
@@ -73,7 +73,9 @@ function keyLines(key: string, node: SchemaNode, value: unknown): readonly strin
   const inner = Array.isArray(value) ? undefined : innerKeys(node);
   if (inner !== undefined) return sectionLines(key, inner, value as Readonly<Record<string, unknown>>);
   if (value === undefined) return [`# ${key}:${exampleOf(node)}`];
-  if (Array.isArray(value)) return [`${key}:`, ...value.map((item) => `  - ${flow(item)}`)];
+  if (Array.isArray(value)) {
+    return value.length === 0 ? [`${key}: []`] : [`${key}:`, ...value.map((item) => `  - ${flow(item)}`)];
+  }
   return [`${key}: ${flow(value)}`];
 }
 

@@ -1,10 +1,11 @@
 export { memberUrl, parseListenAddress, parseMemberUrl } from './address.ts';
 export type { ListenAddress } from './address.ts';
+export { LOCAL_OPERATOR } from './check-sense.ts';
 export { changeOptions } from './change-options.ts';
 export type { OptionChange } from './change-options.ts';
 export { planMember, planWithoutMember } from './change-members.ts';
 export type { FileChange, RunningConfig } from './change-members.ts';
-export type { Config, HookConfig, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
+export type { Config, HookConfig, ListenTls, LoginConfig, MemberConfig, MemberTls } from './config.ts';
 export { renderDraft } from './draft.ts';
 export type { ConfigDraft, DraftMember, SecretPlace } from './draft.ts';
 export { memberIds } from './member-ids.ts';

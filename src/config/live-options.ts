@@ -7,7 +7,8 @@ import { Secret } from './secret.ts';
 /** An option of these, or in these sections. Whatever else there is needs a new start. */
 const LIVE = [
   'listen.tls',
-  'users',
+  'clients',
+  'admin.users',
   'balancer',
   'probe',
   'deadlines',
@@ -53,7 +54,7 @@ export function changedOptions(running: Config, next: Config): ConfigChanges {
 /** What is in force from now on: of `next` what is live, of `running` the rest. */
 export function takeLive(running: Config, next: Config): Config {
   const { tls: _tls, ...listen } = running.listen;
-  const { balancer, probe, deadlines, verification, users, hooks } = next;
+  const { balancer, probe, deadlines, verification, clients, hooks } = next;
   const { pgDump: _, ...sync } = next.sync;
   const { pgDump } = running.sync;
   return {
@@ -64,7 +65,8 @@ export function takeLive(running: Config, next: Config): Config {
     deadlines,
     sync: { ...sync, ...(pgDump !== undefined && { pgDump }) },
     verification,
-    users,
+    clients,
+    admin: { ...running.admin, users: next.admin.users },
     hooks,
     logging: { ...running.logging, level: next.logging.level },
     members: running.members.map((member) => {

@@ -73,11 +73,12 @@ This page is made from the program's own schema by \`lockstep reference\`; do no
 \`\`\`yaml
 cluster: orders
 dialect: postgres
-username: app
+username: lockstep
 password: { env: ORDERS_PASSWORD }
 members:
   - { id: db1, url: "postgres://db1.example:5432/orders" }
   - { id: db2, url: "postgres://db2.example:5432/orders" }
+clients: [app]
 listen: { postgres: "127.0.0.1:6432" }
 state: ./state
 \`\`\`

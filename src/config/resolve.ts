@@ -3,9 +3,10 @@ import { dirname, resolve as resolvePath } from 'node:path';
 import { messageOf } from '../base/index.ts';
 import { isLoopback, memberUrl } from './address.ts';
 import type { Complaint } from './check-shape.ts';
-import type { Config, HookConfig, ListenTls, MemberConfig, MemberTls, UserConfig } from './config.ts';
+import type { Config, HookConfig, ListenTls, LoginConfig, MemberConfig, MemberTls } from './config.ts';
 import type { KeyPath } from './problem.ts';
-import type { FileHook, FileMember, FileOptions, FileSecret } from './schema.ts';
+import { whoeverIsHere } from './check-sense.ts';
+import type { FileHook, FileLogin, FileMember, FileOptions, FileSecret } from './schema.ts';
 import { Secret } from './secret.ts';
 
 /** What the configuration may read besides its own file. */
@@ -31,11 +32,11 @@ export async function resolveConfig(
   for (const [index, member] of options.members.entries()) {
     members.push(await resolveMember(reader, options, member, ['members', index]));
   }
-  const users: UserConfig[] = [];
-  for (const [index, user] of options.users.entries()) {
-    const secret = await reader.secret(['users', index, 'password'], user.password);
-    users.push({ name: user.name, password: secret ?? new Secret('') });
-  }
+  const logins = (list: readonly FileLogin[], path: KeyPath): Promise<readonly LoginConfig[]> =>
+    resolveLogins(reader, list, path, { name: options.username, password });
+  const here = whoeverIsHere(options);
+  const clients = await logins(options.clients ?? (here === undefined ? [] : [here]), ['clients']);
+  const operators = await logins(options.admin.users, ['admin', 'users']);
   const hooks: HookConfig[] = [];
   for (const [index, hook] of options.hooks.entries()) {
     hooks.push(await resolveHook(reader, dirname(file), hook, ['hooks', index]));
@@ -56,8 +57,8 @@ export async function resolveConfig(
       ...(options.listen.admin !== undefined && { admin: options.listen.admin }),
       ...(listenTls !== undefined && { tls: listenTls }),
     },
-    admin,
-    users,
+    admin: { ...admin, users: operators },
+    clients,
     state: resolvePath(dirname(file), options.state),
     balancer,
     ...(source !== undefined && { source }),
@@ -71,6 +72,28 @@ export async function resolveConfig(
     logging,
   };
   return { config, complaints: reader.complaints };
+}
+
+/** `own`: of the cluster. Whoever is listed by that name proves that password. */
+async function resolveLogins(
+  reader: OutsideReader,
+  list: readonly FileLogin[],
+  path: KeyPath,
+  own: { readonly name: string | undefined; readonly password: Secret | undefined },
+): Promise<readonly LoginConfig[]> {
+  const resolved: LoginConfig[] = [];
+  for (const [index, { name, password: given, trust }] of list.entries()) {
+    const password =
+      given === undefined && trust === undefined && name === own.name
+        ? own.password
+        : await reader.secret([...path, index, 'password'], given);
+    resolved.push({
+      name,
+      ...(password !== undefined && { password }),
+      ...(trust !== undefined && { trust }),
+    });
+  }
+  return resolved;
 }
 
 async function resolveMember(

@@ -45,10 +45,11 @@ export function* walkSchema(
   }
 }
 
-/** Takes off `optional`, `default` and `prefault`, picking up what was said about any of the layers. */
+/** Takes off `optional`, `default`, `prefault` and the short form of a section, picking up what was said about any of the layers. */
 export function unwrap(schema: z.core.$ZodType): SchemaNode {
   const option = optionDocs.get(schema);
   const section = sectionDocs.get(schema);
+  if (schema instanceof z.ZodPipe && schema.out instanceof z.ZodObject) return unwrap(schema.out);
   const wrapped =
     schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
   const inner: SchemaNode = wrapped ? unwrap(schema.unwrap()) : { schema };

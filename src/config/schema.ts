@@ -102,14 +102,30 @@ const member = z
   })
   .register(sectionDocs, { text: 'The databases that are kept identical: a list of one or more.' });
 
-const user = z
-  .strictObject({
-    name: role('Role name with which a client logs in.', 'required'),
-    password: secret('Password of that client.', 'required'),
-  })
-  .register(sectionDocs, {
-    text: 'Clients that may log in besides `username`: a list.',
-  });
+const LOGIN_ALLOWED =
+  'list of role names, or of `{ name: …, password: … }` and `{ name: …, trust: loopback }`';
+
+/** Who may log in, and how that is proven. A name alone is the shortest form. */
+const logins = (text: string) =>
+  z.array(
+    z.preprocess(
+      (written) => (typeof written === 'string' ? { name: written } : written),
+      z
+        .strictObject({
+          name: role('A role that every member has.', 'required'),
+          password: secret(
+            'The password, or the verifier that the members keep of it (`SCRAM-SHA-256$…`). The node checks it, and logs in on the members with it.',
+            'that of `username` for its own name; otherwise the members keep it, and the node checks proofs by what they keep',
+          ).optional(),
+          trust: z.enum(['loopback']).optional().register(optionDocs, {
+            text: 'No password is asked for: everybody on this machine, and whoever is forwarded to it, may be this role.',
+            allowed: '`loopback`',
+            default: 'nobody is let in without a proof',
+          }),
+        })
+        .register(sectionDocs, { text }),
+    ),
+  );
 
 export const configSchema = z.strictObject({
   cluster: name('Name of the one logical database. Recorded in every member; it never changes.'),
@@ -119,11 +135,11 @@ export const configSchema = z.strictObject({
     default: 'required',
   }),
   username: role(
-    'Role with which Lockstep works on the members, and with which clients log in.',
+    'Role with which Lockstep works on the members. No client may log in with it unless `clients` lists it.',
     'required, unless every member has its own',
   ).optional(),
   password: secret(
-    'Password of `username`. Without one, the members must let Lockstep in without, and only loopback clients are let in.',
+    'Password of `username`. Without one, the members must let Lockstep in without.',
     'none',
   ).optional(),
   tls: tls('Protection of the connections to the members.').optional(),
@@ -161,10 +177,10 @@ export const configSchema = z.strictObject({
   admin: section(
     'Who may operate the cluster besides who may use this machine. Tokens are in the state directory.',
     {
-      users: z.array(role('Name of such a client.', 'required')).optional().register(optionDocs, {
-        text: 'Clients that may command Lockstep by SQL, in the database `lockstep`.',
-        allowed: 'list of role names',
-        default: '`username`',
+      users: logins('Who may command Lockstep by SQL, as under `clients`.').default([]).register(optionDocs, {
+        text: 'Who may command Lockstep by SQL, in the database `lockstep`, besides `operator`, whose password is the token in the state directory, and who comes from this machine alone.',
+        allowed: LOGIN_ALLOWED,
+        default: 'none',
       }),
       allowRemote: flag({
         text: 'Let `listen.admin` be an address that other machines reach. Give it `listen.tls` then.',
@@ -180,10 +196,10 @@ export const configSchema = z.strictObject({
         }),
     },
   ),
-  users: z.array(user).default([]).register(optionDocs, {
-    text: 'Clients that may log in besides `username`.',
-    allowed: 'list of users',
-    default: 'none',
+  clients: logins('Who may log in: a list.').optional().register(optionDocs, {
+    text: 'Roles with which clients may log in, and no others. `[]`: nobody.',
+    allowed: LOGIN_ALLOWED,
+    default: 'required; where Lockstep itself needs no password: `username`, from this machine',
   }),
   state: path('Directory for what the node must remember. One node, one directory.', 'required'),
   balancer: choice({
@@ -486,4 +502,5 @@ export type FileSecret = NonNullable<FileOptions['password']>;
 export type FileTls = NonNullable<FileOptions['tls']>;
 export type FileHook = FileOptions['hooks'][number];
 export type FileMember = FileOptions['members'][number];
+export type FileLogin = FileOptions['admin']['users'][number];
 export type TlsMode = (typeof TLS_MODES)[number];

@@ -180,7 +180,8 @@ export interface LogPage {
 export interface SessionIdentity {
   /** Undefined: the cluster's own user with each member's credentials. */
   readonly user: string | undefined;
-  readonly password: string | undefined;
+  /** Its text, or what else proves it; front and dialect know the form. */
+  readonly password: unknown;
   /** Start-up settings of the client. */
   readonly settings: ReadonlyMap<string, string>;
 }

@@ -94,6 +94,8 @@ export interface DataSync {
   prepareSnapshot(member: Member): Promise<PreparedSnapshot>;
   /** Encoding, collation and what else cannot be changed in a database that is there. */
   compareDatabases(snapshot: MemberSnapshot, target: Member): Promise<Unlikeness | undefined>;
+  /** Why what the target has cannot be replaced as a whole, before anything of it is. */
+  notReplaceable(target: Member): Promise<Pick<Unlikeness, 'reason' | 'cure'> | undefined>;
   compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict>;
   /**
    * Committed in the target before anything of it is changed. Makes the control schema when there is none. Raises the target's

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LockstepError, Lru, messageOf, systemClock } from '../base/index.ts';
-import { CommandRunner } from '../admin/index.ts';
+import { CommandRunner, operatorToken } from '../admin/index.ts';
 import type { ClusterStatus, CommandResult, HttpDoor, ReloadResult } from '../admin/index.ts';
 import { Gate, MeasuredSession, startCluster, Traffic } from '../cluster/index.ts';
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
@@ -11,7 +11,7 @@ import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { PostgresSessionLink } from '../dialects/postgres/index.ts';
 import { CancelRegistry, Conversation, PostgresListener, writeFatal } from '../fronts/postgres/index.ts';
-import type { AuthenticatedClient, KnownBetter, PostgresListenerOptions } from '../fronts/postgres/index.ts';
+import type { AuthenticatedClient, KnownBetter } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
 import { EventHub, EventJournal, EventLog, Hooks } from '../telemetry/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
@@ -21,8 +21,11 @@ import { ClientPause } from './client-pause.ts';
 import { ClientSessions } from './client-sessions.ts';
 import { clusterSettings, ConfigInForce } from './config-in-force.ts';
 import { hooksOf } from './hooks-of.ts';
+import { doorOf } from './door-of.ts';
+import type { Door } from './door-of.ts';
 import { EngineSync } from './engine-sync.ts';
 import { NodeInsight } from './insight.ts';
+import { MemberPasswords } from './member-passwords.ts';
 import { noteCommand } from './note-command.ts';
 import { openDoors } from './open-doors.ts';
 import { Operator } from './operator.ts';
@@ -81,6 +84,7 @@ export class LockstepNode {
   readonly #closers: (() => Promise<void>)[] = [];
   #http: HttpDoor | undefined;
   readonly #schema: SchemaReader;
+  readonly #doorOf: (config: Config) => Door;
   #stopping: Promise<void> | undefined;
   #end!: (error?: Error) => void;
 
@@ -141,7 +145,8 @@ export class LockstepNode {
         cacheEntriesMax: config.limits.statementCacheEntries,
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
-      const parts = { options, inForce, hooks, raise, journal, cluster, built, classifier, closers };
+      const token = await operatorToken(config.state, (message) => logger.warn({}, message));
+      const parts = { options, inForce, hooks, raise, journal, cluster, built, classifier, closers, token };
       const node = new LockstepNode(parts);
       await node.#open();
       events.raise({
@@ -167,8 +172,9 @@ export class LockstepNode {
     built: BuiltMembers;
     classifier: Classifier;
     closers: (() => Promise<void>)[];
+    token: string;
   }) {
-    const { options, inForce, hooks, raise, journal, cluster, built, classifier, closers } = parts;
+    const { options, inForce, hooks, raise, journal, cluster, built, classifier, closers, token } = parts;
     const { config, logger } = options;
     this.#inForce = inForce;
     this.#logger = logger;
@@ -179,6 +185,9 @@ export class LockstepNode {
     this.#closers = closers;
     built.setPrimary(() => cluster.primary.id);
     this.#sessions = new ClientSessions({ showsValues: config.logging.values });
+    const passwords = new MemberPasswords(cluster, built, logger);
+    closers.push(async () => passwords.close());
+    this.#doorOf = (wanted) => doorOf(wanted, token, (names) => passwords.ask(names));
     this.#schema = new SchemaReader({ cluster, built, clock: systemClock, logger });
     closers.push(async () => this.#schema.stop());
     this.#knownBetter = rememberBetter();
@@ -199,9 +208,10 @@ export class LockstepNode {
     this.#listener = new PostgresListener({
       host: listen.postgres.host,
       port: listen.postgres.port,
-      ...doorOf(config),
+      ...this.#doorOf(config),
       limits: config.limits,
       loginMs: () => inForce.now.deadlines.loginMs,
+      operatorDatabase: operatorDatabase(config),
       databases: [...new Set([config.cluster, ...config.members.map((member) => member.database)])].concat(
         operatorDatabase(config) ?? [],
       ),
@@ -215,7 +225,7 @@ export class LockstepNode {
       cluster,
       built,
       prepare: async (next) => {
-        const door = doorOf(next);
+        const door = this.#doorOf(next);
         const open = await this.#listener.prepare(door);
         return () => {
           open();
@@ -280,7 +290,7 @@ export class LockstepNode {
     (this as { address: string }).address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     this.#http = await openDoors({
       config: this.#inForce.now,
-      tls: doorOf(this.#inForce.now).tls,
+      tls: this.#doorOf(this.#inForce.now).tls,
       operator: this.operator,
       runner: this.#runner,
       metrics: () => readMetrics(this.#metricsParts),
@@ -459,22 +469,6 @@ export class LockstepNode {
   switchPrimary(id: string): Promise<CommandResult> {
     return this.operator.switchPrimary(id);
   }
-}
-
-/** What clients meet at the door, and what a new configuration may change there. */
-function doorOf({
-  listen,
-  username,
-  password,
-  users,
-}: Config): Pick<PostgresListenerOptions, 'tls' | 'authentication'> {
-  return {
-    tls: listen.tls && { ...listen.tls, key: listen.tls.key.reveal() },
-    authentication: {
-      clusterUser: username === undefined ? undefined : { name: username, password: password?.reveal() },
-      users: users.map((user) => ({ name: user.name, password: user.password.reveal() })),
-    },
-  };
 }
 
 function rememberBetter(): KnownBetter {

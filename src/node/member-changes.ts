@@ -20,6 +20,7 @@ import { planMember, planWithoutMember } from '../config/index.ts';
 import type { Config, RunningConfig } from '../config/index.ts';
 import { comparePreflight, preflightMember } from '../dialects/postgres/index.ts';
 import type { PostgresMember, PreflightReport } from '../dialects/postgres/index.ts';
+import { clientRoles } from './door-of.ts';
 import type { BuiltMember, BuiltMembers } from './build-members.ts';
 import { checkCandidate } from './node-settings.ts';
 
@@ -94,7 +95,11 @@ export class MemberChanges {
   async #preflight(member: PostgresMember): Promise<PreflightReport> {
     try {
       return await member.useBare((connection) =>
-        preflightMember(connection, { memberId: member.id, clusterId: this.#config.cluster }),
+        preflightMember(connection, {
+          memberId: member.id,
+          clusterId: this.#config.cluster,
+          clients: clientRoles(this.#config),
+        }),
       );
     } catch (error) {
       throw new LockstepError({

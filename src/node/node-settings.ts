@@ -27,6 +27,7 @@ import {
 import type { Config, ConfigView, MemberConfig } from '../config/index.ts';
 import { comparePreflight, preflightMember } from '../dialects/postgres/index.ts';
 import type { PreflightReport } from '../dialects/postgres/index.ts';
+import { clientRoles } from './door-of.ts';
 import type { BuiltMember, BuiltMembers } from './build-members.ts';
 
 export interface SettingsParts {
@@ -127,7 +128,11 @@ export class NodeSettings {
   ): Promise<readonly Finding[]> {
     try {
       const report = await member.useBare((connection) =>
-        preflightMember(connection, { memberId: config.id, clusterId: this.#parts.config.cluster }),
+        preflightMember(connection, {
+          memberId: config.id,
+          clusterId: this.#parts.config.cluster,
+          clients: clientRoles(this.#parts.config),
+        }),
       );
       reports.set(config.id, report);
       return report.items;

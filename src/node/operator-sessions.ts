@@ -1,11 +1,11 @@
 /** Operators who come through the front, to the database `lockstep`: they are answered here, and no member knows of them. */
 
 import { randomInt } from 'node:crypto';
-import { LockstepError } from '../base/index.ts';
+import type { LockstepError } from '../base/index.ts';
 import { SqlDoor } from '../admin/index.ts';
 import type { Caller, CommandRunner } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
-import { TableConversation, writeFatal } from '../fronts/postgres/index.ts';
+import { TableConversation } from '../fronts/postgres/index.ts';
 import type { AuthenticatedClient } from '../fronts/postgres/index.ts';
 
 const DATABASE = 'lockstep';
@@ -45,10 +45,6 @@ export class OperatorSessions {
   }
 
   async serve({ user, socket, rest, cancelKey }: AuthenticatedClient): Promise<void> {
-    if (!this.#allowed.includes(user.name)) {
-      writeFatal(socket, notAllowed(user.name));
-      return;
-    }
     const from = socket.remoteAddress ?? '';
     const caller: Caller = { door: 'sql', who: user.name, from, role: 'operator' };
     const conversation = new TableConversation({
@@ -74,18 +70,4 @@ export class OperatorSessions {
   dismiss(goodbye: LockstepError, { all }: { readonly all: boolean }): void {
     for (const conversation of this.#open) if (all || !conversation.busy) conversation.end(goodbye);
   }
-
-  get #allowed(): readonly string[] {
-    const { admin, username } = this.#config;
-    return admin.users ?? (username === undefined ? [] : [username]);
-  }
-}
-
-function notAllowed(name: string): LockstepError {
-  return new LockstepError({
-    code: 'node.not-an-operator',
-    message: `${name} may not command Lockstep`,
-    sqlState: '42501',
-    hint: 'Put the name under `admin.users` in the configuration. Your data is in another database.',
-  });
 }

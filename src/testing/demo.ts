@@ -1,19 +1,30 @@
 /** The databases of `lockstep demo`: real servers that keep their data, so that the demo goes on where it was left. */
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pause, systemClock } from '../base/index.ts';
+import { LockstepError, pause, systemClock } from '../base/index.ts';
+import { formatVerifier, makeVerifier } from '../wire/postgres/index.ts';
 import { startServers } from './postgres/cluster.ts';
 import type { PostgresServer } from './postgres/server.ts';
 
 export interface DemoMembers {
   readonly members: readonly { readonly id: string; readonly url: string }[];
-  readonly username: string;
-  readonly password: string;
+  /** As whom the node works on them. */
+  readonly keeper: DemoLogin;
+  /** As whom clients log in: no superuser. */
+  readonly client: DemoLogin;
   readonly database: string;
   /** Shuts the servers down in order; their data stay. */
   stop(): Promise<void>;
+}
+
+export interface DemoLogin {
+  readonly name: string;
+  readonly password: string;
+  /** Where the password is kept. */
+  readonly file: string;
 }
 
 export interface DemoOptions {
@@ -24,7 +35,8 @@ export interface DemoOptions {
   readonly restartMs?: number;
 }
 
-const username = 'app';
+const keeperName = 'lockstep';
+const clientName = 'app';
 const database = 'demo';
 
 /** Long enough to be seen gone, short enough to be seen coming back. */
@@ -37,14 +49,17 @@ export async function startDemoMembers({
   restartMs = restartMsDefault,
 }: DemoOptions): Promise<DemoMembers> {
   await mkdir(dir, { recursive: true });
-  const password = await keptPassword(join(dir, 'password'));
-  const servers = await startServers(count, { dir, user: username, password, database });
+  const keeper = await login(keeperName, join(dir, 'lockstep.password'));
+  const client = await login(clientName, join(dir, 'app.password'));
+  refuseOlder(dir);
+  const servers = await startServers(count, { dir, user: keeper.name, password: keeper.password, database });
+  await makeClient(servers, client);
   const over = new AbortController();
   const kept = servers.map((server) => keepRunning(server, restartMs, over.signal));
   return {
     members: servers.map((server, index) => ({ id: `db${index + 1}`, url: server.url })),
-    username,
-    password,
+    keeper,
+    client,
     database,
     stop: async () => {
       over.abort();
@@ -63,6 +78,34 @@ async function keepRunning(server: PostgresServer, restartMs: number, over: Abor
     // Whatever is in its way may be gone the next time.
     await server.start().catch(() => undefined);
   }
+}
+
+/** Of the time when clients logged in as the servers' superuser. */
+function refuseOlder(dir: string): void {
+  if (!existsSync(join(dir, 'password'))) return;
+  throw new LockstepError({
+    code: 'testing.old-demo',
+    message: `${dir} was made by an older version, whose clients were superusers`,
+    hint: 'Delete the directory of the demo, and start it again.',
+  });
+}
+
+/** The same verifier on all of them, so that whoever has proven the password to the node is let in by each. */
+async function makeClient(servers: readonly PostgresServer[], { name, password }: DemoLogin): Promise<void> {
+  const verifier = formatVerifier(await makeVerifier(password));
+  for (const server of servers) {
+    const there = await server.query(`SELECT FROM pg_roles WHERE rolname = '${name}'`);
+    if (there.length > 0) continue;
+    await server.query(
+      `CREATE ROLE ${name} LOGIN PASSWORD '${verifier}'; GRANT CREATE ON DATABASE ${database} TO ${name}; GRANT CREATE, USAGE ON SCHEMA public TO ${name}`,
+      undefined,
+      database,
+    );
+  }
+}
+
+async function login(name: string, file: string): Promise<DemoLogin> {
+  return { name, password: await keptPassword(file), file };
 }
 
 /** Made once; readable by the user of the demo alone. */

@@ -6,7 +6,11 @@ import { connect, psql, waitFor, whyNoTool, withNode, withServers } from '../sup
 
 const fixture = withServers(2);
 const node = withNode(fixture, {
-  config: { password: 'pw', users: [{ name: 'shop', password: 'pw' }] },
+  config: {
+    password: 'pw',
+    clients: ['postgres', { name: 'shop', password: 'pw' }],
+    admin: { users: ['postgres', { name: 'watch', password: 'pw' }] },
+  },
 });
 
 /** The test's own way in: as who, to which database. */

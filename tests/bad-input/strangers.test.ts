@@ -1,8 +1,10 @@
 /** Whoever has not logged in, at the door of a whole node: nobody inside notices, and no member hears of it. */
 
 import { once } from 'node:events';
-import { afterEach, describe, expect, test } from 'vitest';
-import { frontend, startupMessage } from '../../src/wire/postgres/index.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { formatVerifier, frontend, makeVerifier, startupMessage } from '../../src/wire/postgres/index.ts';
 import { RawClient } from '../fronts/postgres/raw-client.ts';
 import { connect, waitFor, withNode, withServers } from '../support/index.ts';
 import { expectNothingLeft, placeOf, whileOthersWork } from './harm.ts';
@@ -108,5 +110,111 @@ describe('strangers', () => {
           message: 'canceling authentication due to timeout',
         });
     });
+  });
+});
+
+describe('clients whose passwords the members keep', () => {
+  const own = 'the one of Lockstep';
+  const members = withServers(2, { password: own });
+  beforeAll(async () => {
+    const verifier = formatVerifier(await makeVerifier('kept by them'));
+    for (const server of members.servers) {
+      await server.query(
+        `CREATE ROLE app LOGIN PASSWORD '${verifier}'; GRANT CREATE ON SCHEMA public TO app`,
+      );
+      await server.query(`CREATE ROLE over LOGIN PASSWORD '${verifier}' VALID UNTIL '2020-01-01'`);
+      await server.query(
+        `CREATE ROLE chief LOGIN PASSWORD '${verifier}'; CREATE ROLE unlisted LOGIN PASSWORD '${verifier}'`,
+      );
+    }
+  });
+  const door = withNode(members, {
+    config: { clients: ['app', 'over'], admin: { users: ['chief'] }, balancer: 'round-robin' },
+  });
+  const urlOf = (user: string, secret: string, database?: string): string => {
+    const url = new URL(door.url);
+    url.username = user;
+    url.password = secret;
+    if (database !== undefined) url.pathname = `/${database}`;
+    return url.href;
+  };
+  const whoIsThere = async (member: number): Promise<readonly unknown[]> =>
+    (
+      await members
+        .server(member)
+        .query(`SELECT DISTINCT usename FROM pg_stat_activity WHERE usename IN ('app', 'chief')`)
+    ).flat();
+
+  test('are known to the members as who they are, and stay when the primary is moved', async () => {
+    const client = await connect(urlOf('app', 'kept by them'));
+    await client.query('CREATE TABLE mine (i int)');
+    await client.query('INSERT INTO mine SELECT generate_series(1, 3)');
+    expect((await client.query('SELECT current_user')).rows).toEqual([{ current_user: 'app' }]);
+    await waitFor(
+      async () => {
+        expect((await client.query('SELECT count(*)::int FROM mine')).rows).toEqual([{ count: 3 }]);
+        return (await whoIsThere(1)).length === 1;
+      },
+      { what: 'a read on the replica' },
+    );
+    await door.node.switchPrimary('db2');
+    await client.query('INSERT INTO mine VALUES (4)');
+    const later = await connect(urlOf('app', 'kept by them'));
+    expect((await later.query('SELECT count(*)::int FROM mine')).rows).toEqual([{ count: 4 }]);
+    await client.end();
+    await later.end();
+  });
+
+  test('are refused as the members would: a wrong password, one that is over, no such role, one that is not listed', async () => {
+    for (const [user, secret] of [
+      ['app', 'wrong'],
+      ['over', 'kept by them'],
+      ['nobody', 'kept by them'],
+      ['unlisted', 'kept by them'],
+    ] as const)
+      await expect(connect(urlOf(user, secret)), user).rejects.toMatchObject({
+        code: '28P01',
+        message: `password authentication failed for user "${user}"`,
+      });
+  });
+
+  test('a changed password is in force at once', async () => {
+    const client = await connect(urlOf('app', 'kept by them'));
+    await client.query(`ALTER ROLE app PASSWORD 'another one'`);
+    await expect(connect(urlOf('app', 'kept by them'))).rejects.toMatchObject({ code: '28P01' });
+    const again = await connect(urlOf('app', 'another one'));
+    expect((await again.query('SELECT count(*)::int FROM mine')).rows).toEqual([{ count: 4 }]);
+    await client.end();
+    await again.end();
+  });
+
+  test("the name and the password with which the node works open neither the data nor the operator's database", async () => {
+    for (const database of ['postgres', 'test', 'lockstep'])
+      await expect(connect(urlOf('postgres', own, database)), database).rejects.toMatchObject({
+        code: '28P01',
+      });
+  });
+
+  test('who is listed for one of the two is told so at the other', async () => {
+    const commands = await connect(urlOf('chief', 'kept by them', 'lockstep'));
+    expect((await commands.query('SHOW MEMBERS')).rows).toHaveLength(2);
+    await commands.end();
+    await expect(connect(urlOf('chief', 'kept by them'))).rejects.toMatchObject({ code: '42501' });
+    await expect(connect(urlOf('app', 'another one', 'lockstep'))).rejects.toMatchObject({
+      code: '42501',
+      hint: expect.stringContaining('admin.users'),
+    });
+  });
+
+  test('whoever can read the token on this machine commands Lockstep as operator', async () => {
+    const token = (await readFile(join(door.dir, 'state', 'admin-token'), 'utf8')).trim();
+    const commands = await connect(urlOf('operator', token, 'lockstep'));
+    expect((await commands.query('SHOW MEMBERS')).rows).toHaveLength(2);
+    await commands.end();
+    for (const [secret, database] of [
+      ['wrong', 'lockstep'],
+      [token, 'test'],
+    ] as const)
+      await expect(connect(urlOf('operator', secret, database))).rejects.toMatchObject({ code: '28P01' });
   });
 });

@@ -86,6 +86,7 @@ export async function configDirectory(): Promise<{ readonly directory: string; r
     `cluster: orders
 dialect: postgres
 username: app
+clients: [app]
 password: "pa55-word"
 members:
   - { id: db1, url: "postgres://127.0.0.1:5432/orders" }

@@ -39,7 +39,7 @@ const checking =
 const MEMBERS = 'postgres://127.0.0.1:5432/orders right=postgres://127.0.0.1:5433/orders';
 
 const given = (...more: readonly string[]): string[] =>
-  `init --cluster orders --username app --password-env PW --member ${MEMBERS}`
+  `init --cluster orders --username lockstep --client app --password-env PW --member ${MEMBERS}`
     .split(' ')
     .concat('--config', file, more);
 
@@ -76,7 +76,7 @@ test('cli: init: a database that cannot be a member stops it, unless nobody look
 test('cli: init: where nobody can be asked, it says what is missing; a wrong option is named', async () => {
   const cli = new FakeCli();
   expect(await cli.run('init', '--config', file, '--cluster', 'orders')).toBe(2);
-  expect(cli.stderr).toContain('no --username, no --member');
+  expect(cli.stderr).toContain('no --username, no --member, no --client');
   const url = new FakeCli({}, { PW: 'x' });
   expect(await url.run(...given('--member', 'postgres://u:hush@h:1/d'))).toBe(2);
   expect(url.stderr).toContain('a password does not belong in a URL');
@@ -110,8 +110,10 @@ test('cli: init: asks, tests each database, keeps the password in a file beside,
   await converse(cli, [
     [/Name of the cluster \[main\]: /, 'Not A Name'],
     [/1 to 63 of the characters[^]*Name of the cluster \[main\]: /, 'plant'],
-    [/clients log in \[app\]: /, ''],
+    [/Lockstep works on the databases \[lockstep\]: /, ''],
     [/Its password [^]*: /, 'hush hush'],
+    [/clients log in[^]*\[app\]: /, ' , '],
+    [/name one at least[^]*\[app\]: /, 'app, report,app'],
     [/The first database [^]*: /, 'nonsense'],
     [/this is not a URL[^]*: /, 'postgres://127.0.0.1:5432/plant'],
     [/PostgreSQL 18[^]*The next database[^:]*: /, 'postgres://127.0.0.1:5999/plant'],
@@ -135,7 +137,8 @@ test('cli: init: asks, tests each database, keeps the password in a file beside,
     problems: [],
     config: {
       cluster: 'plant',
-      username: 'app',
+      username: 'lockstep',
+      clients: [{ name: 'app' }, { name: 'report' }],
       source: 'db2',
       listen: { postgres: { port: 6432 }, admin: { port: 6480 } },
       members: [{ id: 'db1' }, { id: 'db2', port: 5433 }],
@@ -147,7 +150,7 @@ test('cli: init: who goes away in the middle leaves nothing behind', async () =>
   const cli = new FakeCli({ check: checking() }, {}, { columns: 80, rows: 24 });
   const ended = cli.run('init', '--config', file);
   await converse(cli, [[/Name of the cluster \[main\]: /, 'plant']]);
-  await waitFor(() => cli.stdout.includes('clients log in'), { what: 'the next question' });
+  await waitFor(() => cli.stdout.includes('Lockstep works'), { what: 'the next question' });
   cli.stdin.end();
   expect(await ended).toBe(4);
   expect(cli.stderr).toContain('nothing is written');

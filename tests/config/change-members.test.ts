@@ -26,6 +26,7 @@ members:
   - { id: db1, url: "postgres://127.0.0.1:5432/orders" }
   - { id: db2, url: "postgres://127.0.0.1:5433/orders" }
 listen: { postgres: "127.0.0.1:6432" }
+clients: []
 state: ./state
 `;
 const WITH_DB3 = TEXT.replace('listen', '  - { id: db3, url: "postgres://127.0.0.1:5434/orders" }\nlisten');

@@ -8,6 +8,7 @@ cluster: orders
 dialect: postgres
 username: app
 password: "one"
+clients: [app]
 members:
   - { id: db1, url: "postgres://127.0.0.1:5432/orders" }
   - { id: db2, url: "postgres://127.0.0.1:5433/orders" }
@@ -36,12 +37,12 @@ probe: { intervalMs: 500 }
 deadlines: { commitMs: 6000, statementMs: 1 }
 limits: { maxClients: 5 }
 sync: { automatic: false, pgDump: ./pg_dump }
-users: [{ name: reader, password: "x" }]
+admin: { users: [{ name: reader, password: "x" }] }
 logging: { level: debug, format: json }
 `),
   ).toEqual({
     live: [
-      'users',
+      'admin.users',
       'balancer',
       'probe.intervalMs',
       'deadlines.commitMs',
@@ -99,7 +100,7 @@ test('config: live: whatever is called live is taken over, all of it', async () 
   const before = await read(BASE);
   const after = await read(
     `${BASE.replace('6432" }', '6432", tls: { cert: c.pem, key: k.pem } }').replace('id: db1,', 'id: db1, weight: 7,')}
-users: [{ name: reader, password: "x" }]
+admin: { users: [{ name: reader, password: "x" }] }
 balancer: simple
 probe: { intervalMs: 60, timeoutMs: 70, threshold: 9, backOffMaxMs: 200 }
 deadlines: { connectMs: 60, commitMs: 70, stopMs: 5 }
@@ -111,7 +112,9 @@ logging: { level: trace }
   );
   const { live, needsRestart } = changedOptions(before, after);
   expect(needsRestart).toEqual([]);
-  const roots = 'listen users balancer probe deadlines sync verification hooks logging members'.split(' ');
+  const roots = 'listen admin.users balancer probe deadlines sync verification hooks logging members'.split(
+    ' ',
+  );
   for (const root of roots)
     expect(
       live.some((path) => path.startsWith(root)),
@@ -127,7 +130,9 @@ test('config: live: every option is said to be live or not, and what is called l
     'balancer',
     'listen.tls',
     'members.weight',
-    'users',
+    'clients',
+    'clients.name',
+    'admin.users',
     'probe.intervalMs',
     'logging.level',
   ])

@@ -21,6 +21,7 @@ members:
   - { id: db1, url: "postgres://db1.example:5432/orders", weight: 1 }
   - { id: db2, url: "postgres://127.0.0.1/orders" }
 listen: { postgres: "127.0.0.1:6432" }
+clients: [app]
 state: ./state
 `;
 const env = { ORDERS_PASSWORD: 'pa55-word' };
@@ -125,8 +126,10 @@ describe('config: a good file', () => {
   });
 
   test('config: no way of printing it shows a password', async () => {
-    const { config } = await check(`${MINIMAL}users: [{ name: reader, password: "pa55-word" }]\n`);
-    expect(config?.users[0]?.password.reveal()).toBe('pa55-word');
+    const { config } = await check(
+      MINIMAL.replace('[app]', '[app, { name: reader, password: "pa55-word" }]'),
+    );
+    expect(config?.clients.map(({ password }) => password?.reveal())).toEqual(['pa55-word', 'pa55-word']);
     const printed = [
       JSON.stringify(config),
       inspect(config, { depth: 9, showHidden: true }),
@@ -154,9 +157,9 @@ balancer: fastest
       'lockstep.yaml:1:10: cluster: "My Cluster" is not allowed here\n' +
         '    allowed: 1 to 63 of the characters a–z, 0–9, "_" and "-"',
       'lockstep.yaml:6:67: members[0].weight: 101 is not allowed here\n    allowed: whole number, 0 to 100',
-      'lockstep.yaml:11:15: probe.intervalMs: 5 is not allowed here\n    allowed: whole number, 50 to 60000 ms',
-      'lockstep.yaml:12:3: probe.timeOutMs: there is no such option\n    did you mean: timeoutMs',
-      'lockstep.yaml:13:11: balancer: "fastest" is not allowed here\n' +
+      'lockstep.yaml:12:15: probe.intervalMs: 5 is not allowed here\n    allowed: whole number, 50 to 60000 ms',
+      'lockstep.yaml:13:3: probe.timeOutMs: there is no such option\n    did you mean: timeoutMs',
+      'lockstep.yaml:14:11: balancer: "fastest" is not allowed here\n' +
         '    allowed: `least-loaded`, `round-robin`, `random`, `simple`',
     ]);
   });
@@ -167,7 +170,7 @@ balancer: fastest
     ['commitMs: 100', 'commitMs', 'deadlines.commitMs'],
   ])('config: %s is met with the key that was meant', async (line, key, meant) => {
     const { problems } = await check(`${MINIMAL}${line}\n`);
-    expect(problems).toMatchObject([{ key, didYouMean: meant, line: 10, severity: 'error' }]);
+    expect(problems).toMatchObject([{ key, didYouMean: meant, line: 11, severity: 'error' }]);
   });
 
   test('config: a key that resembles nothing is met with the keys that exist', async () => {
@@ -176,7 +179,7 @@ balancer: fastest
       {
         key: 'probe.colour',
         allowed: 'intervalMs, timeoutMs, threshold, backOffMaxMs',
-        line: 10,
+        line: 11,
         column: 10,
       },
     ]);
@@ -196,7 +199,7 @@ balancer: fastest
   test('config: broken YAML and a key given twice are named with their line', async () => {
     expect(await shown('cluster: [orders\n')).toEqual([expect.stringMatching(/^lockstep\.yaml:\d+:\d+: /)]);
     const { problems } = await check(`${MINIMAL}cluster: again\n`);
-    expect(problems).toMatchObject([{ line: 10, column: 1, message: expect.stringContaining('unique') }]);
+    expect(problems).toMatchObject([{ line: 11, column: 1, message: expect.stringContaining('unique') }]);
   });
 
   test('config: aliases that multiply are refused', async () => {
@@ -271,11 +274,51 @@ describe('config: what only the whole file shows', () => {
     expect(problems).toMatchObject([{ key: 'members[1]', message: expect.stringContaining('no username') }]);
   });
 
-  test('config: a user name that is taken is refused', async () => {
-    const users =
-      'users: [{ name: u, password: "x" }, { name: u, password: "y" }, { name: app, password: "z" }]';
-    const { problems } = await check(`${MINIMAL}${users}\n`);
-    expect(problems.map((problem) => problem.key)).toEqual(['users[1].name', 'users[2].name']);
+  const withClients = (clients: string): string => MINIMAL.replace('clients: [app]', `clients: ${clients}`);
+
+  test('config: a client that is listed twice, or proves what it cannot, is refused', async () => {
+    for (const [clients, key, message] of [
+      ['[u, { name: u, password: "y" }]', 'clients[1].name', 'this name is taken by clients[0]'],
+      ['[{ name: u, password: "y", trust: loopback }]', 'clients[0]', 'either `password` or `trust`'],
+      ['[{ name: app, password: "z" }]', 'clients[0]', 'write clients: [app]'],
+      ['[{ name: u, trust: everybody }]', 'clients[0].trust', 'not allowed'],
+      ['[{ nam: u }]', 'clients[0].nam', 'no such option'],
+    ] as const) {
+      const { problems } = await check(withClients(clients));
+      expect(problems, clients).toContainEqual(
+        expect.objectContaining({ key, message: expect.stringContaining(message) }),
+      );
+    }
+    const { problems } = await check(MINIMAL.replace('password: { env: ORDERS_PASSWORD }\n', ''));
+    expect(problems).toMatchObject([
+      { key: 'clients[0]', message: expect.stringContaining('{ name: app, trust: loopback }') },
+    ]);
+  });
+
+  test('config: a file of the time when `username` let clients in is told the line that it needs', async () => {
+    const old = MINIMAL.replace('clients: [app]\n', '');
+    expect(await shown(old)).toEqual([expect.stringContaining('`clients: [app]`')]);
+    const users = await check(`${old}users: [{ name: reader, password: "x" }]\n`);
+    expect(users.problems).toMatchObject([
+      { key: 'users', line: 10, message: expect.stringContaining('this is `clients` now') },
+    ]);
+    expect((await check(withClients('[]'))).problems).toEqual([]);
+  });
+
+  test('config: who commands Lockstep is listed as clients are, and says once what it proves', async () => {
+    const admin = (users: string): string => `${MINIMAL}admin: { users: ${users} }\n`;
+    const { config } = await check(admin('[app, { name: chief, password: "x" }, other]'));
+    expect(config?.admin.users.map(({ name, password }) => [name, password?.reveal()])).toEqual([
+      ['app', 'pa55-word'],
+      ['chief', 'x'],
+      ['other', undefined],
+    ]);
+    const { problems } = await check(admin('[operator, { name: app, trust: loopback }, chief, chief]'));
+    expect(problems.map(({ key }) => key)).toEqual([
+      'admin.users[0].name',
+      'admin.users[1].name',
+      'admin.users[3].name',
+    ]);
   });
 
   test.skipIf(process.platform === 'win32')(
@@ -321,7 +364,9 @@ describe('config: what only the whole file shows', () => {
   });
 
   test('config: listening beyond this machine without passwords and TLS is warned about', async () => {
-    const open = MINIMAL.replace('127.0.0.1:6432', '0.0.0.0:6432').replace(/password.*\n/, '');
+    const open = MINIMAL.replace('[app]', '[{ name: app, trust: loopback }]')
+      .replace('127.0.0.1:6432', '0.0.0.0:6432')
+      .replace(/password.*\n/, '');
     const { problems, config } = await check(open);
     expect(config).toBeDefined();
     expect(problems.map((problem) => [problem.severity, problem.key])).toEqual([

@@ -167,7 +167,7 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
         },
       },
     ]);
-    expect(await page.getByText(/^(users\.name|hooks\.post)$/).count()).toBe(0);
+    expect(await page.getByText(/^(clients\.name|hooks\.post)$/).count()).toBe(0);
     await page.getByText('Users and hooks', { exact: true }).click();
     await page.getByText('report: password in the file ./report.password').waitFor();
     await page.getByText('app: password none, the login that all databases share').waitFor();
@@ -175,12 +175,12 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     node.reactions.set('reload', () => ({
       changed: true,
       message: '',
-      applied: ['users'],
+      applied: ['clients'],
       needsRestart: [],
     }));
     await page.getByText('The configuration file', { exact: true }).click();
     await page.getByRole('button', { name: 'Read the file again' }).click();
-    await page.getByText('In force: users.').first().waitFor();
+    await page.getByText('In force: clients.').first().waitFor();
     expect(node.asked.at(-1)).toEqual({ command: 'reload', input: {} });
     expect(await seriousFaults(page)).toEqual([]);
     await context.close();

@@ -169,7 +169,7 @@ export function withConstructs(binaries?: PostgresBinaries): ConstructsFixture {
   });
   const node = withNode(servers, {
     config: {
-      users: ['other', ...ordinaryRoles].map((name) => ({ name, password: name })),
+      clients: ['postgres', ...['other', ...ordinaryRoles].map((name) => ({ name, password: name }))],
       // What is proven here is what members hold, not how fast a busy machine is.
       deadlines: { commitMs: 30_000 },
       probe: { timeoutMs: 20_000 },

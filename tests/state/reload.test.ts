@@ -106,14 +106,14 @@ test('reload: users and certificates are taken over, and who is logged in stays'
   await writeFile(join(cluster.dir, 'cert.pem'), cert);
   await writeFile(join(cluster.dir, 'key.pem'), key, { mode: 0o600 });
   await rewrite({
-    users: [{ name: 'reader', password: 'r3ader' }],
+    clients: ['postgres', { name: 'reader', password: 'r3ader' }],
     listen: { postgres: '127.0.0.1:0', tls: { cert: './cert.pem', key: './key.pem' } },
   });
-  expect(await cluster.node.reload()).toMatchObject({ applied: ['listen.tls', 'users'], needsRestart: [] });
+  expect(await cluster.node.reload()).toMatchObject({ applied: ['clients', 'listen.tls'], needsRestart: [] });
   const encrypted = await connect(reader.href, { ssl: { rejectUnauthorized: false } });
   expect((await encrypted.query('select current_user')).rows).toEqual([{ current_user: 'reader' }]);
-  await rewrite({ users: [] });
-  expect(await cluster.node.reload()).toMatchObject({ applied: ['users'] });
+  await rewrite({ clients: ['postgres'] });
+  expect(await cluster.node.reload()).toMatchObject({ applied: ['clients'] });
   await expect(connect(reader.href)).rejects.toMatchObject({ code: '28P01' });
   expect((await encrypted.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
   expect((await before.query('select 2 as n')).rows).toEqual([{ n: 2 }]);

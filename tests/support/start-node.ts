@@ -54,11 +54,14 @@ export interface NodeProcess {
 /** The node's configuration as the text of its file: JSON is YAML too. */
 export function nodeConfig(servers: readonly PostgresServer[], options: NodeTestOptions = {}): string {
   const [first] = servers;
+  const username = options.config?.['username'] ?? first?.user ?? 'postgres';
+  const password = options.config?.['password'] ?? first?.password;
   return JSON.stringify({
     cluster: 'test',
     dialect: 'postgres',
-    username: first?.user ?? 'postgres',
-    ...(first?.password === undefined ? {} : { password: first.password }),
+    username,
+    ...(password === undefined ? {} : { password }),
+    clients: [password === undefined ? { name: username, trust: 'loopback' } : username],
     members:
       options.members ??
       servers.map((server, index) => ({
@@ -146,6 +149,8 @@ export async function startNodeProcess(
 export interface NodeFixture {
   readonly port: number;
   readonly url: string;
+  /** Of state and configuration. */
+  readonly dir: string;
   readonly node: LockstepNode;
 }
 
@@ -175,6 +180,9 @@ export function withNode(
     },
     get url() {
       return running().url;
+    },
+    get dir() {
+      return running().dir;
     },
     get node() {
       return running().node;

@@ -16,13 +16,20 @@ test('demo: the members keep addresses, password and data from run to run', asyn
       `select current_user as who, current_database() as db, rolsuper as super, current_setting('fsync') as fsync
        from pg_roles where rolname = current_user`,
     );
-    expect(rows).toEqual([{ who: 'app', db: 'demo', super: true, fsync: 'on' }]);
+    expect(rows).toEqual([{ who: 'lockstep', db: 'demo', super: true, fsync: 'on' }]);
     await client.query('create table kept (n int)');
     await client.end();
-    const wrong = url.replace(first.password, 'wrong');
+    const wrong = url.replace(first.keeper.password, 'wrong');
     await expect(connect(wrong)).rejects.toMatchObject({ code: '28P01' });
+    const own = new URL(url);
+    own.username = first.client.name;
+    own.password = first.client.password;
+    const visitor = await connect(own.href);
+    await visitor.query('create table own (n int)');
+    await expect(visitor.query('create role more')).rejects.toMatchObject({ code: '42501' });
+    await visitor.end();
   }
-  expect((await stat(join(dir, 'password'))).mode & 0o777).toBe(0o600);
+  for (const { file } of [first.keeper, first.client]) expect((await stat(file)).mode & 0o777).toBe(0o600);
   await first.stop();
   await expect(connect(first.members[0]?.url ?? '')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 

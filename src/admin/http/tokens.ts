@@ -23,6 +23,15 @@ export function tokenFiles(stateDirectory: string): TokenFiles {
   };
 }
 
+/** The one for everything, made if there is none. `warn` is told when others can read it. */
+export async function operatorToken(
+  stateDirectory: string,
+  warn: (message: string) => void,
+): Promise<string> {
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  return await readOrMake(tokenFiles(stateDirectory).operator, warn);
+}
+
 interface Known {
   readonly role: Role;
   readonly digest: Buffer;

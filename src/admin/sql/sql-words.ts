@@ -191,7 +191,7 @@ export const SHOW_WORDS: readonly ShowWord[] = [
     columns: ['key', 'value', 'default', 'changeable'],
     rows: ({ options, values }: ConfigView) =>
       options
-        .filter(({ path }) => !/^(members|users)(\.|$)/.test(path))
+        .filter(({ path }) => !/^(members|clients|admin\.users)(\.|$)/.test(path))
         .map((option) => {
           const value = valueAt(values, option.path);
           return [option.path, value ?? option.default, option.default, option.restart ? 'no' : 'yes'];

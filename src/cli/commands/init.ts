@@ -15,6 +15,8 @@ export interface InitOptions extends CommonOptions {
   /** `url` or `id=url` each. */
   readonly member?: readonly string[];
   readonly username?: string;
+  /** Roles of clients, whose passwords the members keep. */
+  readonly client?: readonly string[];
   readonly passwordEnv?: string;
   readonly passwordFile?: string;
   readonly source?: string;
@@ -36,28 +38,31 @@ export async function init(io: CliIo, options: InitOptions): Promise<ExitCode> {
   return await byAsking(io, options, file);
 }
 
-type CompleteOptions = InitOptions & Required<Pick<InitOptions, 'cluster' | 'member' | 'username'>>;
+type CompleteOptions = InitOptions &
+  Required<Pick<InitOptions, 'cluster' | 'member' | 'username' | 'client'>>;
 
 function isComplete(options: InitOptions): options is CompleteOptions {
   return missing(options).length === 0;
 }
 
-function missing({ cluster, member, username }: InitOptions): readonly string[] {
+function missing({ cluster, member, username, client }: InitOptions): readonly string[] {
   return [
     ...(cluster === undefined ? ['--cluster'] : []),
     ...(username === undefined ? ['--username'] : []),
     ...((member ?? []).length === 0 ? ['--member'] : []),
+    ...((client ?? []).length === 0 ? ['--client'] : []),
   ];
 }
 
 async function fromOptions(io: CliIo, options: CompleteOptions, file: NewConfig): Promise<ExitCode> {
-  const { cluster, username, member, listen, admin, state, source } = options;
+  const { cluster, username, member, client, listen, admin, state, source } = options;
   const password = passwordPlace(options);
   const draft: ConfigDraft = {
     cluster,
     username,
     ...(password !== undefined && { password }),
     members: member.map(memberFrom),
+    clients: client,
     listen: { postgres: listen, ...(admin !== undefined && { admin }) },
     state,
     ...(source !== undefined && { source }),
@@ -120,9 +125,10 @@ async function byAsking(io: CliIo, options: InitOptions, file: NewConfig): Promi
       }));
     const username =
       options.username ??
-      (await asker.ask({ text: 'Role with which Lockstep and its clients log in', fallback: 'app' }));
+      (await asker.ask({ text: 'Role with which Lockstep works on the databases', fallback: 'lockstep' }));
     const password = passwordPlace(options) ?? (await askPassword(asker, io, file));
-    const base = { cluster, username, ...(password !== undefined && { password }), notes: [] };
+    const clients = options.client ?? (await askClients(asker, username, password !== undefined));
+    const base = { cluster, username, ...(password !== undefined && { password }), clients, notes: [] };
     const draftOf = (
       members: readonly DraftMember[],
       listen: ConfigDraft['listen'],
@@ -171,6 +177,23 @@ async function askPassword(asker: Asker, io: CliIo, file: NewConfig): Promise<Se
   const name = /^\$(\w+)$/.exec(typed)?.[1];
   if (name !== undefined) return { env: name };
   return typed === '' ? undefined : file.keep('password', typed);
+}
+
+async function askClients(asker: Asker, username: string, hasPassword: boolean): Promise<readonly string[]> {
+  const text = await asker.ask({
+    text: 'Roles with which clients log in, with commas between; their passwords are those that the databases keep',
+    fallback: 'app',
+    fault: (answer) => {
+      const names = namesIn(answer);
+      if (names.length === 0) return 'name one at least';
+      return names.includes(username) && !hasPassword ? `${username} has no password to prove` : undefined;
+    },
+  });
+  return namesIn(text);
+}
+
+function namesIn(text: string): readonly string[] {
+  return [...new Set(text.split(',').map((name) => name.trim()))].filter((name) => name !== '');
 }
 
 async function askMembers(

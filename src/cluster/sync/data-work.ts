@@ -95,6 +95,14 @@ export class DataWork {
       });
       if (decided.kind === 'refused') throw new SyncFailure('refused', decided.reason, decided.hint);
       const { kind, reason } = decided;
+      const fixed = kind === 'full' ? await step(data.notReplaceable(member)) : undefined;
+      if (fixed !== undefined) {
+        throw new SyncFailure(
+          'refused',
+          `member ${member.id}: ${fixed.reason}`,
+          `Nothing of it was changed. There: ${fixed.cure}`,
+        );
+      }
       attempt.chosen(kind, reason, source.id);
       const { term, version } = this.#parts.membership;
       const { dryRun = false } = request;

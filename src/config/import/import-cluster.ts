@@ -55,14 +55,32 @@ export function draftOf(imported: ImportedCluster, options: ImportOptions): Conf
         ...(tlsMode !== undefined && { tls: { mode: tlsMode } }),
       };
     }),
-    ...(users.length > 0 && {
-      users: users.map(({ name, password }) => ({ name, password: options.place(name, password) })),
-    }),
+    clients: [
+      ...(common?.password === undefined ? [] : [common.username]),
+      ...users.map(({ name, password }) => ({ name, password: options.place(name, password) })),
+    ],
     listen: options.listen,
     state: options.state,
     ...(balancer !== undefined && { balancer }),
-    notes: [`Made from a file of ${product}.`, ...warnings.map((text) => `- ${text}`)],
+    notes: [
+      `Made from a file of ${product}.`,
+      ...(common === undefined ? [] : [`- ${ofTheLogin(common)}`]),
+      ...warnings.map((text) => `- ${text}`),
+    ],
   };
+}
+
+/** There the engine and its clients are one role. */
+function ofTheLogin({
+  username,
+  password,
+}: {
+  readonly username: string;
+  readonly password?: string | undefined;
+}): string {
+  return password === undefined
+    ? `no password of ${username} was found: \`clients\` does not list it, see docs/guide/security.md`
+    : `clients log in as ${username}, with which Lockstep works too, as it was there: give them a role of their own under \`clients\`, see docs/guide/security.md`;
 }
 
 function commonLogin({

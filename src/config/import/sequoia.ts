@@ -100,7 +100,7 @@ function logins(
     if (name === undefined || name === own) return [];
     const password = valueOf(login, 'vPassword');
     if (password === undefined) {
-      warn(`the virtual login ${name} has no password, and is left out of \`users\``);
+      warn(`the virtual login ${name} has no password, and is left out of \`clients\``);
       return [];
     }
     warn(

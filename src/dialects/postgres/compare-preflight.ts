@@ -4,7 +4,7 @@ import { quoteIdent } from '../../sql/index.ts';
 import type { MemberTraits } from './member-traits.ts';
 import type { PreflightReport } from './preflight.ts';
 import type { CheckItem, Verdict } from './preflight-check.ts';
-import { fail, ok, warn } from './preflight-check.ts';
+import { fail, ok, some, warn } from './preflight-check.ts';
 import { settingCure } from './preflight-cure.ts';
 
 type Members = readonly (readonly [id: string, traits: MemberTraits])[];
@@ -72,6 +72,7 @@ const comparisons: readonly Comparison[] = [
   { name: 'settings', judge: compareSettings },
   { name: 'extensions', judge: compareExtensions },
   { name: 'roles', judge: compareRoles },
+  { name: 'passwords of clients', judge: compareVerifiers },
 ];
 
 /** What cannot be changed once the database is made. */
@@ -169,6 +170,29 @@ function compareRoles(members: Members): Verdict {
   return warn(
     differing.map((name) => `role ${name} is ${describe(members, attributes(name))}`).join('; '),
     cure.join('\n'),
+  );
+}
+
+/** Who has proven a password by one verifier has proven it to those members that keep the same one. */
+function compareVerifiers(members: Members): Verdict {
+  const readable = members.filter(([, { verifiers }]) => verifiers.length > 0);
+  const names = [
+    ...new Set(readable.flatMap(([, { verifiers }]) => verifiers.map(({ name }) => name))),
+  ].sort();
+  const digest =
+    (name: string) =>
+    ({ verifiers }: MemberTraits): string =>
+      verifiers.find((one) => one.name === name)?.digest ?? 'missing';
+  const differing = names.filter((name) => !same(readable, digest(name)));
+  if (differing.length === 0) return ok(names.length === 0 ? 'nothing to compare' : 'equal');
+  return warn(
+    `members keep different verifiers of the passwords of ${some(differing)}: these are let in by the primary alone, and cut off when it is moved`,
+    differing
+      .map(
+        (name) =>
+          `-- the same on each member, as one of them has it (SELECT rolpassword FROM pg_authid):\nALTER ROLE ${quoteIdent(name)} PASSWORD 'SCRAM-SHA-256$…';`,
+      )
+      .join('\n'),
   );
 }
 

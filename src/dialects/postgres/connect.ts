@@ -2,7 +2,7 @@
 
 import net from 'node:net';
 import tls from 'node:tls';
-import { messageOf } from '../../base/index.ts';
+import { LockstepError, messageOf } from '../../base/index.ts';
 import {
   Backend,
   cancelRequest,
@@ -18,6 +18,7 @@ import {
   sslRequest,
   startupMessage,
 } from '../../wire/postgres/index.ts';
+import type { ScramKeys } from '../../wire/postgres/index.ts';
 import { MemberError } from '../contract.ts';
 import { blameOf } from './errors.ts';
 
@@ -42,7 +43,8 @@ export interface Address {
 
 export interface Login {
   readonly user: string;
-  readonly password: string | undefined;
+  /** The text, or what a client has shown of it when it proved it. */
+  readonly password: string | ScramKeys | undefined;
   readonly database: string;
   readonly settings: Iterable<readonly [string, string]>;
 }
@@ -208,17 +210,27 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
     const fail = (error: unknown): void =>
       finish(() => reject(error instanceof Error ? error : new Error(String(error))));
 
-    const needPassword = (): string => {
-      if (login.password === undefined) {
-        throw new MemberError(
-          address.memberId,
-          'unfit',
-          `member ${address.memberId} asks for a password and none is configured`,
-          '28000',
-        );
-      }
+    const refuse = (why: string, sqlState: string): MemberError =>
+      new MemberError(address.memberId, 'unfit', `member ${address.memberId} ${why}`, sqlState);
+    const needPassword = (): string | ScramKeys => {
+      if (login.password === undefined) throw refuse('asks for a password and none is configured', '28000');
       return login.password;
     };
+    const needText = (): string => {
+      const password = needPassword();
+      if (typeof password === 'string') return password;
+      throw refuse('asks for a password that the node does not know: let it ask for scram-sha-256', '28000');
+    };
+    const respond = (client: ScramClient, data: Buffer): Promise<Buffer> =>
+      client.respond(data).catch((error: unknown) => {
+        const other = error instanceof LockstepError && error.code === 'wire.another-verifier';
+        throw other
+          ? refuse(
+              `keeps another verifier of the password of ${login.user}: set the password again, through Lockstep`,
+              '28P01',
+            )
+          : error;
+      });
 
     const authenticate = async (frame: Buffer): Promise<void> => {
       const request = readAuthentication(frame);
@@ -228,15 +240,13 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
           return;
         case 'cleartext-password':
           if (!isVerified(socket, address)) throw unprovenServer(address, 'in clear text');
-          socket.write(frontend.password(needPassword()));
+          socket.write(frontend.password(needText()));
           return;
         case 'md5-password':
           if (address.tls.md5 !== true && !isVerified(socket, address))
             throw unprovenServer(address, 'by md5');
           socket.write(
-            frontend.password(
-              md5Password({ user: login.user, password: needPassword(), salt: request.salt }),
-            ),
+            frontend.password(md5Password({ user: login.user, password: needText(), salt: request.salt })),
           );
           return;
         case 'sasl':
@@ -250,7 +260,7 @@ function logIn(socket: net.Socket, address: Address, login: Login): Promise<Conn
           return;
         case 'sasl-continue':
           if (scram === undefined) throw new Error('SCRAM out of order');
-          socket.write(frontend.saslResponse(await scram.respond(request.data)));
+          socket.write(frontend.saslResponse(await respond(scram, request.data)));
           return;
         case 'sasl-final':
           if (scram === undefined) throw new Error('SCRAM out of order');

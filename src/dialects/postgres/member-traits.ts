@@ -1,5 +1,7 @@
 /** What members must have in common, or had better. */
 
+import { quoteLiteral } from '../../sql/index.ts';
+import { mayReadVerifiers } from './kept-verifiers.ts';
 import type { CheckContext } from './preflight-check.ts';
 
 export interface ExtensionTrait {
@@ -36,6 +38,14 @@ export interface MemberTraits {
   readonly settings: readonly SettingTrait[];
   readonly extensions: readonly ExtensionTrait[];
   readonly roles: readonly RoleTrait[];
+  /** Of clients whose passwords the members keep, by name; empty where they may not be read. */
+  readonly verifiers: readonly VerifierTrait[];
+}
+
+export interface VerifierTrait {
+  readonly name: string;
+  /** Equal for equal verifiers, and says nothing else. */
+  readonly digest: string;
 }
 
 /** What a session gets without asking and what changes answers or what is stored. */
@@ -60,7 +70,8 @@ const comparedSettings = [
  * The columns for a database's locale were added and renamed over the versions; as JSON, those that a version lacks are
  * simply absent. Before version 15 the database has no collation version of its own, but shares that of the C library.
  */
-export async function readTraits({ ask, role, database, version }: CheckContext): Promise<MemberTraits> {
+export async function readTraits(context: CheckContext): Promise<MemberTraits> {
+  const { ask, role, database, version } = context;
   const collationVersion =
     version >= 150_000
       ? 'pg_database_collation_actual_version(d.oid)'
@@ -87,6 +98,17 @@ export async function readTraits({ ask, role, database, version }: CheckContext)
           CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END)))
         FROM pg_roles WHERE rolname !~ '^pg_'))
     FROM (SELECT *, to_jsonb(b) AS j FROM pg_database b) d WHERE d.datname = current_database()`);
-  const read = JSON.parse(text ?? '{}') as Omit<MemberTraits, 'role' | 'database' | 'major'>;
-  return { ...read, role, database, major: Math.floor(version / 10_000) };
+  const read = JSON.parse(text ?? '{}') as Omit<MemberTraits, 'role' | 'database' | 'major' | 'verifiers'>;
+  const verifiers = await digestVerifiers(context);
+  return { ...read, role, database, major: Math.floor(version / 10_000), verifiers };
+}
+
+async function digestVerifiers({ ask, clients }: CheckContext): Promise<readonly VerifierTrait[]> {
+  const names = clients.flatMap(({ name, kept }) => (kept ? [name] : []));
+  const [[readable] = []] = names.length === 0 ? [] : await ask(`SELECT ${mayReadVerifiers}`);
+  if (readable !== 't') return [];
+  const rows = await ask(
+    `SELECT rolname, encode(sha256(convert_to(concat(rolname, rolpassword), 'UTF8')), 'hex') FROM pg_authid WHERE rolname IN (${names.map(quoteLiteral).join(', ')})`,
+  );
+  return rows.map(([name, digest]) => ({ name: name ?? '', digest: digest ?? '' }));
 }

@@ -389,7 +389,7 @@ export class PostgresMember implements Member {
     const { address, database, user, password, maxMessageBytes } = this.options;
     const login: Login = {
       user: identity.user ?? user,
-      password: identity.user === undefined ? password : identity.password,
+      password: identity.user === undefined ? password : (identity.password as Login['password']),
       database,
       settings: [...identity.settings, ['default_transaction_read_only', 'on']],
     };

@@ -15,6 +15,14 @@ export interface PreflightOptions {
   /** What this member is expected to be called, and the cluster that the node remembers. */
   readonly memberId?: string;
   readonly clusterId?: string;
+  /** With which clients log in. */
+  readonly clients?: readonly ClientRole[];
+}
+
+export interface ClientRole {
+  readonly name: string;
+  /** The members keep its password, and the node asks them. */
+  readonly kept: boolean;
 }
 
 /** Asks as if the search path were `pg_catalog`; nothing that the statement sets outlives it. */
@@ -22,6 +30,7 @@ export type Ask = (sql: string) => Promise<(string | null)[][]>;
 
 /** As whom and where the checks run. */
 export interface CheckContext extends PreflightOptions {
+  readonly clients: readonly ClientRole[];
   readonly ask: Ask;
   readonly role: string;
   readonly database: string;

@@ -3,6 +3,7 @@
 import { MemberError } from '../contract.ts';
 import { quoteIdent } from '../../sql/index.ts';
 import { isUserSchema, relationName, userRelations } from './catalog-sql.ts';
+import { grants } from './least-rights.ts';
 import { marksQuery, mayBeMarked } from './marks.ts';
 import { register } from './register.ts';
 import type { Check, CheckContext, Verdict } from './preflight-check.ts';
@@ -18,8 +19,7 @@ export const rightsChecks: readonly Check[] = [
         superuser
           ? ok(`role ${role}`)
           : warn(
-              `role ${role} is none: schema statements hidden in functions, and those made around Lockstep, cannot be detected`,
-              `ALTER ROLE ${quoteIdent(role)} SUPERUSER;`,
+              `role ${role} is none: schema statements hidden in functions, and those made around Lockstep, are found by a verification only; definitions that cannot be repeated are refused (docs/guide/security.md)`,
             ),
       ),
   },
@@ -56,10 +56,23 @@ export const rightsChecks: readonly Check[] = [
   },
   { name: 'ownership of tables', look: ownership },
   {
+    name: 'ownership of the database',
+    look: async ({ ask, role, database }) => {
+      const [[owner, own] = []] = await ask(
+        `SELECT pg_get_userbyid(datdba), pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()`,
+      );
+      return own === 't'
+        ? ok('owner, or a member of the owner')
+        : warn(
+            `it belongs to ${owner}: nothing can be copied here as a whole (strategy full)`,
+            grants.database(database, role),
+          );
+    },
+  },
+  {
     name: 'place for changes',
     look: async (context) => {
       if (context.superuser) return ok('may be set');
-      const role = quoteIdent(context.role);
       const [[mayRead] = []] = await context.ask(`SELECT pg_has_role('pg_read_all_settings', 'USAGE')`);
       try {
         await context.ask(`SELECT set_config('${register}', '+', true)`);
@@ -69,9 +82,10 @@ export const rightsChecks: readonly Check[] = [
       }
       return fail(
         `role ${context.role} may not use the setting ${register}, where the changes of an open transaction are kept out of clients' reach`,
-        context.version >= 150_000
-          ? `GRANT SET ON PARAMETER ${register} TO ${role}; GRANT pg_read_all_settings TO ${role};`
-          : `ALTER ROLE ${role} SUPERUSER;`,
+        [
+          grants.setting(register, context.role, context.version),
+          ...(context.version >= 150_000 ? [grants.readSettings(context.role)] : []),
+        ].join('\n'),
       );
     },
   },
@@ -83,12 +97,9 @@ export const rightsChecks: readonly Check[] = [
         return ok('may be set');
       } catch (error) {
         if (!(error instanceof MemberError) || error.sqlState !== insufficientPrivilege) throw error;
-        const role = quoteIdent(context.role);
         return fail(
           `role ${context.role} may not set it, so user triggers would fire twice`,
-          context.version >= 150_000
-            ? `GRANT SET ON PARAMETER session_replication_role TO ${role};`
-            : `ALTER ROLE ${role} SUPERUSER;`,
+          grants.setting('session_replication_role', context.role, context.version),
         );
       }
     },
@@ -120,7 +131,7 @@ async function rowsAsTheyWere({ ask, role, superuser }: CheckContext): Promise<V
     ? ok('no definition has to be set aside')
     : fail(
         `rows of these tables cannot be stored on replicas as they are: ${some(marked.map(([table, why]) => `${table} (${why})`))}`,
-        `ALTER ROLE ${quoteIdent(role)} SUPERUSER;`,
+        grants.superuser(role),
       );
 }
 
@@ -130,10 +141,7 @@ async function databaseRights({ ask, role, database }: CheckContext): Promise<Ve
       has_database_privilege(current_database(), 'TEMPORARY'), EXISTS (SELECT FROM pg_language WHERE lanname = 'plpgsql')`);
   const missing = [...(create === 't' ? [] : ['CREATE']), ...(temporary === 't' ? [] : ['TEMPORARY'])];
   if (missing.length > 0) {
-    return fail(
-      `${missing.join(' and ')} missing`,
-      `GRANT ${missing.join(', ')} ON DATABASE ${quoteIdent(database)} TO ${quoteIdent(role)};`,
-    );
+    return fail(`${missing.join(' and ')} missing`, grants.onDatabase(missing, database, role));
   }
   return plpgsql === 't'
     ? ok('may create schema and temporary tables')

@@ -7,6 +7,7 @@ import { readTraits } from './member-traits.ts';
 import type { MemberTraits } from './member-traits.ts';
 import type { Ask, CheckContext, CheckItem, PreflightOptions, Verdict } from './preflight-check.ts';
 import { ok } from './preflight-check.ts';
+import { clientChecks } from './preflight-clients.ts';
 import { contentChecks } from './preflight-contents.ts';
 import { rightsChecks } from './preflight-rights.ts';
 import { serverChecks } from './preflight-server.ts';
@@ -33,6 +34,7 @@ export async function preflightMember(
   );
   const context: CheckContext = {
     ...options,
+    clients: options.clients ?? [],
     ask,
     role: role ?? '',
     database: database ?? '',
@@ -40,7 +42,7 @@ export async function preflightMember(
     version: Number(version),
   };
   const items: CheckItem[] = [];
-  for (const { name, look } of [...serverChecks, ...rightsChecks, ...contentChecks]) {
+  for (const { name, look } of [...serverChecks, ...rightsChecks, ...clientChecks, ...contentChecks]) {
     items.push({ name, ...(await guarded(connection, () => look(context))) });
   }
   let traits: MemberTraits | undefined;

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ScramKeys } from '../../wire/postgres/index.ts';
 
 /** A connection whose user is known. It has been sent AuthenticationOk and nothing after it. */
 export interface AuthenticatedClient {
@@ -23,8 +24,12 @@ export interface AuthenticatedClient {
 
 export interface ClientUser {
   readonly name: string;
-  /** As configured, for logging in to the members. Absent for a user who needs none. */
-  readonly password: string | undefined;
+  /** For logging in to the members: as configured, or what the login has shown of it. Absent for a user who needs none. */
+  readonly password: string | ScramKeys | undefined;
   /** The one whose name and password the cluster itself uses. */
   readonly isClusterUser: boolean;
+  /** May work on the data. */
+  readonly isClient: boolean;
+  /** May command Lockstep. */
+  readonly isOperator: boolean;
 }

@@ -48,6 +48,8 @@ export interface PostgresListenerOptions extends ListenPlace {
   readonly authentication: AuthenticatorOptions;
   /** The names that clients may use for the database; the first is the one to recommend. */
   readonly databases: readonly string[];
+  /** Among them: the one in which Lockstep is commanded. */
+  readonly operatorDatabase?: string | undefined;
   /** Takes the client over. What it throws ends the connection. */
   readonly onClient: (client: AuthenticatedClient) => Promise<void> | void;
   /** Resolves when the request has been acted on, whether it was right or not. */
@@ -204,6 +206,7 @@ export class PostgresListener {
       authenticator: this.#authenticator,
       encryption: this.#encryption,
       databases: this.#options.databases,
+      operatorDatabase: this.#options.operatorDatabase,
       checkOpen: () => this.#checkOpen(),
       passwords: this.#passwordsFrom(channel.socket.remoteAddress ?? '', signal),
     });

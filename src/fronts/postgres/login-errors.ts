@@ -95,23 +95,49 @@ export function passwordFailed(user: string): LockstepError {
   return refusal('front.password-failed', '28P01', `password authentication failed for user "${user}"`);
 }
 
+export function passwordUnchecked(): LockstepError {
+  return new LockstepError({
+    code: 'front.password-unchecked',
+    sqlState: '57P03',
+    message: 'the password cannot be checked now: no member says what it keeps of it',
+    hint: 'Connect again later. The log of the node says why.',
+    retryable: true,
+  });
+}
+
+export function notAnOperator(user: string): LockstepError {
+  return refusal(
+    'front.not-an-operator',
+    '42501',
+    `${user} may not command Lockstep`,
+    'Put the name under `admin.users` in the configuration. Your data is in another database.',
+  );
+}
+
+export function notAClient(user: string): LockstepError {
+  return refusal(
+    'front.not-a-client',
+    '42501',
+    `${user} may command Lockstep, in the database "lockstep", and may not work on the data`,
+    'Put the name under `clients` in the configuration if it should.',
+  );
+}
+
 export function remoteWithoutPassword(): LockstepError {
   return refusal(
     'front.no-password-configured',
     '28000',
-    'only clients on the same machine may connect: no password is configured',
-    'set a password in the configuration of the cluster',
+    'only clients on the same machine may connect: none of them has a password',
+    'give `clients` passwords in the configuration of the cluster',
   );
 }
 
-export function otherUserWithoutPassword(clusterUser: string | undefined): LockstepError {
+export function otherUserWithoutPassword(trusted: readonly string[]): LockstepError {
   return refusal(
     'front.no-password-configured',
     '28000',
-    'this user may not connect: no password is configured',
-    clusterUser === undefined
-      ? 'set a username and a password in the configuration of the cluster'
-      : `connect as user "${clusterUser}", or set a password in the configuration of the cluster`,
+    'this user may not connect: it is not listed',
+    `connect as user ${trusted.map((name) => `"${name}"`).join(' or ')}, or list it under \`clients\` in the configuration of the cluster`,
   );
 }
 

@@ -12,11 +12,18 @@ import {
   scramMechanisms,
   ScramServer,
 } from '../../wire/postgres/index.ts';
-import type { CancelRequest, ScramVerifier, StartupMessage } from '../../wire/postgres/index.ts';
+import type { CancelRequest, ScramKeys, ScramVerifier, StartupMessage } from '../../wire/postgres/index.ts';
 import type { ClientUser } from './authenticated-client.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Encryption } from './encryption.ts';
-import { noUserName, notEncrypted, passwordFailed, protocolViolation } from './login-errors.ts';
+import {
+  notAClient,
+  notAnOperator,
+  noUserName,
+  notEncrypted,
+  passwordFailed,
+  protocolViolation,
+} from './login-errors.ts';
 import type { LoginChannel } from './login-channel.ts';
 import { checkDatabase, checkReplication, isProtocolOption, readSettings } from './startup-settings.ts';
 
@@ -28,6 +35,8 @@ export interface LoginRules {
   readonly encryption: Encryption | undefined;
   /** The names that clients may use for the database; the first is the one to recommend. */
   readonly databases: readonly string[];
+  /** The one in which Lockstep is commanded. */
+  readonly operatorDatabase: string | undefined;
   /** Throws while nobody is let in. Cancel requests are. */
   readonly checkOpen: () => void;
   readonly passwords: PasswordCheck;
@@ -58,9 +67,10 @@ export async function login(channel: LoginChannel, rules: LoginRules): Promise<L
   rules.checkOpen();
   const { parameters } = packet;
   const protocolMinor = agreeOnVersion(channel, packet);
-  const user = await authenticate(channel, rules, parameters.get('user'));
-  checkReplication(parameters.get('replication'));
   const database = parameters.get('database') ?? '';
+  const user = await authenticate(channel, rules, parameters.get('user'), database);
+  checkReplication(parameters.get('replication'));
+  checkRights(user, database === rules.operatorDatabase);
   checkDatabase(database, rules.databases);
   return { kind: 'logged-in', user, database, parameters: readSettings(parameters), protocolMinor };
 }
@@ -96,14 +106,14 @@ async function authenticate(
   channel: LoginChannel,
   { authenticator, passwords }: LoginRules,
   name: string | undefined,
+  database: string,
 ): Promise<ClientUser> {
   if (name === undefined || name === '') throw noUserName();
-  const admission = authenticator.admit(name, { address: channel.socket.remoteAddress });
+  const admission = await authenticator.admit(name, { address: channel.socket.remoteAddress, database });
   if (admission.kind === 'trusted') return admission.user;
   await passwords.wait(name);
   try {
-    await checkProof(channel, name, admission.verifier);
-    const user = admission.proven();
+    const user = admission.proven(await checkProof(channel, name, admission.verifier));
     passwords.right(name);
     return user;
   } catch (error) {
@@ -112,7 +122,13 @@ async function authenticate(
   }
 }
 
-async function checkProof(channel: LoginChannel, user: string, verifier: ScramVerifier): Promise<void> {
+/** Said only to who has proven who it is. */
+function checkRights({ name, isClient, isOperator }: ClientUser, commands: boolean): void {
+  if (commands && !isOperator) throw notAnOperator(name);
+  if (!commands && !isClient) throw notAClient(name);
+}
+
+async function checkProof(channel: LoginChannel, user: string, verifier: ScramVerifier): Promise<ScramKeys> {
   const { certificateHash } = channel;
   channel.write(backend.authenticationSasl(scramMechanisms(certificateHash)));
   const { mechanism, data } = readSaslInitialResponse(await channel.message(Frontend.Password));
@@ -126,4 +142,5 @@ async function checkProof(channel: LoginChannel, user: string, verifier: ScramVe
     const failed = error instanceof LockstepError && error.code === 'wire.authentication-failed';
     throw failed ? passwordFailed(user) : error;
   }
+  return scram.keys;
 }

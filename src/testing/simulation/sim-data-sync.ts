@@ -105,6 +105,10 @@ export class SimDataSync implements DataSync {
     return Promise.resolve(undefined);
   }
 
+  notReplaceable(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async compareSchema(snapshot: MemberSnapshot, target: Member): Promise<SchemaVerdict> {
     await (snapshot as SimSnapshot).read();
     return await this.#on(target, async (server, backend) => {

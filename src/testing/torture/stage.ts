@@ -102,6 +102,7 @@ export class Stage {
         username: address.user,
         password: address.password ?? ownPassword,
       })),
+      clients: [user],
       listen: { postgres: `${nodeHost}:${nodePort}` },
       state: './state',
       ...rigSettings,

@@ -65,4 +65,4 @@ export {
   parseVerifier,
   SCRAM_ITERATIONS_MAX,
 } from './scram-verifier.ts';
-export type { ScramVerifier } from './scram-verifier.ts';
+export type { ScramKeys, ScramVerifier } from './scram-verifier.ts';

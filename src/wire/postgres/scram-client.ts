@@ -1,6 +1,6 @@
 /** The client's side of a SCRAM-SHA-256 login: `first`, `respond`, `finish`, in this order. */
 
-import { timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { invariant } from '../../base/index.ts';
 import { saltPassword } from './salted-password.ts';
 import {
@@ -15,10 +15,12 @@ import {
 } from './scram-message.ts';
 import type { ScramMechanism } from './scram-message.ts';
 import { clientKeys, SCRAM_ITERATIONS_MAX, serverKeyOf } from './scram-verifier.ts';
-import { badScram, serverRefused } from './wire-error.ts';
+import type { ScramKeys } from './scram-verifier.ts';
+import { anotherVerifier, badScram, serverRefused } from './wire-error.ts';
 
 export interface ScramClientOptions {
-  readonly password: string;
+  /** The text, or what proves it where it is kept with the same salt. */
+  readonly password: string | ScramKeys;
   /** Those that the server offers. */
   readonly mechanisms: readonly string[];
   /** On an encrypted connection: `certificateHash` of the server's certificate. The login is then bound to it. */
@@ -31,7 +33,7 @@ export interface ScramClientOptions {
 
 export class ScramClient {
   readonly mechanism: ScramMechanism;
-  readonly #password: string;
+  readonly #password: string | ScramKeys;
   readonly #nonce: string;
   readonly #header: string;
   readonly #firstBare: string;
@@ -73,12 +75,24 @@ export class ScramClient {
         `the server asks for ${iterations} iterations; ${SCRAM_ITERATIONS_MAX} are allowed`,
       );
     }
-    const salted = await saltPassword({ password: this.#password, salt, iterations });
+    const { clientKey, storedKey, serverKey } = await this.#keys(salt, iterations);
     const withoutProof = `c=${channelBindingValue(this.#header, this.#boundTo)},r=${nonce}`;
     const exchange = `${this.#firstBare},${text},${withoutProof}`;
-    const { clientKey, storedKey } = clientKeys(salted);
-    this.#serverSignature = sign(serverKeyOf(salted), exchange);
+    this.#serverSignature = sign(serverKey, exchange);
     return Buffer.from(`${withoutProof},p=${xor(clientKey, sign(storedKey, exchange)).toString('base64')}`);
+  }
+
+  async #keys(
+    salt: Buffer,
+    iterations: number,
+  ): Promise<{ readonly clientKey: Buffer; readonly storedKey: Buffer; readonly serverKey: Buffer }> {
+    const password = this.#password;
+    if (typeof password === 'string') {
+      const salted = await saltPassword({ password, salt, iterations });
+      return { ...clientKeys(salted), serverKey: serverKeyOf(salted) };
+    }
+    if (iterations !== password.iterations || !salt.equals(password.salt)) throw anotherVerifier();
+    return { ...password, storedKey: createHash('sha256').update(password.clientKey).digest() };
   }
 
   /** Must have returned before the server is believed: it proves that it knows the password too. */

@@ -13,7 +13,7 @@ import {
   xor,
 } from './scram-message.ts';
 import type { ScramMechanism } from './scram-message.ts';
-import type { ScramVerifier } from './scram-verifier.ts';
+import type { ScramKeys, ScramVerifier } from './scram-verifier.ts';
 import { authenticationFailed, badScram } from './wire-error.ts';
 
 export interface ScramServerOptions {
@@ -42,6 +42,8 @@ export class ScramServer {
   readonly #ownNonce: string;
   /** Set by `first`. */
   #exchange: { readonly header: string; readonly nonce: string; readonly messages: string } | undefined;
+  /** Set by a proof that held. */
+  #clientKey: Buffer | undefined;
 
   constructor(options: ScramServerOptions) {
     if (!scramMechanisms(options.certificateHash).some((offered) => offered === options.mechanism)) {
@@ -87,6 +89,16 @@ export class ScramServer {
     return Buffer.from(`v=${sign(this.#verifier.serverKey, exchange).toString('base64')}`);
   }
 
+  /**
+   * What the client's proof has shown to whoever knows the verifier (RFC 5802, section 9): with it one can log in as the client where
+   * the same verifier is kept. To be asked for when `finish` has returned.
+   */
+  get keys(): ScramKeys {
+    invariant(this.#clientKey !== undefined, 'a SCRAM login shows its keys when it has succeeded');
+    const { iterations, salt, serverKey } = this.#verifier;
+    return { iterations, salt, serverKey, clientKey: this.#clientKey };
+  }
+
   #checkBinding(flag: string, bindingType: string | undefined): void {
     if (this.#bound !== (bindingType !== undefined))
       throw badScram('channel binding and mechanism do not agree');
@@ -103,6 +115,8 @@ export class ScramServer {
     const { storedKey } = this.#verifier;
     if (proof.length !== storedKey.length) return false;
     const clientKey = xor(proof, sign(storedKey, exchange));
-    return timingSafeEqual(createHash('sha256').update(clientKey).digest(), storedKey);
+    if (!timingSafeEqual(createHash('sha256').update(clientKey).digest(), storedKey)) return false;
+    this.#clientKey = clientKey;
+    return true;
   }
 }

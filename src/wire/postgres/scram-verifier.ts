@@ -18,6 +18,11 @@ export const SCRAM_ITERATIONS_MAX = 1_000_000;
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 
+/** What proves a password whose text nobody here knows: only where the server keeps the same salt and iterations of it. */
+export interface ScramKeys extends Omit<ScramVerifier, 'storedKey'> {
+  readonly clientKey: Buffer;
+}
+
 export async function makeVerifier(
   password: string,
   options: { readonly salt?: Buffer; readonly iterations?: number } = {},
@@ -32,10 +37,10 @@ export async function makeVerifier(
  * For a user that does not exist: the same salt each time it is asked for, so that the exchange looks like any other,
  * and keys that no password has. `secret` is the node's own and must not change from login to login.
  */
-export function mockVerifier(user: string, secret: Buffer): ScramVerifier {
+export function mockVerifier(user: string, secret: Buffer, iterations = SCRAM_ITERATIONS): ScramVerifier {
   const invent = (what: string) => createHmac('sha256', secret).update(`${what} ${user}`).digest();
   return {
-    iterations: SCRAM_ITERATIONS,
+    iterations,
     salt: invent('salt').subarray(0, SALT_BYTES),
     storedKey: invent('stored key'),
     serverKey: invent('server key'),

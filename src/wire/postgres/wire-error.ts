@@ -69,3 +69,12 @@ export function authenticationFailed(): LockstepError {
 export function serverRefused(message: string): LockstepError {
   return new LockstepError({ code: 'wire.server-not-trusted', message, sqlState: '28000' });
 }
+
+/** Nothing that is known here proves the password to this server. */
+export function anotherVerifier(): LockstepError {
+  return new LockstepError({
+    code: 'wire.another-verifier',
+    message: "the server keeps another verifier of this role's password than the one that was proven",
+    sqlState: '28P01',
+  });
+}

@@ -1,7 +1,10 @@
 /** A node whose role on the members is no superuser: everything that it can do, it does; what it cannot is refused while nothing has taken effect. */
 
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { readFile } from 'node:fs/promises';
 import { preflightMember } from '../../../src/dialects/postgres/index.ts';
+import { leastRights } from '../../../src/dialects/postgres/least-rights.ts';
+import { formatVerifier, makeVerifier } from '../../../src/wire/postgres/index.ts';
 import { connect, startNode, waitFor, withServers } from '../../support/index.ts';
 import { recordEvents } from '../../sync/recorded-events.ts';
 import { connectMember, otherPostgres } from './member-connection.ts';
@@ -11,10 +14,6 @@ const versions = [
   { name: 'that tests use', options: {} },
   ...(other === undefined ? [] : [{ name: String(other.major), options: { binaries: other } }]),
 ];
-
-const role = `
-  CREATE ROLE keeper LOGIN CREATEROLE; GRANT pg_read_all_settings, pg_signal_backend TO keeper;
-  GRANT SET ON PARAMETER session_preload_libraries, session_replication_role TO keeper;`;
 
 const schema = `
   CREATE TABLE item (id serial PRIMARY KEY, name text CHECK (length(name) > 0), price numeric(9, 2), upper_name text GENERATED ALWAYS AS (upper(name)) STORED);
@@ -27,16 +26,45 @@ describe.each(versions)('Lockstep is no superuser: PostgreSQL $name', ({ options
 
   test('from the first start to verification', { timeout: 120_000 }, async () => {
     const database = `kept_${process.pid}`;
-    for (const server of servers.servers) {
-      await server.query(role);
-      await server.query(`CREATE DATABASE ${database} OWNER keeper`);
-      await server.query('ALTER SCHEMA public OWNER TO keeper', undefined, database);
-    }
+    const verifier = formatVerifier(await makeVerifier('of the client'));
+    const clients = [{ name: 'app', kept: true }];
     const check = async () => {
       const connection = await connectMember(servers.server(0), { database, user: 'keeper' });
-      const { items } = await preflightMember(connection);
+      const { items } = await preflightMember(connection, { clients });
       return items.filter(({ ok }) => ok === 'fail');
     };
+    for (const server of servers.servers) {
+      await server.query(`CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN PASSWORD '${verifier}'`);
+      await server.query(`CREATE DATABASE ${database}`);
+      await server.query(
+        `REVOKE TEMPORARY ON DATABASE ${database} FROM PUBLIC; GRANT TEMPORARY ON DATABASE ${database} TO app; GRANT CREATE, USAGE ON SCHEMA public TO app`,
+        undefined,
+        database,
+      );
+    }
+    // Nothing is granted yet: what is missing is said, and what cures it is the page's.
+    const page = await readFile(new URL('../../../docs/guide/security.md', import.meta.url), 'utf8');
+    const lacking = await check();
+    expect(lacking.map(({ name }) => name)).toEqual([
+      'rights on the database',
+      'place for changes',
+      'session_replication_role',
+      'client roles',
+      'passwords of clients',
+    ]);
+    const onPage = (statement: string): string =>
+      statement.replaceAll('"', '').replaceAll('keeper', 'lockstep').replaceAll(database, 'orders');
+    for (const { cure = '' } of lacking)
+      for (const line of cure.split('\n').filter((one) => one.startsWith('GRANT')))
+        expect(page).toContain(onPage(line));
+    const least = (version: number): readonly string[] =>
+      leastRights({ role: 'keeper', database, owners: ['app'], verifiers: true, version });
+    for (const statement of least(150_000)) expect(page).toContain(onPage(statement));
+    expect(least(140_000)).toEqual(['ALTER ROLE "keeper" SUPERUSER;']);
+    expect(page).toContain('ALTER ROLE lockstep SUPERUSER;');
+    // Who owns the database is left for later.
+    for (const server of servers.servers)
+      for (const statement of least(150_000).slice(0, -1)) await server.query(statement, undefined, database);
     expect(await check()).toEqual([]);
     const events = recordEvents();
     const node = await startNode(servers.servers, {
@@ -45,10 +73,17 @@ describe.each(versions)('Lockstep is no superuser: PostgreSQL $name', ({ options
         id: `db${index + 1}`,
         url: `postgres://127.0.0.1:${port}/${database}`,
       })),
-      config: { username: 'keeper', probe: { timeoutMs: 15_000 }, deadlines: { commitMs: 15_000 } },
+      config: {
+        username: 'keeper',
+        clients: ['app'],
+        probe: { timeoutMs: 15_000 },
+        deadlines: { commitMs: 15_000 },
+      },
     });
     onTestFinished(() => node.stop());
-    const client = await connect(`postgres://keeper@127.0.0.1:${node.port}/${database}`);
+    const client = await connect(
+      `postgres://app:${encodeURIComponent('of the client')}@127.0.0.1:${node.port}/${database}`,
+    );
     await client.query(schema);
     await client.query(`INSERT INTO item (name, price) SELECT 'n' || i, i FROM generate_series(1, 20) i`);
     await client.query('BEGIN');
@@ -108,13 +143,37 @@ describe.each(versions)('Lockstep is no superuser: PostgreSQL $name', ({ options
     expect(await servers.server(1).query(later, undefined, database)).toEqual(
       await servers.server(0).query(later, undefined, database),
     );
+
+    // And by a copy of everything. Where that is refused, it comes back by itself as it would have.
+    await node.node.deactivateMember('db2');
+    await node.node.operator.syncMember('db2', { strategy: 'full' });
+    await waitFor(() => events.of('sync-failed').length > 0, { what: 'the copy to be refused' });
+    expect(events.of('sync-failed')).toMatchObject([
+      { reason: expect.stringContaining('the database belongs to postgres') },
+    ]);
+    for (const server of servers.servers)
+      await server.query(least(150_000).at(-1) ?? '', undefined, database);
+    await node.node.operator.syncMember('db2', { strategy: 'full' });
+    await waitFor(async () => (await node.node.status()).members.every(({ active }) => active), {
+      what: 'the member to be back',
+      timeoutMs: 60_000,
+    });
+    expect(events.of('sync-ended').at(-1)).toMatchObject({ strategy: 'full' });
+    await client.query(`INSERT INTO plain VALUES (100, 'behind the copy')`);
+    expect(await servers.server(1).query(later, undefined, database)).toEqual(
+      await servers.server(0).query(later, undefined, database),
+    );
+    const owners = `SELECT relname, relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1`;
+    expect(await servers.server(1).query(owners, undefined, database)).toEqual(
+      await servers.server(0).query(owners, undefined, database),
+    );
     await client.end();
 
     // What is there already is named before a member is taken.
     await servers
       .server(0)
       .query(
-        `SET lockstep.guard = off; SET ROLE keeper; CREATE TABLE before (t text CHECK (by_others(t)))`,
+        `SET lockstep.guard = off; SET ROLE app; CREATE TABLE before (t text CHECK (by_others(t)))`,
         undefined,
         database,
       );

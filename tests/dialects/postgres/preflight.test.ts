@@ -49,6 +49,36 @@ async function runCure(server: PostgresServer, cure: string | undefined, databas
   for (const statement of statements) await server.query(statement, undefined, database);
 }
 
+test('preflight: client roles: who is missing, may too much, or cannot prove a password is named with the cure', async () => {
+  const server = members.server(0);
+  const clients = [
+    { name: 'client_a', kept: true },
+    { name: 'client_b', kept: false },
+  ];
+  const look = async (): Promise<readonly CheckItem[]> => {
+    const { items } = await preflight(server, {}, { clients });
+    return [itemOf(items, 'client roles'), itemOf(items, 'passwords of clients')];
+  };
+  const database = server.database;
+  const [absent] = await look();
+  expect(absent).toMatchObject({ ok: 'fail', found: expect.stringContaining('client_a, client_b') });
+  await runCure(server, absent?.cure, database);
+  await server.query('ALTER ROLE client_b SUPERUSER');
+  const [powerful, none] = await look();
+  expect(powerful).toMatchObject({ ok: 'warn', found: expect.stringContaining('superusers: client_b') });
+  expect(none).toMatchObject({ ok: 'fail', found: expect.stringContaining('client_a') });
+  await runCure(server, powerful?.cure, database);
+  await server.query("SET password_encryption = 'md5'; ALTER ROLE client_a PASSWORD 'x'");
+  expect(await look()).toMatchObject([{ ok: 'ok' }, { ok: 'fail' }]);
+  await runCure(server, (await look())[1]?.cure, database);
+  expect(await look()).toMatchObject([{ ok: 'ok' }, { ok: 'ok' }]);
+  const [own] = (await preflight(server, {}, { clients: [{ name: server.user, kept: false }] })).items.filter(
+    ({ name }) => name === 'client roles',
+  );
+  expect(own).toMatchObject({ ok: 'warn', cure: expect.stringContaining('CREATE ROLE app LOGIN') });
+  await server.query('DROP ROLE client_a, client_b');
+});
+
 describe('preflight: rights', () => {
   const version = (server: PostgresServer): string => `PostgreSQL ${server.binaries.version}`;
 

@@ -5,11 +5,10 @@ import { deferred, systemClock } from '../../../src/base/index.ts';
 import { cannotListen } from '../../../src/fronts/postgres/login-errors.ts';
 import { cancelRequest, frontend, startupMessage } from '../../../src/wire/postgres/index.ts';
 import { waitFor } from '../../support/index.ts';
-import { answer, LIMITS, listen } from './listening.ts';
+import { answer, LIMITS, listen, trusting } from './listening.ts';
 import { ManualClock } from './manual-clock.ts';
 import { RawClient } from './raw-client.ts';
 
-const trusting = { clusterUser: { name: 'app' }, users: [] };
 const startup = startupMessage([['user', 'app']]);
 
 async function ask(url: string): Promise<string> {

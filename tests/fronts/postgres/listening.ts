@@ -33,6 +33,13 @@ export const LIMITS = {
   clientBufferBytes: 1 << 20,
 };
 
+/** Nobody has a password. */
+export const trusting: PostgresListenerOptions['authentication'] = {
+  clusterUser: 'app',
+  clients: [{ name: 'app', trust: 'loopback' }],
+  operators: [],
+};
+
 const open: PostgresListener[] = [];
 
 afterEach(async () => {
@@ -47,8 +54,12 @@ export async function listen(options: Partial<PostgresListenerOptions> = {}): Pr
     limits: LIMITS,
     loginMs: () => 10_000,
     authentication: {
-      clusterUser: { name: 'app', password: 'secret' },
-      users: [{ name: 'reader', password: 'Grüße\u00a0aus ½' }],
+      clusterUser: 'app',
+      clients: [
+        { name: 'app', password: 'secret' },
+        { name: 'reader', password: 'Grüße\u00a0aus ½' },
+      ],
+      operators: [],
     },
     databases: ['orders', 'orders_db'],
     onClient: (client) => {

@@ -11,7 +11,7 @@ import {
   startupMessage,
 } from '../../../src/wire/postgres/index.ts';
 import { psql, waitFor, whyNoTool } from '../../support/index.ts';
-import { listen, messagesOf, selfSigned } from './listening.ts';
+import { listen, messagesOf, selfSigned, trusting } from './listening.ts';
 import { RawClient } from './raw-client.ts';
 
 let certificate: ServerEncryption;
@@ -39,8 +39,14 @@ describe('passwords', () => {
     // SASLprep: the no-break space is a space and the half is 1⁄2.
     expect(await ask(url('reader', 'Grüße aus 1⁄2'))).toBe('it works');
     expect(clients.map(({ user }) => user)).toEqual([
-      { name: 'app', password: 'secret', isClusterUser: true },
-      { name: 'reader', password: 'Grüße\u00a0aus ½', isClusterUser: false },
+      { name: 'app', password: 'secret', isClusterUser: true, isClient: true, isOperator: false },
+      {
+        name: 'reader',
+        password: 'Grüße\u00a0aus ½',
+        isClusterUser: false,
+        isClient: true,
+        isOperator: false,
+      },
     ]);
   });
 
@@ -59,7 +65,7 @@ describe('passwords', () => {
 
   test('without a password configured, a local client is the cluster user at once', async () => {
     const { url, clients, port } = await listen({
-      authentication: { clusterUser: { name: 'app' }, users: [] },
+      authentication: trusting,
     });
     expect(await ask(url('app'))).toBe('it works');
     expect(clients[0]?.user.isClusterUser).toBe(true);
@@ -161,7 +167,7 @@ describe('encryption', () => {
   });
 
   test('a local client needs no password over TLS either where none is configured', async () => {
-    const authentication = { clusterUser: { name: 'app' }, users: [] };
+    const authentication = trusting;
     const { url } = await listen({ tls: certificate, authentication });
     expect(await ask(url('app'), { ssl: { rejectUnauthorized: false } })).toBe('it works');
   });
@@ -178,7 +184,7 @@ describe('encryption', () => {
   test('bytes that came before the encryption are never read as if they came after it', async () => {
     const { port, clients } = await listen({
       tls: certificate,
-      authentication: { clusterUser: { name: 'app' }, users: [] },
+      authentication: trusting,
     });
     const client = await RawClient.connect(port);
     client.send(Buffer.concat([sslRequest(), startupMessage([['user', 'app']])]));
@@ -235,7 +241,7 @@ describe('encryption', () => {
 });
 
 describe('protocol versions', () => {
-  const authentication = { clusterUser: { name: 'app' }, users: [] };
+  const authentication = trusting;
 
   test.each([
     { minor: 0, agreed: 0, keyBytes: 4 },
@@ -283,7 +289,7 @@ describe('protocol versions', () => {
 });
 
 test('what follows the login at once is handed over with the client, and nothing of it is lost', async () => {
-  const authentication = { clusterUser: { name: 'app' }, users: [] };
+  const authentication = trusting;
   const { port, clients } = await listen({ authentication });
   const query = Buffer.from('Q\0\0\0\rSELECT 1\0');
   const client = await RawClient.connect(port);

@@ -2,10 +2,11 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { ConfigView } from '../../contract.ts';
 
-/** A user or a hook. */
+/** A client or a hook. */
 interface Entry {
   readonly name: string;
   readonly password?: unknown;
+  readonly trust?: unknown;
   readonly on?: readonly string[];
   readonly run?: readonly string[];
 }
@@ -13,33 +14,34 @@ interface Entry {
 /** As far as they matter here; a file that is wrong may have anything in their place. */
 interface Listed {
   readonly username?: unknown;
-  readonly password?: unknown;
-  readonly users?: unknown;
+  readonly clients?: unknown;
   readonly hooks?: unknown;
 }
 
 export function Lists({ config }: { readonly config: ConfigView }): JSX.Element {
-  const { username, password, users, hooks } = (config.values ?? {}) as Listed;
-  const common = typeof username === 'string' ? [{ name: username, password }] : [];
-  const all = [...common, ...entries(users)];
+  const { username, clients, hooks } = (config.values ?? {}) as Listed;
+  const all = entries(clients);
   const told = entries(hooks);
   return (
     <details class="card group">
       <summary>
-        <h3>Users and hooks</h3>
+        <h3>Clients and hooks</h3>
         <span class="quiet-text">Who may log in, who is told what has happened</span>
       </summary>
       <div class="lists">
-        <h4>Users</h4>
-        <ul>
-          {all.map(({ name, password: own }, place) => (
-            <li key={name}>
-              <strong>{name}</strong>: password {placeOf(own)}
-              {place < common.length && ', the login that all databases share'}
-            </li>
-          ))}
-        </ul>
-        <Example>{'users:\n  - { name: report, password: { file: ./report.password } }'}</Example>
+        <h4>Clients</h4>
+        {all.length === 0 ? (
+          <p class="quiet-text">Nobody may log in.</p>
+        ) : (
+          <ul>
+            {all.map((entry) => (
+              <li key={entry.name}>
+                <strong>{entry.name}</strong>: {proofOf(entry, entry.name === username)}
+              </li>
+            ))}
+          </ul>
+        )}
+        <Example>{'clients:\n  - app\n  - { name: report, password: { file: ./report.password } }'}</Example>
         <h4>Hooks</h4>
         {told.length === 0 ? (
           <p class="quiet-text">Nobody is told.</p>
@@ -75,12 +77,18 @@ function Example({ children }: { readonly children: ComponentChildren }): JSX.El
 
 function entries(list: unknown): readonly Entry[] {
   if (!Array.isArray(list)) return [];
-  return (list as readonly Entry[]).filter((one) => typeof one?.name === 'string');
+  return (list as readonly unknown[])
+    .map((one) => (typeof one === 'string' ? { name: one } : (one as Entry)))
+    .filter((one) => typeof one?.name === 'string');
 }
 
-function placeOf(password: unknown): string {
-  if (password === undefined) return 'none';
-  if (typeof password !== 'object' || password === null) return 'in the configuration file';
+function proofOf({ password, trust }: Entry, isOwn: boolean): string {
+  if (isOwn) return 'the login with which Lockstep works, too';
+  if (trust !== undefined) return 'no password, from the machine of the node only';
+  if (password === undefined) return 'the password that the databases keep';
+  if (typeof password !== 'object' || password === null) return 'password in the configuration file';
   const [[kind, where] = []] = Object.entries(password);
-  return kind === 'env' ? `in the environment variable ${String(where)}` : `in the file ${String(where)}`;
+  return kind === 'env'
+    ? `password in the environment variable ${String(where)}`
+    : `password in the file ${String(where)}`;
 }

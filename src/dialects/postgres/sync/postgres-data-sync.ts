@@ -20,6 +20,7 @@ import { compareSnapshots } from './compare-snapshots.ts';
 import { diffRows } from './diff.ts';
 import { copyEverything } from './full/full.ts';
 import type { DumpToolOptions } from './full/dump-tools.ts';
+import { notReplaceable } from './full/replaceable.ts';
 import { conclude, levelPositions, markIncomplete } from './mark.ts';
 import { PostgresSnapshot } from './postgres-snapshot.ts';
 import { judgeSchemas } from './schema-verdict.ts';
@@ -67,6 +68,15 @@ export class PostgresDataSync implements DataSync {
           { memberId: member.id, connection },
         ),
       );
+    } finally {
+      connection.close();
+    }
+  }
+
+  async notReplaceable(target: Member): Promise<Pick<Unlikeness, 'reason' | 'cure'> | undefined> {
+    const connection = await (target as PostgresMember).openInternal(syncSettings);
+    try {
+      return await notReplaceable(connection);
     } finally {
       connection.close();
     }

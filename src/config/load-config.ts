@@ -105,7 +105,7 @@ export async function checkConfigText(
   const { options, complaints } = checkShape(source.value ?? {});
   if (options === undefined) return { problems: place(complaints, source, file) };
   const resolved = await resolveConfig(resolvePath(path), options, surroundings);
-  const problems = place([...checkSense(options), ...resolved.complaints], source, file);
+  const problems = place([...complaints, ...checkSense(options), ...resolved.complaints], source, file);
   if (problems.some((problem) => problem.severity === 'error')) return { problems };
   return { config: deepFreeze(resolved.config), problems };
 }

@@ -300,9 +300,34 @@ describe('config: what only the whole file shows', () => {
     expect(await shown(old)).toEqual([expect.stringContaining('`clients: [app]`')]);
     const users = await check(`${old}users: [{ name: reader, password: "x" }]\n`);
     expect(users.problems).toMatchObject([
-      { key: 'users', line: 10, message: expect.stringContaining('this is `clients` now') },
+      {
+        key: 'users',
+        line: 10,
+        severity: 'warning',
+        message: expect.stringContaining('this is `clients` now'),
+      },
     ]);
+    expect(users.config?.clients.map(({ name }) => name)).toEqual(['reader']);
     expect((await check(withClients('[]'))).problems).toEqual([]);
+  });
+
+  test('config: where Lockstep needs no password, whoever is on this machine is let in as it, and a warning says so', async () => {
+    const bare = MINIMAL.replace('clients: [app]\n', '').replace(/password: .*\n/, '');
+    const { config, problems } = await check(bare);
+    expect(config?.clients).toEqual([{ name: 'app', trust: 'loopback' }]);
+    expect(problems).toMatchObject([
+      {
+        severity: 'warning',
+        message: expect.stringContaining('whoever is on this machine may log in as app'),
+      },
+    ]);
+    for (const other of [
+      bare.replace('"127.0.0.1:6432"', '"0.0.0.0:6432"'),
+      bare.replace('postgres://127.0.0.1/', 'postgres://app:secret@127.0.0.1/'),
+    ])
+      expect((await check(other)).problems).toContainEqual(
+        expect.objectContaining({ severity: 'error', message: expect.stringContaining('nobody may log in') }),
+      );
   });
 
   test('config: who commands Lockstep is listed as clients are, and says once what it proves', async () => {

@@ -213,6 +213,8 @@ export interface Answer {
   readonly unsuitable: 'writes' | 'member-specific' | undefined;
   /** What the client was told that another member may have given to something else: numbers of types, say. */
   readonly numbers?: ReadonlySet<number>;
+  /** Code that it ran has changed the schema. */
+  readonly changesSchema?: true;
 }
 
 export type TransactionState = 'none' | 'open' | 'failed';
@@ -267,7 +269,7 @@ export interface SessionLink {
   pendingBytes(): Promise<number>;
   /**
    * What would be its write set, once nothing is deferred any more; none where it has changed nothing or more than `bytesMax`.
-   * 'refused': the error is in the sink.
+   * Schema statements that code has run are judged before. 'refused': the error is in the sink.
    */
   writeSetSoFar(bytesMax: number, sink: AnswerSink): Promise<SoFar | 'refused'>;
   /** Passes on what the client sends while data is wanted. False: wait for `inputDrained`. */

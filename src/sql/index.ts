@@ -3,6 +3,8 @@ export type { Body } from './body.ts';
 export { Classifier } from './classifier.ts';
 export type { ClassifierLimits, SessionReading } from './classifier.ts';
 export { dependsOnSchema } from './depends-on-schema.ts';
+export { judgeNested } from './nested-statement.ts';
+export type { NestedReading } from './nested-statement.ts';
 export { classifyHead } from './oversized.ts';
 export { parameterCount } from './parameters.ts';
 export { quoteIdent, quoteLiteral } from './quote.ts';

@@ -4,6 +4,8 @@ import type { Draft, Refusal } from './statement.ts';
 const NOT_SUPPORTED = '0A000';
 const INSUFFICIENT_PRIVILEGE = '42501';
 const PROGRAM_LIMIT = '54000';
+/** Of Lockstep's own: it runs inside of another statement. */
+const HIDDEN = 'LS003';
 /** What a server says whose max_prepared_transactions is 0. */
 const NOT_IN_PREREQUISITE_STATE = '55000';
 
@@ -55,6 +57,21 @@ export const refusals = {
   frozenBound: refusal(
     'a partition bound that is computed would be another one on each member',
     'Write the value out.',
+  ),
+  nestedUnclear: refusal(
+    'a schema statement inside a function cannot be carried to the other members: its text is not known for certain',
+    'Nothing took effect. Send the statement by itself.',
+    HIDDEN,
+  ),
+  nestedSeveral: refusal(
+    'several statements in one EXECUTE, of which one changes the schema, cannot be carried to the other members',
+    'Nothing took effect. Use an EXECUTE for each of them.',
+    HIDDEN,
+  ),
+  nestedView: refusal(
+    'a materialized view made inside a function would hold other rows on other members: its query depends on chance, the time or the order of rows',
+    'Nothing took effect.',
+    HIDDEN,
   ),
   hiddenReset: refusal(
     'RESET ALL inside functions and blocks is not supported: it would take back what was captured',

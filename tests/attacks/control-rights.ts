@@ -20,6 +20,40 @@ export const controlRights: readonly ControlRights[] = [
     because: 'Made and owned by a superuser, as every event trigger; it refuses, and does nothing else.',
   },
   {
+    objects: ['event trigger lockstep_guard_caller'],
+    are: 'ddl_command_end: lockstep.note_caller, O',
+    because:
+      'Made and owned by a superuser, as every event trigger; it notes who the caller is, and what is noted before it replaces.',
+  },
+  {
+    objects: ['event trigger lockstep_guard_caller_drop'],
+    are: 'sql_drop: lockstep.note_caller, O',
+    because:
+      'Made and owned by a superuser, as every event trigger; it notes who the caller is, and what is noted before it replaces.',
+  },
+  {
+    objects: ['event trigger lockstep_guard_rewrite'],
+    are: 'table_rewrite: lockstep.guard_rewrite, O',
+    because:
+      'Made and owned by a superuser, as every event trigger; it notes a number where no client writes.',
+  },
+  {
+    objects: ['event trigger lockstep_guard_start'],
+    are: 'ddl_command_start: lockstep.guard_start, O',
+    because: 'Made and owned by a superuser, as every event trigger; it takes a lock, and does nothing else.',
+  },
+  {
+    objects: ['function note_caller()'],
+    are: 'invoker; owner',
+    because: 'Fires as an event trigger of Lockstep. All names in it are qualified.',
+  },
+  {
+    objects: ['function guard_ddl()', 'function guard_start()'],
+    are: 'definer; search_path=pg_catalog, pg_temp, lc_messages=C; owner',
+    because:
+      'Fires as an event trigger of Lockstep, for which nobody needs a right; names of clients come last.',
+  },
+  {
     objects: [
       'function attach_to(only_these oid[])',
       'function admit(p_term bigint, p_digest bytea)',
@@ -39,7 +73,12 @@ export const controlRights: readonly ControlRights[] = [
       'function spill_table()',
       'function touched(OUT relations oid[], OUT held oid[])',
       'function whole_spill()',
-      'function guard_ddl()',
+      'function append_alone(piece text)',
+      'function append_statement(role_name text, path text, settings text, statement text)',
+      'function guard_rewrite()',
+      'function note_nested(tag text, event text, stack text)',
+      'function record_extension_rows_of(extension oid)',
+      'function refuse_unjudged()',
     ],
     are: 'definer; search_path=pg_catalog, pg_temp; owner',
     because:
@@ -70,6 +109,9 @@ export const controlRights: readonly ControlRights[] = [
   {
     objects: [
       'function advance_sequence(sch text, seq text, target bigint, called boolean, exact boolean)',
+      'function demand_effect(p_effect json)',
+      'function statement_piece(role_name text, path text, settings text, statement text)',
+      'function structure_of(relation oid)',
       'function demand_nothing_else(p_work text, p_rows bigint, p_before bigint[], p_after bigint[])',
       'function diverged(relation text, wanted bigint, changed bigint)',
       'function expect(text)',
@@ -139,6 +181,8 @@ export const controlRights: readonly ControlRights[] = [
       'function pending_bytes()',
       'function record_so_far(p_secret bytea, p_max bigint)',
       'function sweep_sequences(p_secret bytea, exact boolean)',
+      'function admit_nested(p_secret bytea, p_seqs bigint[], p_lengths integer[])',
+      'function unjudged(p_secret bytea)',
     ],
     are: 'definer; search_path=pg_catalog, pg_temp; EXECUTE to PUBLIC',
     because:
@@ -167,6 +211,11 @@ export const controlRights: readonly ControlRights[] = [
     are: 'definer; DateStyle=ISO, MDY, TimeZone=UTC, IntervalStyle=postgres, extra_float_digits=1, lc_monetary=C, bytea_output=hex, search_path=pg_catalog, pg_temp; owner',
     because:
       'Fires as a trigger of Lockstep, or is called by functions of its own; names of clients come last.',
+  },
+  {
+    objects: ['function described(p_class oid, p_object oid)'],
+    are: 'invoker; DateStyle=ISO, MDY, TimeZone=UTC, IntervalStyle=postgres, extra_float_digits=1, lc_monetary=C, bytea_output=hex, search_path=pg_catalog, pg_temp, quote_all_identifiers=off; owner',
+    because: 'Only the role of the node may call it, and functions of its own do.',
   },
   {
     objects: ['function finish_N(p_secret bytea, p_csn bigint, p_term bigint, p_token text)'],

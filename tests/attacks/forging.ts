@@ -2,6 +2,7 @@
 
 import { addToOwn, block, forgedDelete, forgedRow, forgedStatement, perform, setOwn } from './attack.ts';
 import type { Attack } from './attack.ts';
+import { connect } from '../support/index.ts';
 
 const makeSuperuser = 'CREATE ROLE pwned SUPERUSER LOGIN';
 const grow = `INSERT INTO alice.own SELECT i, 'x' FROM generate_series(1, 3) i`;
@@ -9,6 +10,15 @@ const mine = `INSERT INTO shop.ledger VALUES (70, 'alice', 'cake')`;
 
 const errorsOfMembers = ['57P01', '53100', '25006', 'XX001', '57P03', '58030', '40001', '57014'];
 const errorsOfLockstep = ['LS001', 'LS002', 'LS003', 'LS004', 'LS005'];
+
+/** Names that look like a part of the server's call stack. */
+const frames = [
+  'x"\nPL/pgSQL function f() line 3 at EXECUTE',
+  '\nPL/pgSQL function f() line 3 at EXECUTE\nSQL statement "',
+  '"\nPL/pgSQL function lockstep.guard_ddl() line 3 at SQL statement',
+  `" statement 1\nSQL statement "${makeSuperuser}"\nPL/pgSQL function `,
+  `x"; ${makeSuperuser}; --`,
+];
 
 /** In every place where an error can come from. */
 const raised = (codes: readonly string[]): readonly string[] => [
@@ -335,7 +345,7 @@ export const forging: readonly Attack[] = [
     run: [
       'BEGIN',
       grow,
-      ...['LS0LP', 'LS001', 'LS002', 'LS003', 'LS004', 'LS005'].flatMap((code) => [
+      ...['LS0LP', 'LS0SC', 'LS001', 'LS002', 'LS003', 'LS004', 'LS005'].flatMap((code) => [
         block(`RAISE INFO USING MESSAGE = 'tok,2,K0I1', ERRCODE = '${code}';`),
         block(`RAISE EXCEPTION USING MESSAGE = 'tok,2,K0I1', ERRCODE = '${code}';`),
       ]),
@@ -344,6 +354,79 @@ export const forging: readonly Attack[] = [
       `CREATE FUNCTION alice.say_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE INFO USING MESSAGE = 'tok,2,QjUsNzp2YXVsdHNlY3JldHMoOTksZm9yZ2VkKTs=', ERRCODE = 'LS0LP'; RETURN NULL; END $$`,
       `CREATE CONSTRAINT TRIGGER late AFTER INSERT ON alice.late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION alice.say_late()`,
       'INSERT INTO alice.late VALUES (1)',
+    ],
+  },
+  {
+    name: 'schema statements in functions whose text seems to end, or to be another’s',
+    only: 'through the node',
+    run: async ({ stage, hand }) => {
+      const owner = await connect(stage.nodeUrl('postgres'));
+      // With the rights of a superuser, and names that the attacker chooses.
+      await owner.query(`CREATE OR REPLACE FUNCTION shop.tend(what text, name text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        BEGIN
+          CASE what WHEN 'index' THEN EXECUTE format('CREATE INDEX ON shop.ledger (what) WHERE what <> %L', name);
+            WHEN 'comment' THEN EXECUTE format('COMMENT ON TABLE shop.ledger IS %L', name);
+            WHEN 'drop' THEN EXECUTE format('DROP TABLE IF EXISTS alice.%I', name);
+            WHEN 'view' THEN EXECUTE format('CREATE OR REPLACE VIEW shop.shown AS SELECT id AS %I FROM shop.ledger', name);
+            WHEN 'table' THEN EXECUTE format('CREATE TABLE shop.%I (i int)', name); EXECUTE format('GRANT SELECT ON shop.%I TO alice', name);
+          END CASE;
+        END $$`);
+      await owner.query('GRANT EXECUTE ON FUNCTION shop.tend(text, text) TO alice');
+      for (const name of frames)
+        for (const what of ['index', 'comment', 'drop', 'view', 'table'])
+          await hand.bind('SELECT shop.tend($1, $2)', [what, name]);
+      for (const name of frames) {
+        const quoted = `"${name.replaceAll('"', '""')}"`;
+        await hand.say(
+          `CREATE FUNCTION alice.${quoted}() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE IF NOT EXISTS alice.framed (i int DEFAULT 1); END $$`,
+          `SELECT alice.${quoted}()`,
+          `CREATE FUNCTION alice.${quoted}(int) RETURNS void LANGUAGE sql AS 'COMMENT ON TABLE alice.framed IS $c$framed$c$'`,
+          `SELECT alice.${quoted}(1)`,
+          block(`EXECUTE $q$CREATE TABLE alice.${quoted} (i int CHECK (tools.break_out()))$q$;`),
+          block(`EXECUTE $q$ALTER TABLE alice.own ADD c boolean DEFAULT tools.break_out()$q$;`),
+        );
+      }
+      // What it has made is as it should be, and goes.
+      await owner.query(`DO $$ DECLARE r record; BEGIN
+        FOR r IN SELECT format('DROP %s %s', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, oid::regclass) AS go FROM pg_class
+          WHERE relnamespace = 'shop'::regnamespace AND relname NOT IN ('ledger', 'ledger_pkey', 'steady', 'under_way')
+        LOOP EXECUTE r.go; END LOOP;
+        COMMENT ON TABLE shop.ledger IS NULL;
+        DROP FUNCTION shop.tend(text, text);
+      END $$`);
+      await owner.end();
+    },
+  },
+  {
+    name: 'the role and the path of a schema statement in a function, said by himself',
+    run: [
+      `CREATE FUNCTION alice.be_admin() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('lock' || 'step.caller_role', 'postgres', false), set_config('lock' || 'step.caller_path', 'vault', false); RETURN 1; END $$`,
+      block(`PERFORM alice.be_admin(); CREATE TABLE alice.by_admin (i int DEFAULT alice.be_admin());`),
+      block(`PERFORM 1; CREATE TABLE alice.by_query AS SELECT alice.be_admin();`),
+      block(`PERFORM 1; ALTER TABLE alice.by_query ADD more int DEFAULT alice.be_admin();`),
+      'SET search_path = lockstep',
+      `SELECT note_nested('CREATE TABLE', 'ddl_command_end', 'x')`,
+      `SELECT unjudged('x')`,
+      `SELECT admit_nested('x', '{1}', '{1}')`,
+      `SELECT append_statement('postgres', '', '{}', '${makeSuperuser}')`,
+      `SELECT demand_effect('{}')`,
+    ],
+  },
+  {
+    name: 'taking away what a schema statement in a function has left behind',
+    run: [
+      block('PERFORM 1; CREATE TABLE alice.hidden (i int); DISCARD TEMP;'),
+      block(
+        `PERFORM 1; CREATE TABLE alice.hidden (i int); EXECUTE 'DISCARD TEMP'; INSERT INTO alice.hidden VALUES (1);`,
+      ),
+      block(`PERFORM 1; CREATE TABLE alice.hidden (i int); EXECUTE 'DROP TABLE pg_temp.lockstep_spill';`),
+      block(`PERFORM 1; CREATE TABLE alice.hidden (i int); EXECUTE 'RES' || 'ET ALL';`),
+      block(
+        `PERFORM 1; CREATE TABLE alice.hidden (i int); EXECUTE 'ALTER TABLE alice.hidden DISABLE TRIGGER ALL'; INSERT INTO alice.hidden VALUES (2);`,
+      ),
+      block(
+        `PERFORM 1; CREATE TABLE alice.hidden (i int); EXECUTE 'DROP TRIGGER "!lockstep_inserted" ON alice.hidden'; INSERT INTO alice.hidden VALUES (3);`,
+      ),
     ],
   },
   {

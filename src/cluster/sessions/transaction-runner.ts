@@ -156,7 +156,9 @@ export class TransactionRunner {
     const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
     const tookMs = clock.monotonicMs() - sinceMs;
     transaction.ranMs += tookMs;
-    if (work.changesSchema) transaction.schemaMs = (transaction.schemaMs ?? 0) + tookMs;
+    if (answer.changesSchema) work.onSchemaChanged?.();
+    if (work.changesSchema || answer.changesSchema)
+      transaction.schemaMs = (transaction.schemaMs ?? 0) + tookMs;
     if (answer.failed || answer.unsuitable !== undefined) return answer;
     for (const own of work.after ?? []) {
       const after = await runner.runOwn(link, own, sink, undefined);

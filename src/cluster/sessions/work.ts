@@ -18,6 +18,8 @@ export interface Work {
   readonly unknownSize?: boolean;
   /** It changes the schema, so that the transaction is tried on the replicas before it is committed. */
   readonly changesSchema?: boolean;
+  /** Code that it runs has changed the schema; called before that can be committed. */
+  readonly onSchemaChanged?: () => void;
   /** It belongs to the primary, even at the beginning of a transaction that only reads. */
   readonly atPrimary?: boolean;
   /** It speaks of things by numbers that the primary has given; those of them that can be seen. */

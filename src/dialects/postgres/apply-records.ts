@@ -39,6 +39,8 @@ export class ApplyRecords {
   readonly #tables: ReplicaTables;
   readonly #schema: ApplySchema;
   #statementCount = 0;
+  /** What the next statement must have made. */
+  #effect: Buffer | undefined;
 
   constructor({ memberId, connection, pipeline, remarks }: ApplyRecordsParts) {
     this.#connection = connection;
@@ -54,6 +56,7 @@ export class ApplyRecords {
 
   /** How many of the records it was: all up to the first schema statement. */
   async whole(records: readonly CommitRecord[], manner: Manner): Promise<number> {
+    this.#effect = undefined;
     const rows = new ApplyRows(this.#pipeline, this.#tables, manner);
     const sequences = new SequencePositions();
     const logged: LogEntry[] = [];
@@ -84,6 +87,7 @@ export class ApplyRecords {
 
   /** What has no place in the order yet, and no row too large to be held: it is logged when it has. */
   async unlogged(writeSet: WriteSet, manner: Manner): Promise<void> {
+    this.#effect = undefined;
     const record: CommitRecord = { csn: 0, term: 0, slot: 0, writeSet };
     const rows = new ApplyRows(this.#pipeline, this.#tables, manner);
     const sequences = new SequencePositions();
@@ -105,6 +109,7 @@ export class ApplyRecords {
 
   /** The same, with each part logged and sent by itself. */
   async inParts(records: readonly CommitRecord[], manner: Manner): Promise<number> {
+    this.#effect = undefined;
     let count = 0;
     for (const record of records) {
       if (this.#connection.lost !== undefined) throw this.#connection.lost;
@@ -155,6 +160,10 @@ export class ApplyRecords {
         await this.#schema.numbers(change);
         continue;
       }
+      if (change.op === 'X') {
+        this.#effect = change.new ?? undefined;
+        continue;
+      }
       if (change.op === 'Q') {
         sequences.add(change);
         continue;
@@ -173,7 +182,10 @@ export class ApplyRecords {
         await this.#schema.empty(change);
       } else {
         this.#statementCount += 1;
+        const effect = this.#effect;
+        this.#effect = undefined;
         await this.#schema.statement(change);
+        if (effect !== undefined) await this.#schema.demandEffect(effect);
         this.#tables.reset();
       }
     }

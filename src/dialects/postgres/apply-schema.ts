@@ -72,6 +72,12 @@ export class ApplySchema {
     this.#pipeline.reset();
   }
 
+  /** Of a statement that code has run: here it has made what it made on the primary, or the record is not applied. */
+  async demandEffect(effect: Buffer): Promise<void> {
+    this.#pipeline.add('lockstep_effect', 'SELECT lockstep.demand_effect($1::text::json)', [effect], 0);
+    await this.#pipeline.send();
+  }
+
   /** What the labels of an enum are numbered with on the primary, behind the statement that made them. */
   async numbers(change: Change): Promise<void> {
     const labels = quoteLiteral(change.new?.toString('latin1') ?? '[]');

@@ -33,6 +33,7 @@ const operations: Readonly<Record<number, Operation>> = {
   [code('S')]: { op: 'S', wordBytes: 1 },
   [code('C')]: { op: 'C', wordBytes: 1 },
   [code('N')]: { op: 'N', wordBytes: 1 },
+  [code('X')]: { op: 'X', wordBytes: 1 },
 };
 
 export class ChangeReader {
@@ -75,7 +76,7 @@ export class ChangeReader {
     const { op, wordBytes } = this.#operation();
     this.#at += wordBytes;
     if (op === 'S') return this.#statement();
-    if (op === 'C' || op === 'N')
+    if (op === 'C' || op === 'N' || op === 'X')
       return { op, schema: none, table: none, old: null, new: this.#take(this.#number(colon)) };
     const { schema, table } = this.#names();
     switch (op) {

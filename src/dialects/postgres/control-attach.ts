@@ -85,7 +85,7 @@ export const attach = `
 CREATE FUNCTION lockstep.hush() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   IF current_setting('session_replication_role') <> 'origin' OR NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-     OR NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname NOT IN ('lockstep_guard_ddl', 'lockstep_guard_drop')) THEN
+     OR NOT EXISTS (SELECT FROM pg_event_trigger WHERE NOT starts_with(evtname, 'lockstep_guard_')) THEN
     RETURN false;
   END IF;
   PERFORM set_config('session_replication_role', 'replica', true);
@@ -180,8 +180,8 @@ BEGIN
 END $f$;
 `;
 
-/** Of an object that hangs on a relation: the relation. */
-const relationOf = (classid: string, objid: string): string => `CASE ${classid}
+/** Of an object that hangs on a relation, or is one: the relation. */
+export const relationOf = (classid: string, objid: string): string => `CASE ${classid}
            WHEN 'pg_class'::regclass THEN ${objid}
            WHEN 'pg_trigger'::regclass THEN (SELECT tgrelid FROM pg_trigger WHERE oid = ${objid})
            WHEN 'pg_rewrite'::regclass THEN (SELECT ev_class FROM pg_rewrite WHERE oid = ${objid})
@@ -191,10 +191,10 @@ const relationOf = (classid: string, objid: string): string => `CASE ${classid}
            WHEN 'pg_attrdef'::regclass THEN (SELECT adrelid FROM pg_attrdef WHERE oid = ${objid})
          END`;
 
-export const eventTriggers = `
--- Lets schema statements pass that are recorded, and finds those that are hidden in functions, blocks and event triggers: they
--- run inside of another statement, which shows in the call stack.
-CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+export const guard = `
+-- Lets schema statements pass that are recorded, and records those that run inside of another statement, in functions, blocks and
+-- triggers, which shows in the call stack. The words of that stack are in the language of the server's messages.
+CREATE FUNCTION lockstep.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET lc_messages = 'C' AS $f$
 DECLARE permanent text; temporary text; stack text;
 BEGIN
   IF ${expecting.is('attach')} THEN RETURN; END IF;
@@ -218,7 +218,7 @@ BEGIN
      WHERE NOT starts_with(coalesce(schema_name, ''), 'pg_temp')
        AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = o.relation AND r.relpersistence = 't') LIMIT 1;
   END IF;
-  IF NOT FOUND THEN
+  IF NOT FOUND AND NOT (TG_EVENT = 'ddl_command_end' AND TG_TAG = 'DROP OWNED') THEN
     GET DIAGNOSTICS stack = PG_CONTEXT;
     -- Recorded, because its text did not tell, it would be about something else elsewhere.
     IF temporary IS NOT NULL AND ${expecting.is('statement')} AND strpos(stack, E'\\n') = 0 THEN
@@ -237,10 +237,19 @@ BEGIN
   GET DIAGNOSTICS stack = PG_CONTEXT;
   -- GRANT does not say on what.
   IF (${expecting.is('statement')} OR (${expecting.is('temporary')} AND permanent IS NULL)) AND (strpos(stack, E'\\n') = 0 OR strpos(stack, 'extension script') > 0 OR strpos(stack, 'importing foreign table') > 0) THEN RETURN; END IF;
+  IF ${expecting.now} = '' AND ascii(current_setting('${register}')) = ${registerIs.open} AND strpos(stack, E'\\n') > 0 AND TG_TAG <> 'DROP OWNED' THEN
+    -- What a script of an extension does, the statement about the extension does elsewhere. What drops and is not called so is told of once more.
+    IF (TG_EVENT = 'sql_drop' AND NOT starts_with(TG_TAG, 'DROP ')) OR (TG_EVENT <> 'sql_drop' AND NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE NOT in_extension)) THEN RETURN; END IF;
+    IF (CASE TG_EVENT WHEN 'sql_drop' THEN EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE original AND is_temporary)
+       ELSE EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE starts_with(schema_name, 'pg_temp')) END) THEN
+      RAISE EXCEPTION 'temporary and other objects in one statement cannot be carried to the other members'
+        USING ERRCODE = 'feature_not_supported', HINT = 'Use a statement of its own for the temporary ones.';
+    END IF;
+    PERFORM lockstep.note_nested(TG_TAG, TG_EVENT, stack);
+    RETURN;
+  END IF;
   RAISE EXCEPTION '% of % inside a function or DO block cannot be carried to the other members', TG_TAG, coalesce(permanent, 'an object')
     USING ERRCODE = '${sqlStates.hiddenDdl}', HINT = 'Send the statement itself, not from inside a function; temporary tables are allowed there.';
 END $f$;
 REVOKE ALL ON FUNCTION lockstep.guard_ddl() FROM PUBLIC;
-CREATE EVENT TRIGGER lockstep_guard_ddl ON ddl_command_end EXECUTE FUNCTION lockstep.guard_ddl();
-CREATE EVENT TRIGGER lockstep_guard_drop ON sql_drop EXECUTE FUNCTION lockstep.guard_ddl();
 `;

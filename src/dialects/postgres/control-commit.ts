@@ -126,7 +126,7 @@ BEGIN
   END IF;
 ${unhurriedCommit}  IF NOT ${spilledMark.test('c')} THEN RETURN c; END IF;
   PERFORM lockstep.spill();
-  PERFORM lockstep.whole_spill();
+  PERFORM lockstep.whole_spill(), lockstep.refuse_unjudged();
   RETURN (SELECT '+' || string_agg(chunk, '' ORDER BY seq) FROM pg_temp.lockstep_spill);
 END $f$;
 
@@ -193,7 +193,7 @@ BEGIN
   PERFORM lockstep.fence(p_term);
   IF lockstep.collected() <> '+' THEN
     PERFORM lockstep.spill();
-    PERFORM lockstep.whole_spill();
+    PERFORM lockstep.whole_spill(), lockstep.refuse_unjudged();
     -- Sorted are the numbers alone.
     CREATE INDEX ON pg_temp.lockstep_spill (seq);
     FOR chunks IN SELECT min(seq) AS first, max(seq) AS last
@@ -236,6 +236,7 @@ BEGIN
   ${nodeOnly}
   c := lockstep.collected();
   IF c = '+' THEN RETURN NULL; END IF;
+  PERFORM lockstep.refuse_unjudged();
   IF bytes > p_max THEN RETURN convert_to('*' || bytes, getdatabaseencoding()); END IF;
   IF ${spilledMark.test('c')} THEN
     PERFORM lockstep.whole_spill();

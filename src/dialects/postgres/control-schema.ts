@@ -7,10 +7,11 @@
  */
 
 import { aside } from './control-aside.ts';
-import { attach, eventTriggers } from './control-attach.ts';
+import { attach, guard } from './control-attach.ts';
 import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
 import { marked } from './control-marked.ts';
+import { eventTriggers, nested, nestedFunctions } from './control-nested.ts';
 import { logSegments } from './log-segments.ts';
 import { numbers } from './control-numbers.ts';
 import { refusals } from './control-refusals.ts';
@@ -19,7 +20,7 @@ import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
 /** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 5;
+export const controlFormat = 6;
 
 const tables = `
 CREATE SCHEMA lockstep;
@@ -85,6 +86,8 @@ export const calledByNode = [
   'finish_large',
   'large_part',
   'record_so_far',
+  'unjudged',
+  'admit_nested',
   'expect_statement',
   'note_statement',
   'record_statement',
@@ -142,6 +145,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     sequences,
     statements,
     commit,
+    nested,
     numbers,
     refusals,
     attach,
@@ -149,7 +153,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     marked,
     warnings,
     rights,
-    options.superuser ? eventTriggers : '',
+    options.superuser ? nestedFunctions + guard + eventTriggers : '',
   ].join('\n');
 }
 
@@ -159,5 +163,9 @@ SET lockstep.guard = off;
 SET client_min_messages = error;
 DROP EVENT TRIGGER IF EXISTS lockstep_guard_ddl;
 DROP EVENT TRIGGER IF EXISTS lockstep_guard_drop;
+DROP EVENT TRIGGER IF EXISTS lockstep_guard_caller;
+DROP EVENT TRIGGER IF EXISTS lockstep_guard_caller_drop;
+DROP EVENT TRIGGER IF EXISTS lockstep_guard_start;
+DROP EVENT TRIGGER IF EXISTS lockstep_guard_rewrite;
 DROP SCHEMA IF EXISTS lockstep CASCADE;
 `;

@@ -12,7 +12,7 @@ import { definerPath, pinnedClauses } from './pinned-settings.ts';
 import { expectBody, expecting } from './register.ts';
 
 /** Settings that change what a schema statement means, or what its expressions compute; they travel with it. */
-const context = `pg_catalog.json_strip_nulls(pg_catalog.json_build_object(${[
+export const context = `pg_catalog.json_strip_nulls(pg_catalog.json_build_object(${[
   'DateStyle',
   'IntervalStyle',
   'TimeZone',
@@ -77,9 +77,17 @@ BEGIN
   IF NOT pg_has_role(session_user, role_name::name, 'MEMBER') THEN
     RAISE EXCEPTION 'session of role % cannot act as role %', session_user, role_name USING ERRCODE = 'insufficient_privilege';
   END IF;
-  settings := settings::jsonb || ${settingsNamed('statement')} || ${settingsRead};
-  PERFORM lockstep.append('S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
-    || ':' || role_name || path || settings || statement);
+  PERFORM lockstep.append_statement(role_name, path, (settings::jsonb || ${settingsNamed('statement')} || ${settingsRead})::text, statement);
+END $f$;
+
+CREATE FUNCTION lockstep.statement_piece(role_name text, path text, settings text, statement text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = ${definerPath} AS $f$
+  SELECT 'S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
+    || ':' || role_name || path || settings || statement
+$f$;
+
+CREATE FUNCTION lockstep.append_statement(role_name text, path text, settings text, statement text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  PERFORM lockstep.append(lockstep.statement_piece(role_name, path, settings, statement));
 END $f$;
 
 -- Before a schema statement. targets: the relations that it is about; a statement about temporary ones concerns nobody else.
@@ -154,14 +162,8 @@ ${asClient(
   `PERFORM lockstep.note_view(p_secret, ${where}, p_statement, ${temporaryNumber});`,
 )}
 
--- After a statement that makes a table from a query: the structure as a statement, then the rows as rows. Nothing when the table was
--- there before (IF NOT EXISTS): then it is watched, or is no table.
-CREATE FUNCTION lockstep.note_created_table(p_secret bytea, role_name text, path text, settings text, relation oid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
-DECLARE statement text;
-BEGIN
-  ${nodeOnly}
-  IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = '!lockstep_capture') THEN RETURN; END IF;
+-- The statement that makes such a table. NULL: it is none that is to be carried.
+CREATE FUNCTION lockstep.structure_of(relation oid) RETURNS text LANGUAGE sql SET search_path = ${definerPath} AS $f$
   SELECT format('CREATE %sTABLE %I.%I (%s)%s%s', CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, n.nspname, c.relname,
     (SELECT coalesce(string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
               CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
@@ -170,7 +172,18 @@ BEGIN
        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     (SELECT format(' USING %I', m.amname) FROM pg_am m WHERE m.oid = c.relam),
     CASE WHEN c.reloptions IS NULL THEN '' ELSE ' WITH (' || array_to_string(c.reloptions, ', ') || ')' END)
-  INTO statement FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relkind = 'r' AND c.relpersistence <> 't';
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation AND c.relkind = 'r' AND c.relpersistence <> 't'
+$f$;
+
+-- After a statement that makes a table from a query: the structure as a statement, then the rows as rows. Nothing when the table was
+-- there before (IF NOT EXISTS): then it is watched, or is no table.
+CREATE FUNCTION lockstep.note_created_table(p_secret bytea, role_name text, path text, settings text, relation oid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE statement text;
+BEGIN
+  ${nodeOnly}
+  IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = relation AND tgname = '!lockstep_capture') THEN RETURN; END IF;
+  statement := lockstep.structure_of(relation);
   IF statement IS NULL THEN RETURN; END IF;
   PERFORM lockstep.record_text(p_secret, role_name, path, settings, statement), lockstep.record_rows(relation);
 END $f$;
@@ -218,14 +231,19 @@ ${asClient(
 
 -- After CREATE and ALTER EXTENSION: the script runs on every member, and what it has written into the extension's own tables is then
 -- made as it is here.
-CREATE FUNCTION lockstep.note_extension_rows(p_secret bytea, p_extension text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+CREATE FUNCTION lockstep.record_extension_rows_of(extension oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE relation oid;
 BEGIN
-  ${nodeOnly}
-  FOR relation IN SELECT c.oid FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass
-      JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' WHERE e.extname = p_extension ORDER BY c.oid LOOP
+  FOR relation IN SELECT c.oid FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+      WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = extension AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass ORDER BY c.oid LOOP
     PERFORM lockstep.record_rows(relation);
   END LOOP;
+END $f$;
+
+CREATE FUNCTION lockstep.note_extension_rows(p_secret bytea, p_extension text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  ${nodeOnly}
+  PERFORM lockstep.record_extension_rows_of(e.oid) FROM pg_extension e WHERE e.extname = p_extension;
 END $f$;
 ${asClient(
   'record_extension_rows(p_secret bytea, p_name text)',

@@ -6,6 +6,7 @@ import { frontend, readFunctionResult } from '../../wire/postgres/index.ts';
 import type { ErrorFields } from '../../wire/postgres/index.ts';
 import type { CommitOptions, SoFar, WriteSet } from '../contract.ts';
 import type { ControlFunctions } from './control-functions.ts';
+import { stackOf } from './control-nested.ts';
 import { sqlStates } from './sql-states.ts';
 import type { WriteSetCollector } from './write-set-collector.ts';
 import { MemoryWriteSet } from './write-set.ts';
@@ -102,19 +103,71 @@ export function largeParts(
   return { stages: messages.map(() => 'parts'), messages, upTo };
 }
 
-/** What is deferred happens first. */
-export function recordSoFar(functions: ControlFunctions, bytesMax: number): CommitMessages {
+/** The schema statements that code has run, in this transaction. What is deferred happens first. */
+export function unjudged(functions: ControlFunctions): CommitMessages {
   const before = constraintsNow(true);
+  return {
+    stages: [...before.stages, 'finish'],
+    messages: [...before.messages, functions.call('unjudged', [])],
+  };
+}
+
+/** Those are carried, if there are any. */
+export function recordSoFar(
+  functions: ControlFunctions,
+  bytesMax: number,
+  admitted: readonly AdmittedStatement[],
+): CommitMessages {
+  const lists = [admitted.map(({ seq }) => seq), admitted.map(({ length }) => length)];
+  const admit = functions.call(
+    'admit_nested',
+    lists.map((list) => `{${list.join(',')}}`),
+  );
   const call = functions.call('record_so_far', [String(bytesMax)]);
-  return { stages: [...before.stages, 'finish'], messages: [...before.messages, call] };
+  return admitted.length === 0
+    ? { stages: ['finish'], messages: [call] }
+    : { stages: ['finish', 'finish'], messages: [admit, call] };
+}
+
+export interface AdmittedStatement {
+  readonly seq: string;
+  /** Of its text, in bytes. */
+  readonly length: number;
+}
+
+export interface UnjudgedStatement {
+  readonly seq: string;
+  readonly standardStrings: boolean;
+  readonly stack: Buffer;
+}
+
+/** See `lockstep.unjudged`. */
+export async function readUnjudged(answer: WriteSet | null): Promise<readonly UnjudgedStatement[]> {
+  const bytes = await wholeOf(answer);
+  const found: UnjudgedStatement[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const colon = bytes.indexOf(':', at);
+    const [seq = '', standard, length] = bytes.toString('latin1', at, colon).split(',');
+    at = colon + 1 + Number(length);
+    found.push({
+      seq,
+      standardStrings: standard === '1',
+      stack: bytes.subarray(colon + 1 + stackOf.before.length, at),
+    });
+  }
+  return found;
+}
+
+async function wholeOf(answer: WriteSet | null): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of answer?.parts() ?? []) parts.push(part);
+  answer?.release();
+  return Buffer.concat(parts);
 }
 
 export async function readSoFar(answer: WriteSet | null): Promise<SoFar> {
   if (answer === null) return { bytes: 0, writeSet: undefined };
-  const parts: Buffer[] = [];
-  for await (const part of answer.parts()) parts.push(part);
-  answer.release();
-  const whole = Buffer.concat(parts);
+  const whole = await wholeOf(answer);
   const rest = whole.subarray(1);
   if (whole[0] === asterisk) return { bytes: Number(rest.toString('latin1')), writeSet: undefined };
   return { bytes: rest.length, writeSet: new MemoryWriteSet([rest]) };

@@ -82,6 +82,11 @@ const completions: ReadonlySet<number> = new Set([
   Backend.FunctionCallResponse,
 ]);
 
+/** Whoever says so: it only makes the node look. */
+function saysSchemaChanged(frame: Buffer): boolean {
+  return readErrorFields(frame).code === sqlStates.schemaChanged;
+}
+
 const outOfTurn = 'it said what nobody had asked for';
 
 export class LinkReceiver {
@@ -102,6 +107,8 @@ export class LinkReceiver {
   /** A write set too large to be held, on its way into the spool. */
   #collector: WriteSetCollector | undefined;
   #wantsData = false;
+  /** Code of the statement under way has changed the schema. */
+  #schemaChanged = false;
   /** By our own functions, in this transaction. */
   readonly #told = new Set<string>();
 
@@ -290,6 +297,10 @@ export class LinkReceiver {
   /** Remarks on what we do ourselves are not the client's to see; those of its own code that COMMIT runs are. */
   #isOurs(frame: Buffer, phase: Phase | undefined): boolean {
     if (phase === undefined) return false;
+    if ((phase.kind === 'answer' || phase.kind === 'commit') && saysSchemaChanged(frame)) {
+      this.#schemaChanged = true;
+      return true;
+    }
     if (phase.kind === 'answer') return phase.quiet && !this.#isNews(frame);
     if (phase.kind !== 'commit') return true;
     const [stage] = phase.stages;
@@ -392,7 +403,9 @@ export class LinkReceiver {
       return;
     }
     if (phase.kind === 'answer') {
-      phase.done.resolve(phase.reader.result(this.#failed, this.#sqlState));
+      const answer = phase.reader.result(this.#failed, this.#sqlState);
+      phase.done.resolve(this.#schemaChanged ? { ...answer, changesSchema: true } : answer);
+      this.#schemaChanged = false;
       return;
     }
     phase.done.resolve(this.#failed ? 'refused' : 'committed');

@@ -2,7 +2,8 @@
 
 import type { Socket } from 'node:net';
 import { InvariantError, LockstepError, messageOf, systemClock, withDeadline } from '../../base/index.ts';
-import { quoteLiteral } from '../../sql/index.ts';
+import { judgeNested, quoteLiteral } from '../../sql/index.ts';
+import type { NestedReading } from '../../sql/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
   ApplyLink,
@@ -408,6 +409,7 @@ export class PostgresMember implements Member {
       deferred: () => catalog.hasDeferred,
       tableOid: (oid: number) => catalog.tableNumber(oid, this.id, primaryId()),
       functions: this.#secret.functions(numbers),
+      judgeNested: (stack: Buffer, reading: NestedReading) => judgeNested(stack, reading, catalog),
     };
     let opened = false;
     const link = new PostgresSessionLink(this.id, address, connection, settings, {

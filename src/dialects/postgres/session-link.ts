@@ -8,7 +8,8 @@
  */
 
 import { deferred } from '../../base/index.ts';
-import { Frontend, frontend } from '../../wire/postgres/index.ts';
+import type { judgeNested, NestedReading } from '../../sql/index.ts';
+import { backend, Frontend, frontend } from '../../wire/postgres/index.ts';
 import type { ErrorFields } from '../../wire/postgres/index.ts';
 import { MemberError } from '../contract.ts';
 import type {
@@ -28,8 +29,18 @@ import { sendCancel } from './connect.ts';
 import type { Address, Connection } from './connect.ts';
 import { blameOf } from './errors.ts';
 import type { ControlFunctions } from './control-functions.ts';
-import { finishAndCommit, finishLarge, largeParts, newToken, readSoFar, recordSoFar } from './link-commit.ts';
-import type { CommitMessages, CommitPhase } from './link-commit.ts';
+import { stackOf } from './control-nested.ts';
+import {
+  finishAndCommit,
+  finishLarge,
+  largeParts,
+  newToken,
+  readSoFar,
+  readUnjudged,
+  recordSoFar,
+  unjudged,
+} from './link-commit.ts';
+import type { AdmittedStatement, CommitMessages, CommitPhase } from './link-commit.ts';
 import { LinkReceiver } from './link-receiver.ts';
 import type { Phase } from './link-receiver.ts';
 import { LinkStatements } from './link-statements.ts';
@@ -51,6 +62,8 @@ export interface SessionLinkSettings {
   readonly tableOid: (oid: number) => number;
   /** How this member calls the functions of the control schema. */
   readonly functions: ControlFunctions;
+  /** By the schema as it is known. */
+  readonly judgeNested: (stack: Buffer, reading: NestedReading) => ReturnType<typeof judgeNested>;
 }
 
 export class PostgresSessionLink implements SessionLink {
@@ -224,6 +237,33 @@ export class PostgresSessionLink implements SessionLink {
   async writeSetSoFar(bytesMax: number, sink: AnswerSink): Promise<SoFar | 'refused'> {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
+    const { functions, judgeNested } = this.#settings;
+    const stacks = await this.#called(unjudged(functions), sink);
+    if (stacks === 'refused') return 'refused';
+    const admitted: AdmittedStatement[] = [];
+    for (const { seq, standardStrings, stack } of await readUnjudged(stacks)) {
+      const judgement = judgeNested(stack, { after: stackOf.after, standardStrings });
+      if ('refusal' in judgement) {
+        const { message, hint, sqlState: code } = judgement.refusal;
+        sink.write(
+          backend.errorResponse({
+            severity: 'ERROR',
+            severityCode: 'ERROR',
+            code,
+            message,
+            ...(hint && { hint }),
+          }),
+        );
+        return 'refused';
+      }
+      admitted.push({ seq, length: judgement.length });
+    }
+    const soFar = await this.#called(recordSoFar(functions, bytesMax, admitted), sink);
+    return soFar === 'refused' ? 'refused' : await readSoFar(soFar);
+  }
+
+  /** Calls before the transaction ends; what the last of them answers. */
+  async #called(messages: CommitMessages, sink: AnswerSink): Promise<WriteSet | null | 'refused'> {
     let found: WriteSet | null = null;
     const options: CommitOptions = {
       csn: 0,
@@ -234,9 +274,8 @@ export class PostgresSessionLink implements SessionLink {
       onLatePart: () => undefined,
       sink,
     };
-    const messages = recordSoFar(this.#settings.functions, bytesMax);
     const { outcome } = this.#commitStep({ options, collector: undefined, token: newToken() }, messages);
-    return (await outcome) === 'refused' ? 'refused' : await readSoFar(found);
+    return (await outcome) === 'refused' ? 'refused' : found;
   }
 
   /** A question of the front's own between requests. Undefined: it is refused. */

@@ -8,6 +8,8 @@ export const sqlStates = {
   notTheNode: 'LS006',
   /** No error: a change came behind the end of its record. */
   latePart: 'LS0LP',
+  /** No error: a schema statement has run inside of another one. */
+  schemaChanged: 'LS0SC',
   /** No error: a warning to whoever has made such a definition. */
   unrepeatable: '01LS1',
 } as const;

@@ -516,7 +516,7 @@ export class Conversation {
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
     if (!(await this.#batchBefore())) return;
     this.#runner.unseen();
-    await this.#session.run(largeQuery(head, totalBytes, rest), this.#sink);
+    await this.#session.run(this.#runner.noting(largeQuery(head, totalBytes, rest)), this.#sink);
     await this.#runner.settle();
     this.#readyForQuery();
   }
@@ -526,7 +526,7 @@ export class Conversation {
     this.#runner.unseen();
     await this.#runBatch('flush');
     if (this.#skipping) return;
-    const work = largeExtended(type, head, totalBytes, rest, this.#book);
+    const work = this.#runner.noting(largeExtended(type, head, totalBytes, rest, this.#book));
     const answer = await this.#session.run(work, this.#sink);
     if (answer.failed) this.#skipping = true;
   }

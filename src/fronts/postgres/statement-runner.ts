@@ -89,6 +89,8 @@ export class StatementRunner {
   readonly #prepared = new Map<string, Buffer>();
   #listens = false;
   #textBefore: Buffer | undefined;
+  /** Code has changed the schema outside of a transaction: to be told when that is over. */
+  #schemaKnown: (() => void) | undefined;
 
   constructor(
     session: Session,
@@ -258,6 +260,9 @@ export class StatementRunner {
 
   /** Between the last statement and the client's next: the session follows what code out of sight has made of it. */
   async settle(): Promise<void> {
+    const known = this.#schemaKnown;
+    this.#schemaKnown = undefined;
+    if (known !== undefined) this.#hooks.schemaChanged(known);
     await this.#state.settle();
   }
 
@@ -274,11 +279,22 @@ export class StatementRunner {
   /** Throws where one of them is not possible now. */
   workOf(statements: readonly Statement[], text: Buffer, request: Work['request']): Work {
     for (const statement of statements) this.#expect(statement);
-    return workOf(statements, text, request, {
+    const work = workOf(statements, text, request, {
       inTransaction: this.#session.transaction !== 'none',
       readOnlyByDefault: this.#transaction.defaults.readOnly,
       knownBetter: this.#hooks.knownBetter,
     });
+    return this.noting(work);
+  }
+
+  /** The same, and a change of the schema by code that it runs is followed. */
+  noting(work: Work): Work {
+    const alone = this.#session.transaction === 'none';
+    const onSchemaChanged = (): void => {
+      if (alone) this.#schemaKnown ??= this.#hooks.schemaChanging();
+      else this.#transaction.noteSchemaChange();
+    };
+    return { ...work, onSchemaChanged };
   }
 
   noteEffects(statement: Statement): void {

@@ -14,7 +14,7 @@ export interface DumpPlan {
 /** Lockstep makes its own; the database and its schema `public` are there already and are made equal by other means. */
 const leftOut = [
   /^\d+; \d+ \d+ TRIGGER .* !lockstep_\w+ /,
-  /^\d+; \d+ \d+ EVENT TRIGGER - lockstep_guard_(ddl|drop) /,
+  /^\d+; \d+ \d+ EVENT TRIGGER - lockstep_guard_\w+ /,
   /^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES) /,
   /^\d+; \d+ \d+ SCHEMA - (public|lockstep) /,
   /^\d+; \d+ \d+ (COMMENT|ACL|SECURITY LABEL) - (DATABASE .*|SCHEMA (public|lockstep)) /,

@@ -54,6 +54,16 @@ function computesDifferently(expression: unknown, catalog: FunctionCatalog): boo
   return found.volatile === true || found.write !== undefined || found.refusal !== undefined;
 }
 
+/** DETACH PARTITION … CONCURRENTLY. */
+export function detachesConcurrently(body: Ast): boolean {
+  return list(body.cmds).some((item) => {
+    const command = asNode(asNode(item).AlterTableCmd);
+    return (
+      command.subtype === 'AT_DetachPartition' && asNode(asNode(command.def).PartitionCmd).concurrent === true
+    );
+  });
+}
+
 /** Capture hangs on triggers named after the control schema: nothing may disarm, rename or drop them. */
 export function triggerRefusal(node: string, body: Ast): Refusal | undefined {
   switch (node) {
@@ -98,10 +108,6 @@ function commandRefusal(command: Ast): Refusal | undefined {
     case 'AT_DisableTrigAll':
     case 'AT_DisableTrigUser':
       return refusals.controlTrigger;
-    case 'AT_DetachPartition':
-      return asNode(asNode(command.def).PartitionCmd).concurrent === true
-        ? refusals.detachConcurrently
-        : undefined;
     default:
       return undefined;
   }

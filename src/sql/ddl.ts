@@ -1,7 +1,7 @@
 /** Schema commands: what is refused, what is temporary, and what the engine must know to carry the rest. */
 import { asNode, list, nameParts, text, unwrap } from './ast.ts';
 import type { Ast } from './ast.ts';
-import { rewrittenRows, triggerRefusal } from './alter-table.ts';
+import { detachesConcurrently, rewrittenRows, triggerRefusal } from './alter-table.ts';
 import { isDumpedControlObject } from './control-objects.ts';
 import { isTemporary, relationName } from './findings.ts';
 import { frozenValue } from './frozen-values.ts';
@@ -31,6 +31,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     ...(body.if_not_exists === true && { ifNotExists: true }),
   };
   if ((node === 'IndexStmt' || node === 'DropStmt') && body.concurrent === true) creates.concurrently = true;
+  if (node === 'AlterTableStmt' && detachesConcurrently(body)) creates.concurrently = true;
   if (isTemporaryTarget(node, body)) {
     return { kind: 'temp-ddl', tag, because: 'it concerns temporary objects', pinsSession: true, ...creates };
   }

@@ -10,10 +10,6 @@ const HIDDEN = 'LS003';
 const NOT_IN_PREREQUISITE_STATE = '55000';
 
 export const refusals = {
-  detachConcurrently: refusal(
-    'DETACH PARTITION CONCURRENTLY cannot be replicated: it commits in the middle',
-    'Leave out CONCURRENTLY.',
-  ),
   database: refusal(
     'databases cannot be created, changed or dropped through Lockstep: each member is one database',
     'Do it on each member, around Lockstep.',

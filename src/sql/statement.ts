@@ -130,7 +130,7 @@ export interface Statement {
   readonly targets?: readonly RelationName[];
   /** Existing relations whose structure the command copies. */
   readonly sources?: readonly RelationName[];
-  /** CREATE or DROP INDEX CONCURRENTLY, which is possible for temporary tables only: for these the server makes nothing of the word. */
+  /** CREATE or DROP INDEX CONCURRENTLY, DETACH PARTITION CONCURRENTLY. For temporary tables the server makes nothing of the word. */
   readonly concurrently?: true;
   /** A DO block of nothing but schema statements. */
   readonly schemaBlock?: true;

@@ -89,7 +89,7 @@ export const controlRights: readonly ControlRights[] = [
       'function adopt(settings json)',
       'function boxed(n integer)',
       'function boxed_work()',
-      'function demand_temporary(p_secret bytea, p_targets text[])',
+      'function demand_temporary(p_secret bytea, p_targets text[], p_tag text)',
     ],
     are: 'invoker; EXECUTE to PUBLIC',
     because: 'It runs with the rights of its caller: what he gives it to do, he could do without it.',

@@ -11,12 +11,15 @@ const unreadable =
 
 export const refusals = `
 -- With the search path of its caller. What is not there the server itself says.
-CREATE FUNCTION lockstep.demand_temporary(p_secret bytea, p_targets text[]) RETURNS void LANGUAGE plpgsql AS $f$
+CREATE FUNCTION lockstep.demand_temporary(p_secret bytea, p_targets text[], p_tag text) RETURNS void LANGUAGE plpgsql AS $f$
 BEGIN
   IF EXISTS (SELECT FROM pg_catalog.unnest(p_targets) AS named (name)
       JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(named.name)::pg_catalog.oid
      WHERE c.relpersistence OPERATOR(pg_catalog.<>) 't') THEN
-    RAISE EXCEPTION 'CREATE and DROP INDEX CONCURRENTLY cannot be replicated: they commit in the middle'
+    IF p_tag OPERATOR(pg_catalog.<>) 'CREATE INDEX' THEN
+      RAISE EXCEPTION '% CONCURRENTLY cannot run inside a transaction block', p_tag USING ERRCODE = 'active_sql_transaction';
+    END IF;
+    RAISE EXCEPTION 'CREATE INDEX CONCURRENTLY cannot be replicated: it commits in the middle'
       USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Leave out CONCURRENTLY.';
   END IF;
 END $f$;

@@ -12,8 +12,20 @@ export interface Around {
 
 const done = controlCall('statement_done');
 
-/** `text` is the statement as the client sent it. */
-export function aroundSchemaStatement(statement: Statement, text: Buffer): Around {
+/**
+ * What CONCURRENTLY is for where nothing long is to be done: that nobody stands behind a statement which itself stands behind somebody.
+ * It is carried out as without the word, in one transaction, and gives up its place again and again until nobody is in the way.
+ */
+export function givesWay({ concurrently, tag }: Statement): boolean {
+  return concurrently === true && tag !== 'CREATE INDEX';
+}
+
+function concurrentTag({ tag }: Statement): string {
+  return tag === 'ALTER TABLE' ? 'ALTER TABLE ... DETACH' : tag;
+}
+
+/** `text` is the statement as the client sent it. `patient`: it gives way, in a transaction of its own. */
+export function aroundSchemaStatement(statement: Statement, text: Buffer, patient = false): Around {
   const { kind, createdTable, rewritesRows, extension, targets = [], sources = [] } = statement;
   // As the client's own encoding has them.
   const named = (words: string): Buffer => Buffer.from(words, statement.bytewise ? 'latin1' : 'utf8');
@@ -43,7 +55,9 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer): Aroun
       ? named(`REFRESH MATERIALIZED VIEW ${regclassText(view)}`)
       : text;
   const before = [
-    ...(statement.concurrently ? [controlCall('demand_temporary', [named(arrayOf(targets))])] : []),
+    ...(statement.concurrently && !patient
+      ? [controlCall('demand_temporary', [named(arrayOf(targets)), concurrentTag(statement)])]
+      : []),
     controlCall('record_statement', [carried, named(arrayOf(targets)), named(arrayOf(sources))]),
     ...(statement.schemaBlock ? [controlCall('expect_block')] : []),
   ];

@@ -3,7 +3,7 @@
  * gives are written here.
  */
 
-import { invariant } from '../../base/index.ts';
+import { invariant, pause, systemClock } from '../../base/index.ts';
 import { HeldAnswer, nobody, transactionAborted } from '../../cluster/index.ts';
 import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
@@ -23,7 +23,7 @@ import {
 } from './front-errors.ts';
 import { complete } from './own-answers.ts';
 import { extendedRequest, failingRequest, simpleRequest } from './requests.ts';
-import { aroundResetAll, aroundSchemaStatement } from './schema-work.ts';
+import { aroundResetAll, aroundSchemaStatement, givesWay } from './schema-work.ts';
 import { SessionState } from './session-state.ts';
 import type { StatementBook } from './statement-book.ts';
 import { endsTransaction, workOf } from './statement-work.ts';
@@ -72,6 +72,12 @@ const savepointWords = {
 
 /** Settings that are kept here and not on the members, whose own value serves Lockstep. */
 const readOnlyDefault = 'default_transaction_read_only';
+
+/** What gives way stands so long before others, then aside, and so often. */
+const standsInTheWayMs = 200;
+const standsAsideMs = 200;
+const triesMax = 1500;
+const lockNotAvailable = '55P03';
 
 /** Of other statements that were prepared in SQL it is not remembered what they are. */
 const preparedMax = 1000;
@@ -474,7 +480,24 @@ export class StatementRunner {
   // ——— schema and maintenance
 
   async #schema(statement: Statement, text: Buffer): Promise<boolean> {
-    const { before, after } = aroundSchemaStatement(statement, text);
+    const patient = givesWay(statement) && this.#session.transaction === 'none';
+    const around = aroundSchemaStatement(statement, text, patient);
+    if (!patient) return (await this.#schemaOnce(text, around)) === 'done';
+    const setTimeout = simpleRequest(frontend.query(`SET LOCAL lock_timeout = ${standsInTheWayMs}`));
+    const before = [setTimeout, ...around.before];
+    for (let tries = 1; ; tries++) {
+      const outcome = await this.#schemaOnce(text, { ...around, before }, { givesWay: tries < triesMax });
+      if (outcome !== 'locked') return outcome === 'done';
+      await pause(systemClock, standsAsideMs);
+    }
+  }
+
+  /** `locked`: where it gives way, somebody was in its way, and its client has heard nothing. */
+  async #schemaOnce(
+    text: Buffer,
+    { before, after }: Pick<Work, 'before' | 'after'>,
+    { givesWay: gives = false } = {},
+  ): Promise<'done' | 'failed' | 'locked'> {
     const own = this.#session.transaction === 'none';
     if (own) this.beginImplicit();
     this.#transaction.noteSchemaChange();
@@ -489,19 +512,23 @@ export class StatementRunner {
         {
           request: simpleRequest(frontend.query(text), this.#textBefore),
           effect: 'write',
-          before,
-          after,
+          ...(before && { before }),
+          ...(after && { after }),
           unknownSize: true,
           changesSchema: true,
           bytes: text.length,
         },
         held ?? this.#sink,
       );
-      if (held === undefined) return !answer.failed;
+      if (held === undefined) return answer.failed ? 'failed' : 'done';
       const committed = await this.endImplicit(!answer.failed);
+      if (gives && answer.sqlState === lockNotAvailable) {
+        held.drop();
+        return 'locked';
+      }
       if (committed || answer.failed) held.release();
       else held.drop();
-      return committed && !answer.failed;
+      return committed && !answer.failed ? 'done' : 'failed';
     } catch (error) {
       held?.drop();
       if (own) await this.endImplicit(false);

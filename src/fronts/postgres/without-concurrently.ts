@@ -1,19 +1,23 @@
-/** CREATE and DROP INDEX CONCURRENTLY on temporary tables. */
+/** CREATE and DROP INDEX CONCURRENTLY, DETACH PARTITION CONCURRENTLY. */
 
 const blank = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)`;
+const word = 'concurrently';
 const beforeWord = new RegExp(
-  `^${blank}*(?:create(?:${blank}+unique)?|drop)${blank}+index${blank}+(?=concurrently(?![a-z0-9_$]))`,
+  `^${blank}*(?:create(?:${blank}+unique)?|drop)${blank}+index${blank}+(?=${word}(?![a-z0-9_$]))`,
   'i',
 );
+const lastWord = new RegExp(`${word}${blank}*;?${blank}*$`, 'i');
 
 /**
- * For a temporary table the server does the same without that word, and lets it stand in a transaction. Blanks take its place, so that
- * errors point to where they would. Where it is not found, the server says what is wrong.
+ * Without that word the server lets them stand in a transaction. Blanks take its place, so that errors point to where they would.
+ * Where it is not found, the server says what is wrong.
  */
 export function withoutConcurrently(text: Buffer): Buffer {
-  const before = beforeWord.exec(text.toString('latin1'))?.[0];
-  if (before === undefined) return text;
+  const read = text.toString('latin1');
+  const before = beforeWord.exec(read)?.[0].length;
+  const at = before ?? (/^[\s\S]*?\balter\b/i.test(read) ? lastWord.exec(read)?.index : undefined);
+  if (at === undefined) return text;
   const changed = Buffer.from(text);
-  changed.fill(' ', before.length, before.length + 'concurrently'.length);
+  changed.fill(' ', at, at + word.length);
   return changed;
 }

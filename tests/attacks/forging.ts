@@ -387,13 +387,12 @@ export const forging: readonly Attack[] = [
         );
       }
       // What it has made is as it should be, and goes.
-      await owner.query(`DO $$ DECLARE r record; BEGIN
-        FOR r IN SELECT format('DROP %s %s', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, oid::regclass) AS go FROM pg_class
-          WHERE relnamespace = 'shop'::regnamespace AND relname NOT IN ('ledger', 'ledger_pkey', 'steady', 'under_way')
-        LOOP EXECUTE r.go; END LOOP;
-        COMMENT ON TABLE shop.ledger IS NULL;
-        DROP FUNCTION shop.tend(text, text);
-      END $$`);
+      const made = await owner.query<{ go: string }>(
+        `SELECT format('DROP %s %s', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, oid::regclass) AS go FROM pg_class
+          WHERE relnamespace = 'shop'::regnamespace AND relname NOT IN ('ledger', 'ledger_pkey', 'steady', 'under_way')`,
+      );
+      for (const { go } of made.rows) await owner.query(go);
+      await owner.query('COMMENT ON TABLE shop.ledger IS NULL; DROP FUNCTION shop.tend(text, text)');
       await owner.end();
     },
   },

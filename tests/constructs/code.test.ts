@@ -288,6 +288,7 @@ testScenarios('code', [
   },
   {
     name: 'schema statements inside functions and blocks are carried, in order with the rows around them',
+    ways: ['extended'],
     clients: 4,
     setup: `CREATE TABLE made (what text, luck float8);
       CREATE FUNCTION alone(n int) RETURNS void LANGUAGE plpgsql AS $$
@@ -466,6 +467,7 @@ testScenarios('code', [
   },
   {
     name: 'schema statements inside functions that cannot be carried are refused with advice',
+    plainOnly: 'only the owner of a table is told more than that',
     ways: ['extended'],
     ownSessions: true,
     clients: 4,

@@ -34,3 +34,7 @@ export const rightsText = (acl: string): string =>
        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(${roleName('a.grantee')}) END AS grantee,
          a.privilege_type || CASE WHEN a.is_grantable THEN ' (may grant it)' ELSE '' END AS privilege
        FROM aclexplode(${acl}) a WHERE a.privilege_type <> 'MAINTAIN') one GROUP BY grantee) each), 'none')`;
+
+/** Options of a relation or column, but for what a server notes there for itself (15.20 and its siblings: pg_attver, by which it knows an old version of a column). */
+export const options = (list: string): string =>
+  `(SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(${list}) o WHERE NOT starts_with(o, 'pg_'))`;

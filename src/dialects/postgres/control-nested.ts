@@ -9,13 +9,13 @@
  *   demand_effect   on a replica, behind the statement: it has made what it made on the primary
  */
 
-import { rightsText } from './catalog-sql.ts';
+import { options, rightsText } from './catalog-sql.ts';
 import { settingsNamed, settingsRead } from './control-capture.ts';
 import { nodeOnly } from './control-commit.ts';
 import { relationOf } from './control-attach.ts';
 import { context } from './control-statements.ts';
 import { definerPath, pinnedClauses } from './pinned-settings.ts';
-import { expecting, register, registerIs, spilledMark } from './register.ts';
+import { expecting, register, registerIs, rewritten, spilledMark } from './register.ts';
 import { sqlStates } from './sql-states.ts';
 
 /** What stands in the call stack around a statement that PL/pgSQL carries out. */
@@ -40,7 +40,7 @@ const filled = `SELECT a.attrelid FROM pg_attribute a LEFT JOIN pg_attrdef d ON 
 const listed = (text: string, from: string): string =>
   `(SELECT string_agg(x.t, E'\\n' ORDER BY x.t COLLATE "C") FROM (SELECT ${text} ${from}) x (t))`;
 
-const relation = `SELECT concat_ws(E'\\n', concat_ws(' ', c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, pg_get_userbyid(c.relowner), c.reloptions,
+const relation = `SELECT concat_ws(E'\\n', concat_ws(' ', c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, pg_get_userbyid(c.relowner), ${options('c.reloptions')},
         (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam), pg_get_expr(c.relpartbound, c.oid), CASE c.relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END,
         CASE WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(c.oid) WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END),
       (SELECT string_agg(i.inhparent::regclass::text, ' ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid),
@@ -155,9 +155,9 @@ BEGIN
   IF tag IN ('CREATE EXTENSION', 'ALTER EXTENSION') THEN
     PERFORM lockstep.record_extension_rows_of(c.objid) FROM pg_event_trigger_ddl_commands() c WHERE c.classid = 'pg_extension'::regclass;
   ELSIF tag = 'ALTER TABLE' THEN
-    tables := ARRAY(SELECT DISTINCT x.o FROM (SELECT m[1]::oid FROM regexp_matches(current_setting('backtrace_functions'), 'lockstep_mr(\\d+)', 'g') m UNION ALL ${filled}) x (o));
+    tables := ARRAY(SELECT DISTINCT x.o FROM (${rewritten.query} UNION ALL ${filled}) x (o));
     PERFORM lockstep.record_rows(o) FROM unnest(tables) o WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = o AND i.inhparent = ANY (tables));
-    PERFORM set_config('backtrace_functions', regexp_replace(current_setting('backtrace_functions'), ',?lockstep_mr\\d+', '', 'g'), true);
+    PERFORM ${rewritten.forget};
   END IF;
   PERFORM lockstep.refuse_uncarried(held), lockstep.note_numbers(), lockstep.attach_to(relations), lockstep.refuse_unable(), lockstep.warn_unrepeatable();
   PERFORM ${expecting.note('c.oid')} FROM pg_class c WHERE c.oid = ANY (held) AND c.relkind = 'm' AND NOT ${expecting.isNoted('c.oid')};
@@ -234,7 +234,7 @@ REVOKE ALL ON FUNCTION lockstep.guard_start() FROM PUBLIC;
 CREATE FUNCTION lockstep.guard_rewrite() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   IF ${expecting.now} = '' AND pg_event_trigger_table_rewrite_reason() & 6 <> 0 THEN
-    PERFORM ${expecting.note(`('r' || pg_event_trigger_table_rewrite_oid())`)};
+    PERFORM ${rewritten.note('pg_event_trigger_table_rewrite_oid()')};
   END IF;
 END $f$;
 REVOKE ALL ON FUNCTION lockstep.guard_rewrite() FROM PUBLIC;

@@ -38,6 +38,13 @@ export const expecting = {
     `strpos(current_setting('${expected}') || ',', concat('lockstep_m', ${view}, ',')) > 0`,
 } as const;
 
+/** The same for tables whose rows the statement under way computes anew. */
+export const rewritten = {
+  note: (table: string): string => expecting.note(`('r' || ${table})`),
+  query: `SELECT m[1]::oid FROM regexp_matches(current_setting('${expected}'), 'lockstep_mr(\\d+)', 'g') m`,
+  forget: `set_config('${expected}', regexp_replace(current_setting('${expected}'), ',?lockstep_mr\\d+', '', 'g'), true)`,
+} as const;
+
 /** Without a superuser there are no event triggers, so nobody asks. `$1`: the word. */
 export function expectBody(superuser: boolean): string {
   return superuser

@@ -8,6 +8,7 @@ import { restQueries } from './schema-definitions-rest.ts';
 import {
   isUserSchema,
   notFromExtension,
+  options,
   relationKey,
   relationName,
   rightsText,
@@ -28,10 +29,6 @@ const schemas = `
   UNION ALL SELECT 'language ' || quote_ident(l.lanname), NULL, concat_ws(' ', l.lanplcallfoid::regproc, nullif(l.laninline, 0)::regproc, nullif(l.lanvalidator, 0)::regproc, l.lanpltrusted,
     'owner', ${roleName('l.lanowner')}, 'rights', ${rightsText(`coalesce(l.lanacl, acldefault('l', l.lanowner))`)}) FROM pg_language l
   WHERE l.oid >= 16384 AND ${notFromExtension('pg_language', 'l.oid')}`;
-
-/** But for what a server notes there for itself (15.20 and its siblings: pg_attver, by which it knows an old version of a column). */
-const options = (list: string): string =>
-  `(SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(${list}) o WHERE NOT starts_with(o, 'pg_'))`;
 
 const storage = `(SELECT 'using ' || m.amname FROM pg_am m WHERE m.oid = c.relam AND m.amname <> 'heap'), 'with ' || ${options('c.reloptions')},
     'toast with ' || (SELECT ${options('toast.reloptions')} FROM pg_class toast WHERE toast.oid = c.reltoastrelid)`;

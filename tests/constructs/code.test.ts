@@ -330,7 +330,6 @@ testScenarios('code', [
         `INSERT INTO block${place} (a, c) VALUES (9, 9)`,
       );
       await client.persist(() => client.run('SELECT in_sql()'));
-      await client.run('INSERT INTO from_sql DEFAULT VALUES');
       const drop = `DO $$ BEGIN PERFORM 1; EXECUTE 'DROP TABLE block${place}'; END $$`;
       await client.run('BEGIN');
       await client.run(drop);
@@ -346,7 +345,7 @@ testScenarios('code', [
       'SELECT count(*) FROM made': '4',
       'SELECT sum(a) FROM block1': '30',
       'SELECT count(*) FROM "t ""2" WHERE luck = -1': '10',
-      'SELECT count(*) FROM from_sql': '4',
+      "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'from_sql'": '1',
     },
   },
   {

@@ -74,11 +74,16 @@ export class HeldAnswer implements AnswerSink {
   release(): boolean {
     this.#passedOn = true;
     this.#ending = false;
+    const notices = this.#notices.size === 0 ? undefined : new Set(this.#notices);
     this.#forgetNotices();
     const kept = this.#kept;
     this.#kept = [];
     let ready = true;
-    for (const bytes of kept) ready = this.#target.write(bytes);
+    for (const bytes of kept) {
+      const keeper =
+        notices?.has(bytes) === true && this.#target instanceof HeldAnswer ? this.#target : undefined;
+      ready = keeper === undefined ? this.#target.write(bytes) : keeper.#keepNotice(bytes);
+    }
     return ready;
   }
 
@@ -89,8 +94,9 @@ export class HeldAnswer implements AnswerSink {
     this.#bytes = 0;
   }
 
-  #overtake(): void {
-    this.#overtaking = true;
+  /** What is told from now on comes behind the notices that are kept. */
+  tellNotices(): void {
+    if (this.#notices.size === 0) return;
     this.#kept = this.#kept.filter((bytes) => {
       if (!this.#notices.has(bytes)) return true;
       this.#bytes -= bytes.length;
@@ -98,6 +104,16 @@ export class HeldAnswer implements AnswerSink {
       return false;
     });
     this.#forgetNotices();
+  }
+
+  #keepNotice(bytes: Buffer): boolean {
+    if (!this.#passedOn || this.#ending) this.#notices.add(bytes);
+    return this.write(bytes);
+  }
+
+  #overtake(): void {
+    this.#overtaking = true;
+    this.tellNotices();
   }
 
   #forgetNotices(): void {

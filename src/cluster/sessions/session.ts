@@ -57,6 +57,8 @@ export class Session implements MemberUser {
   readonly #numbers = new Set<number>();
   /** A transaction that only reads is likely to meet some again. */
   #numbersMet = false;
+  /** Kept back until its transaction is committed. */
+  #answering: HeldAnswer | undefined;
   /** Its end came while a commit was carried through: the client is told after its answer. */
   #orphaned: LockstepError | undefined;
 
@@ -67,7 +69,10 @@ export class Session implements MemberUser {
     this.#links = new SessionLinks(cluster, {
       identity,
       outageMs: limits.outageMs,
-      unasked: (message) => hooks.unasked(message),
+      unasked: (message) => {
+        this.#answering?.tellNotices();
+        return hooks.unasked(message);
+      },
       lost: (link, error) => this.#linkLost(link, error),
       primaryMoved: (fromId, to) => this.#primaryMoved(fromId, to),
     });
@@ -362,6 +367,7 @@ export class Session implements MemberUser {
         keepsEnd: true,
         notices: 'overtake',
       });
+      this.#answering = held;
       this.begin(this.#hooks.autocommit());
       const transaction = this.#transaction as Transaction;
       try {
@@ -378,6 +384,7 @@ export class Session implements MemberUser {
         if (held.passedOn) throw cannotReplay('some of its answer had been given');
         if (transaction.unrepeatable !== undefined) throw cannotReplay(transaction.unrepeatable);
       } finally {
+        this.#answering = undefined;
         this.#transaction = undefined;
       }
     }

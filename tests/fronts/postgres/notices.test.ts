@@ -59,3 +59,16 @@ test('notices: what a statement raises is heard before it has ended', { timeout:
     client.destroy();
   }
 });
+
+test('notices: what COMMIT raises comes behind what the statement has raised', async () => {
+  const admin = await connect(node.url);
+  await admin.query(`CREATE TABLE told (id int);
+    CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', tg_name; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON told INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell();
+    CREATE TRIGGER immediate AFTER INSERT ON told FOR EACH ROW EXECUTE FUNCTION tell()`);
+  const heard: unknown[] = [];
+  admin.on('notice', ({ message }) => heard.push(message));
+  for (let n = 0; n < 3; n++) await admin.query('INSERT INTO told VALUES (1)');
+  const each = ['immediate', 'deferred'];
+  expect(heard).toEqual([...each, ...each, ...each]);
+});

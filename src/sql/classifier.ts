@@ -92,7 +92,8 @@ export class Classifier {
     };
     const prefix = `${how.standardStrings ? 's' : '\\'}${how.masked ? 'm' : ''} `;
     const lexer = this.#lexer;
-    if (lexer.read(readable, how.standardStrings)) {
+    const long = readable.length > this.#parseTokensMax;
+    if (lexer.read(readable, how.standardStrings, long)) {
       const key = how.masked ? prefix + lexer.key : lexer.key;
       const known = this.#queries.get(key);
       if (known !== undefined) return placed(known, lexer.start, lexer.end);
@@ -173,12 +174,11 @@ export class Classifier {
   #judgeReduced(sql: Buffer, catalog: FunctionCatalog, how: Reading): readonly Statement[] | undefined {
     if (how.key === undefined || weigh(Buffer.from(how.key, 'latin1'), this.#parseTokensMax) !== 'light')
       return undefined;
-    const lexer = new Lexer();
-    const reduced = lexer.reduced(sql, how.standardStrings);
-    if (reduced === undefined) return undefined;
+    const { start, end } = this.#lexer;
+    const reduced = this.#lexer.reduced(sql);
     const parsed = this.#parse(reduced, how.standardStrings);
     if ('failure' in parsed || parsed.length !== 1) return undefined;
-    return placed(this.#drafted(reduced, parsed, catalog, how), lexer.start, lexer.end);
+    return placed(this.#drafted(reduced, parsed, catalog, how), start, end);
   }
 
   #parse(sql: Buffer, standardStrings: boolean): ReturnType<typeof parseStatements> {

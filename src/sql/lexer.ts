@@ -8,6 +8,7 @@
  * literal decides how they read), literals continued over lines after an escape string, letters right behind a
  * number, and anything unterminated.
  */
+import { invariant } from '../base/index.ts';
 import {
   BLANK,
   blockCommentEnd,
@@ -74,20 +75,13 @@ export class Lexer {
     return this.#length;
   }
 
-  /** True for one statement of the query family; false means: take the exact text. */
-  read(sql: Uint8Array, standardStrings: boolean): boolean {
-    this.#places = undefined;
-    return this.#read(sql, standardStrings);
-  }
-
   /**
-   * The text without what repeats: of many literals in a row, and of many rows of them, the first are left. It is to us
-   * what the text itself is. Undefined where `read` is false.
+   * Of the text that was read last, with `keepLiterals`: what is left of it without what repeats. Of many literals in a row, and of
+   * many rows of them, the first are there. It is to us what the text itself is.
    */
-  reduced(sql: Buffer, standardStrings: boolean): Buffer | undefined {
-    const places: { readonly starts: number[]; readonly ends: number[] } = { starts: [], ends: [] };
-    this.#places = places;
-    if (!this.#read(sql, standardStrings)) return undefined;
+  reduced(sql: Buffer): Buffer {
+    const places = this.#places;
+    invariant(places !== undefined, 'it is known where the literals stand');
     const key = this.#key;
     const pieces: Buffer[] = [];
     let from = 0;
@@ -98,14 +92,16 @@ export class Lexer {
       const blank = at > from && key[at - 1] === SPACE;
       pieces.push(Buffer.from(key.subarray(from, blank ? at - 1 : at)));
       if (blank) pieces.push(NEW_LINE);
-      pieces.push(sql.subarray(start, places.ends[at]!));
+      pieces.push(sql.subarray(start, places.ends[at]));
       from = at + 1;
     }
     pieces.push(Buffer.from(key.subarray(from, this.#length)));
     return Buffer.concat(pieces);
   }
 
-  #read(sql: Uint8Array, standardStrings: boolean): boolean {
+  /** True for one statement of the query family; false means: take the exact text. */
+  read(sql: Uint8Array, standardStrings: boolean, keepLiterals = false): boolean {
+    this.#places = keepLiterals ? { starts: [], ends: [] } : undefined;
     if (this.#key.length < sql.length + 8) this.#key = Buffer.allocUnsafe(sql.length * 2);
     // Locals: the loop below runs for every byte of every statement.
     const classes = classOf;

@@ -217,7 +217,8 @@ export class PostgresListener {
   #passwordsFrom(address: string, signal: AbortSignal): PasswordCheck {
     return {
       wait: async (user) => {
-        const delayMs = this.#guesses.delayMs(user, address);
+        // There is time left to hear that it was wrong.
+        const delayMs = Math.min(this.#guesses.delayMs(user, address), this.#options.loginMs() / 4);
         if (delayMs > 0) await pause(this.#clock, delayMs, signal);
       },
       wrong: (user) => {

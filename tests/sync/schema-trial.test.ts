@@ -465,6 +465,38 @@ describe('trial: what the last member lacks is the client’s error, before anyt
   });
 });
 
+describe('trial: what is not tried', () => {
+  test('trial: more than 4 MB of changes take effect, and who cannot follow is taken out', async () => {
+    await start();
+    const { role, last } = await roleMissingOnLast();
+    const client = await connect(cluster.url);
+    await client.query('begin');
+    await client.query('create table made (t text)');
+    await client.query(`insert into made select repeat('x', 100000) from generate_series(1, 50)`);
+    await client.query(`grant select on made to ${role}`);
+    await client.query('commit');
+    expect(await cluster.untilInactive(last.id)).toContain(role);
+    const rows = 'select count(*), sum(length(t)) from made';
+    for (const member of cluster.members)
+      if (member !== last) expect(await member.ask(rows)).toEqual([['50', '5000000']]);
+    expect([...events.of('trial-refused'), ...events.of('record-refused')]).toEqual([]);
+  });
+
+  test('trial: maintenance outside of transactions is carried out by each member for itself', async () => {
+    await start();
+    const client = await connect(cluster.url);
+    const file = `select pg_relation_filenode('shop_pkey')::text, (select count(*) from pg_index where not indisvalid)`;
+    const before = await everywhere(file);
+    await client.query('reindex index concurrently shop_pkey');
+    const isDone = async (): Promise<boolean> => {
+      const now = await everywhere(file);
+      return now.every((one, index) => JSON.stringify(one) !== JSON.stringify(before[index]));
+    };
+    await waitFor(isDone, { what: 'the index to be made anew on every member' });
+    await allActive();
+  });
+});
+
 test('trial: one that lacks something is enough; of those that differ, nobody may have done it', () => {
   const answer = (kind: 'undecided' | 'lacks' | 'differs', id: string) =>
     ({ kind, error: new MemberError(id, 'client', kind) }) as const;

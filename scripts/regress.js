@@ -87,11 +87,13 @@ async function compareTests({ one, node, places }) {
   const explained = readExplained();
   const tally = new Map();
   const faults = [];
+  const unneeded = [];
   console.log('| test | outcome | seconds, one server and node |\n|---|---|---|');
   for (const name of tests) {
     const { word, more, seconds } = await compareTest(name, { one, node, places });
     const reason = word === 'differs' ? explained.get(name) : undefined;
     if (word !== 'same' && reason === undefined) faults.push(`${name}: ${word}`);
+    if (word === 'same' && explained.has(name)) unneeded.push(name);
     const outcome = word === 'differs' && reason === undefined ? 'differs, unexplained' : word;
     tally.set(outcome, (tally.get(outcome) ?? 0) + 1);
     console.log(
@@ -99,6 +101,7 @@ async function compareTests({ one, node, places }) {
     );
   }
   console.log(`\n${[...tally].map(([word, count]) => `${word}: ${count}`).join(', ')}`);
+  if (unneeded.length > 0) console.log(`listed as different, and the same: ${unneeded.join(', ')}`);
   return faults;
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { changedOptions, checkConfigText, isLive, takeLive } from '../../src/config/index.ts';
 import type { Config } from '../../src/config/index.ts';
-import { walkSchema } from '../../src/config/schema-tree.ts';
+import { schemaAt, walkSchema } from '../../src/config/schema-tree.ts';
 
 const BASE = `
 cluster: orders
@@ -148,4 +148,13 @@ test('config: live: every option is said to be live or not, and what is called l
     'limits.maxClients',
   ])
     expect(live).not.toContain(path);
+});
+
+test('config: what every object has by nature is no option', () => {
+  for (const path of [
+    ['__proto__', 'x'],
+    ['constructor', 'prototype', 'x'],
+    ['probe', 'toString', 'x'],
+  ])
+    expect(schemaAt(path), path.join('.')).toBeUndefined();
 });

@@ -190,7 +190,7 @@ function compareVerifiers(members: Members): Verdict {
     differing
       .map(
         (name) =>
-          `-- the same on each member, as one of them has it (SELECT rolpassword FROM pg_authid):\nALTER ROLE ${quoteIdent(name)} PASSWORD 'SCRAM-SHA-256$…';`,
+          `\\password ${quoteIdent(name)}\n-- by psql, connected to Lockstep: it makes the verifier, and all members keep the same`,
       )
       .join('\n'),
   );

@@ -29,6 +29,8 @@ export class Asker {
         done();
       },
     });
+    // A question that goes on in the next line is drawn again from its first one.
+    Object.defineProperty(output, 'columns', { get: () => io.stdout.columns });
     this.#lines = createInterface({ input: io.stdin, output, terminal: io.stdout.isTTY === true });
     this.#gone = new Promise((_, reject) => {
       this.#lines.once('close', () => reject(cancelled()));
@@ -39,9 +41,10 @@ export class Asker {
   async ask({ text, fallback, fault, hidden }: Question): Promise<string> {
     const prompt = `${text}${fallback === undefined || fallback === '' ? '' : ` [${fallback}]`}: `;
     for (;;) {
-      this.#io.stdout.write(prompt);
+      // The line editor draws its line anew from the first column: the question is part of that line, or is wiped.
+      const answered = this.#lines.question(prompt);
       this.#muted = hidden === true;
-      const typed = (await Promise.race([this.#lines.question(''), this.#gone])).trim();
+      const typed = (await Promise.race([answered, this.#gone])).trim();
       if (hidden === true) this.#io.stdout.write('\n');
       this.#muted = false;
       const answer = typed === '' ? (fallback ?? '') : typed;

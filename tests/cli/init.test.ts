@@ -1,4 +1,6 @@
 /** `init` and `import`: the files that they write, and that they write over nothing. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +10,7 @@ import type { CheckReport } from '../../src/cli/index.ts';
 import type { Config } from '../../src/config/index.ts';
 import { waitFor } from '../support/index.ts';
 import { FakeCli } from './fake-cli.ts';
+import { shownBy } from './terminal.ts';
 
 let directory: string;
 let file: string;
@@ -109,7 +112,7 @@ test('cli: init: asks, tests each database, keeps the password in a file beside,
   const ended = cli.run('init', '--config', file);
   await converse(cli, [
     [/Name of the cluster \[main\]: /, 'Not A Name'],
-    [/1 to 63 of the characters[^]*Name of the cluster \[main\]: /, 'plant'],
+    [/1 to 63 characters[^]*Name of the cluster \[main\]: /, 'plant'],
     [/Lockstep works on the databases \[lockstep\]: /, ''],
     [/Its password [^]*: /, 'hush hush'],
     [/clients log in[^]*\[app\]: /, ' , '],
@@ -122,7 +125,7 @@ test('cli: init: asks, tests each database, keeps the password in a file beside,
     [/The next database[^:]*: /, ''],
     [/clients find the node \[127.0.0.1:6432\]: /, ':1'],
     [/no host is named[^]*: /, ''],
-    [/Address of the console[^:]*:6480[^:]*: /, '127.0.0.1:6480'],
+    [/Address of the console[^:]*\[127.0.0.1:6480\]: /, ''],
     [/what the node remembers \[.\/state\]: /, ''],
     [/whose count\?[^]*is refused then: /, 'db3'],
     [/one of db1, db2[^]*is refused then: /, 'db2'],
@@ -144,6 +147,37 @@ test('cli: init: asks, tests each database, keeps the password in a file beside,
       members: [{ id: 'db1' }, { id: 'db2', port: 5433 }],
     },
   });
+});
+
+test('cli: init: at a real terminal every question is on the screen while it is answered, and no password is', async () => {
+  const program = fileURLToPath(new URL('../../bin/lockstep.js', import.meta.url));
+  const command = `stty cols 200 rows 50 && exec '${process.execPath}' '${program}' init --no-check --config '${file}'`;
+  // It gives the program a terminal of its own.
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(terminal, 'exit');
+  let written = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => (written += text));
+  const lastLine = () =>
+    shownBy(written, { columns: 200, rows: 50 }).findLast((line) => line.trim() !== '') ?? '';
+  for (const [question, answer] of [
+    [/^Name of the cluster \[main\]: $/, 'plant'],
+    [/^Role with which .* \[app\]: $/, ''],
+    [/^Its password .*: $/, 'hush hush'],
+    [/^The first database .*: $/, 'postgres://127.0.0.1:5432/plant'],
+    [/^The next database, .*: $/, ''],
+    [/^Address on which clients .* \[127.0.0.1:6432\]: $/, ''],
+    [/^Address of the console.* \[127.0.0.1:6480\]: $/, ''],
+    [/^Directory for what .* \[\.\/state\]: $/, ''],
+  ] as const) {
+    await waitFor(() => question.test(lastLine()), {
+      what: `the question ${question}, instead of ${lastLine()}`,
+    });
+    terminal.stdin.write(`${answer}\r`);
+  }
+  await ended;
+  expect(written).toContain('Written: ');
+  expect(written).not.toContain('hush');
+  expect(await readFile(join(directory, 'lockstep.password'), 'utf8')).toBe('hush hush');
 });
 
 test('cli: init: who goes away in the middle leaves nothing behind', async () => {

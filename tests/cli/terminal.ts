@@ -22,8 +22,9 @@ export function shownBy(
     } else if (token.endsWith('A') && token.length > 1) {
       row -= Number(token.slice(2, -1));
       if (row < 0 || row < lines.length - size.rows) throw new Error('the cursor left the terminal');
-    } else if (token === '\u001B[K') lines[row] = (lines[row] ?? '').slice(0, column);
-    else if (token === '\u001B[J') {
+    } else if (token.endsWith('G') && token.length > 1) column = Number(token.slice(2, -1)) - 1;
+    else if (token === '\u001B[K') lines[row] = (lines[row] ?? '').slice(0, column);
+    else if (token === '\u001B[J' || token === '\u001B[0J') {
       lines.length = row + 1;
       lines[row] = (lines[row] ?? '').slice(0, column);
     } else if (token !== '\u001B[?25l' && token !== '\u001B[?25h') {

@@ -29,7 +29,7 @@ export interface InitOptions extends CommonOptions {
 }
 
 const NAME = /^[a-z0-9_-]{1,63}$/;
-const NAME_FAULT = '1 to 63 of the characters a–z, 0–9, "_" and "-"';
+const NAME_FAULT = '1 to 63 characters, each one of a–z, 0–9, "_" and "-"';
 
 export async function init(io: CliIo, options: InitOptions): Promise<ExitCode> {
   const file = await NewConfig.at(configPath(options.config, io.env), io.env);
@@ -145,14 +145,14 @@ async function byAsking(io: CliIo, options: InitOptions, file: NewConfig): Promi
       fault: listenFault,
     });
     const admin = await asker.ask({
-      text: 'Address of the console, such as 127.0.0.1:6480, or empty for none',
-      fallback: options.admin ?? '',
-      fault: (answer) => (answer === '' ? undefined : listenFault(answer)),
+      text: 'Address of the console for a browser, or none',
+      fallback: options.admin ?? '127.0.0.1:6480',
+      fault: (answer) => (answer === 'none' ? undefined : listenFault(answer)),
     });
     const state = await asker.ask({ text: 'Directory for what the node remembers', fallback: options.state });
     const source = members.length > 1 ? await askSource(asker, members) : '';
     const draft = {
-      ...draftOf(members, { postgres: listen, ...(admin !== '' && { admin }) }, state),
+      ...draftOf(members, { postgres: listen, ...(admin !== 'none' && { admin }) }, state),
       ...(source !== '' && { source }),
     };
     await file.check(draft);
@@ -246,7 +246,7 @@ export function next(file: NewConfig, written: readonly string[]): string {
     `Written: ${written.join(', ')}`,
     '',
     `  lockstep check --config "${file.path}"     what the members still lack`,
-    `  lockstep serve --config "${file.path}"     runs the node`,
+    `  lockstep serve --config "${file.path}"     runs the node, and says how to open its console`,
   ].join('\n');
 }
 

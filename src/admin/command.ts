@@ -55,6 +55,15 @@ export const secretValue = z.union([z.string().min(1).max(1000), secretPlace]);
 /** Bytes per second. */
 export const byteRate = z.int().min(1024);
 
+/** What is wrong with one part of the input, in words for whoever entered it. */
+function sentenceOf(issue: z.core.$ZodIssue): string {
+  const part = z.core.toDotPath(issue.path);
+  const name = part === '' ? 'the input' : part;
+  if (issue.code === 'too_small' && issue.origin === 'string') return `${name} is missing`;
+  if (issue.code === 'unrecognized_keys') return `${name} has no ${issue.keys.join(', ')}`;
+  return `${name}: ${issue.message}`;
+}
+
 export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCommand {
   const {
     name,
@@ -79,7 +88,7 @@ export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCom
       const path = parsed.error.issues[0]?.path;
       throw new LockstepError({
         code: 'admin.bad-input',
-        message: `the input of ${name} is wrong: ${z.prettifyError(parsed.error)}`,
+        message: parsed.error.issues.map(sentenceOf).join('; '),
         ...(path !== undefined && path.length > 0 && { field: z.core.toDotPath(path) }),
       });
     },

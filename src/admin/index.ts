@@ -51,6 +51,7 @@ export type { JobControl, JobKind, JobOf, JobResults, JobStatus } from './jobs.t
 export { SYNC_STRATEGIES } from './operations.ts';
 export type {
   ClusterStatus,
+  FileStatus,
   CommandResult,
   Contest,
   MemberDifference,

@@ -70,7 +70,7 @@ export interface TrafficSample {
   readonly readMs: Percentiles;
   /** Clients that are logged in. */
   readonly sessions: number;
-  /** The longest time in which requests waited and none was answered. */
+  /** The longest time in which Lockstep had a request wait: while the primary changes, snapshots are opened, a member is in doubt. */
   readonly longestPauseMs: number;
   readonly members: Readonly<Record<string, MemberTraffic>>;
 }

@@ -29,8 +29,13 @@ export interface Operations extends Insight, Settings {
   verification(): Promise<VerificationReport | null>;
   /** Takes a database into the cluster and into the configuration file. It is brought level by itself from then on. */
   addMember(member: NewMember, by: Authority): Promise<CommandResult>;
-  /** Takes a member out of the cluster and out of the configuration file. Nothing is done to its data. */
-  removeMember(id: string): Promise<CommandResult>;
+  /**
+   * Takes a member out of the cluster and out of the configuration file. Nothing is done to its data. `free`: it takes writes of its
+   * own again.
+   */
+  removeMember(id: string, options?: { readonly free?: boolean }): Promise<CommandResult>;
+  /** Puts members that the configuration file has lost back into it, as they stood there. */
+  restoreMembers(): Promise<CommandResult>;
   /** The newest last; what ended long ago is forgotten. */
   jobs(): Promise<readonly JobStatus[]>;
   /** Asks the work to end. The job says when it has. */
@@ -107,6 +112,20 @@ export interface ClusterStatus {
   readonly clients: number;
   readonly members: readonly MemberStatus[];
   readonly verification: VerificationStatus;
+  readonly file: FileStatus;
+}
+
+/** Whether the configuration file still says what the node works by. Options as `probe.intervalMs` or `members[1].url`. */
+export interface FileStatus {
+  readonly state: 'same' | 'edited' | 'broken';
+  /** Members of the cluster that it does not name any more. */
+  readonly missing: readonly string[];
+  /** Changed in it by hand, and not taken over. */
+  readonly unread: readonly string[];
+  /** In it, and left until the node is started again. */
+  readonly waiting: readonly string[];
+  /** Why the node could not work by it: with file, line and column. */
+  readonly fault: string | null;
 }
 
 export interface MemberStatus {

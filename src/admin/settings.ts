@@ -15,6 +15,8 @@ export interface Settings {
    * gives the password along.
    */
   preflight(candidate: Candidate, by: Authority): Promise<PreflightView>;
+  /** Takes what Lockstep needs out of a database that is no member any more: it takes writes of its own again. */
+  freeDatabase(candidate: Candidate, by: Authority): Promise<CommandResult>;
   /** New transactions of clients wait from now on; those that are open go on. */
   pause(): Promise<CommandResult>;
   resume(): Promise<CommandResult>;
@@ -41,7 +43,11 @@ export interface ConfigView {
     readonly severity: string;
     readonly path: string;
     readonly message: string;
+    /** Where in the file; null when it is about no place in it. */
+    readonly line: number | null;
   }[];
+  /** What it said when it was taken over last, where that was something else; without secrets. */
+  readonly before: string | null;
 }
 
 export interface OptionChange {
@@ -70,6 +76,8 @@ export interface MemberChange {
 
 /** What is left out is as for the members. */
 export interface Candidate {
+  /** What it is to be called; of a member, the one that is to be reached in this way. */
+  readonly id?: string;
   readonly url?: string;
   readonly username?: string;
   /** As it is, or where the node finds it. */
@@ -90,6 +98,12 @@ export interface PreflightView {
     readonly id: string;
     readonly url: string;
     readonly findings: readonly Finding[];
+    /** The last thing that was well on the way to it. */
+    readonly reach: 'nothing' | 'server' | 'login' | 'database';
+    /** Of a database that is no member: whether it holds anything, and whether that came from this cluster. */
+    readonly holds?: 'nothing' | 'ours' | 'its own';
+    /** What it was called when it was part of this cluster, if that is not what it is to be called now. */
+    readonly former?: string;
   }[];
   /** What only the comparison shows. */
   readonly cluster: readonly Finding[];

@@ -35,9 +35,9 @@ export function countText(count: number): string {
   return short(count, ['', 'k', 'M', 'G', 'T']).replace(' ', '');
 }
 
-/** `1 204 112`, for numbers that stay. */
+/** `1,204,112`, for numbers that stay. */
 export function exactText(count: number): string {
-  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ' ');
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 function short(value: number, units: readonly string[]): string {

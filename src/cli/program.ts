@@ -38,6 +38,8 @@ export interface RunningNode {
 }
 
 export interface ServingNode extends RunningNode {
+  /** Opens its console, signed in: once, and soon. */
+  consoleLink?(): string | undefined;
   /** Reads the configuration file again. Throws what is wrong with it, which the log says as well. */
   reload(): Promise<unknown>;
 }

@@ -97,10 +97,12 @@ function pairs(row: Readonly<Record<string, string | null>>, columns: readonly s
 interface Words {
   readonly missing: string;
   readonly extra: string;
+  /** Where both are counted. */
+  readonly note?: string;
 }
 
-const DID: Words = { missing: 'put in', extra: 'taken out' };
-const WOULD: Words = { missing: 'to put in', extra: 'to take out' };
+const DID: Words = { missing: 'put in', extra: 'taken out', note: ' (a changed row is one of each)' };
+const WOULD: Words = { missing: 'to put in', extra: 'to take out', note: ' (a changed row is one of each)' };
 const FOUND: Words = { missing: 'missing', extra: 'too many' };
 
 function differenceLines(
@@ -125,7 +127,8 @@ function changeLines({ table, missing, extra, samples }: TableChange, words: Wor
   ];
   const shown = samples.map(({ kind, row }) => `    ${kind === 'missing' ? '+' : '-'} ${oneLine(row)}`);
   const rest = missing + extra > samples.length && samples.length > 0 ? ['    …'] : [];
-  return [`  ${oneLine(table)}: ${counts.join(', ')}`, ...shown, ...rest];
+  const note = missing > 0 && extra > 0 ? (words.note ?? '') : '';
+  return [`  ${oneLine(table)}: ${counts.join(', ')}${note}`, ...shown, ...rest];
 }
 
 function amount(count: number, noun: string): string {

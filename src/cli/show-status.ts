@@ -11,14 +11,22 @@ export function showStatus(status: ClusterStatus, now: number): string {
     `term ${status.term}, membership version ${status.version}, CSN ${status.csn}`,
     '',
     table(
-      ['MEMBER', 'ACTIVE', 'STATE', 'ROLE', 'WEIGHT', 'LOAD', 'LATENCY', 'LAG', 'SINCE', 'VERSION', 'REASON'],
+      ['MEMBER', 'ACTIVE', 'STATE', 'ROLE', 'WEIGHT', 'LOAD', 'LATENCY', 'LAG', 'SINCE', 'VERSION'],
       status.members.map(memberRow),
     ),
+    ...reasonLines(status),
     ...contestLines(status.verification.contest),
     ...riskLines(status),
     ...syncLines(status, now),
     ...verificationLines(status.verification, now),
   ].join('\n');
+}
+
+/** In full, on lines of their own: a table would lose them first where the terminal is narrow. */
+function reasonLines({ members }: ClusterStatus): readonly string[] {
+  return members.flatMap(({ id, state, reason }) =>
+    reason === null ? [] : [`${id} is ${state}: ${oneLine(reason)}`],
+  );
 }
 
 function riskLines({ members }: ClusterStatus): readonly string[] {
@@ -73,7 +81,6 @@ function memberRow(member: MemberStatus): readonly string[] {
     member.lagCsn === null ? '-' : String(member.lagCsn),
     member.since.replace(/\.\d+Z$/, 'Z'),
     member.version ?? '-',
-    member.reason ?? '',
   ];
 }
 

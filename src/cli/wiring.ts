@@ -1,11 +1,18 @@
 /** Joins the command line to the rest. Loaded only by the commands that need it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LockstepError, messageOf, systemClock } from '../base/index.ts';
+import { messageOf, systemClock } from '../base/index.ts';
 import { tokenFiles } from '../admin/index.ts';
 import { loadConfig } from '../config/index.ts';
+import type { MemberConfig } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
-import { comparePreflight, detachMember, memberHealth, preflightMember } from '../dialects/postgres/index.ts';
+import {
+  comparePreflight,
+  detachMember,
+  explainConnection,
+  memberHealth,
+  preflightMember,
+} from '../dialects/postgres/index.ts';
 import type { PreflightReport } from '../dialects/postgres/index.ts';
 import { buildMembers, clientRoles, LockstepNode, removeMember } from '../node/index.ts';
 import { startDemoMembers } from '../testing/index.ts';
@@ -19,8 +26,9 @@ export const program: Program = {
     const built = buildMembers(config);
     const reports = new Map<string, PreflightReport>();
     const members = await Promise.all(
-      built.members.map(async ({ member, config: { id, url } }) => {
-        const findings = await lookAt(async () => {
+      built.members.map(async ({ member, config: place }) => {
+        const { id, url } = place;
+        const findings = await lookAt(place, async () => {
           const report = await member.useBare((connection) =>
             preflightMember(connection, {
               memberId: id,
@@ -116,13 +124,15 @@ export const program: Program = {
   },
 };
 
-async function lookAt(work: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+async function lookAt(
+  place: MemberConfig,
+  work: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
   try {
     return await work();
   } catch (error) {
-    const hint = error instanceof LockstepError ? error.hint : undefined;
-    const cure = hint ?? 'Start the server, and check url, username and password in the configuration.';
-    return [{ name: 'connection', ok: 'fail', found: messageOf(error), cure }];
+    const { reach: _, ...finding } = explainConnection(error, place);
+    return [finding];
   }
 }
 

@@ -52,9 +52,9 @@ export class Cluster {
   readonly membership: Membership;
   readonly order: CommitOrder;
   /** In front of the primary: closed while it changes. */
-  readonly gate = new Gate();
+  readonly gate: Gate;
   /** In front of the order: closed for the moment in which snapshots are opened. */
-  readonly commitGate = new Gate();
+  readonly commitGate: Gate;
   readonly #roster: Roster;
   readonly #streams: ReplicaStreams;
   readonly #router: ReadRouter;
@@ -81,6 +81,9 @@ export class Cluster {
     const { settings, world, members, membership, start } = parts;
     this.settings = settings;
     this.world = world;
+    const nowMs = (): number => world.clock.monotonicMs();
+    this.gate = new Gate(nowMs);
+    this.commitGate = new Gate(nowMs);
     this.membership = membership;
     this.#tools = parts.tools;
     const roster = new Roster(members);

@@ -4,8 +4,17 @@ import { deferred, invariant } from '../base/index.ts';
 import type { Deferred } from '../base/index.ts';
 
 export class Gate {
+  readonly #nowMs: () => number;
   #closers = 0;
+  /** Since when those wait that wait now: each counts from when it came. */
+  readonly #waiting = new Set<number>();
+  #longestMs = 0;
   #closed: Deferred | undefined;
+
+  /** With a clock it knows how long it has somebody wait. */
+  constructor(nowMs: () => number = () => 0) {
+    this.#nowMs = nowMs;
+  }
 
   get open(): boolean {
     return this.#closers === 0;
@@ -27,6 +36,23 @@ export class Gate {
 
   /** Resolves once it is open; at once when it is. */
   async passed(): Promise<void> {
-    while (this.#closed !== undefined) await this.#closed.promise;
+    if (this.#closed === undefined) return;
+    // Two who come at one moment are told apart.
+    const since = this.#nowMs() + this.#waiting.size * 1e-6;
+    this.#waiting.add(since);
+    try {
+      while (this.#closed !== undefined) await this.#closed.promise;
+    } finally {
+      this.#waiting.delete(since);
+      this.#longestMs = Math.max(this.#longestMs, this.#nowMs() - since);
+    }
+  }
+
+  /** The longest time that somebody has waited, or waits still, since this was last asked. */
+  takeLongestWait(): number {
+    const now = this.#nowMs();
+    const longest = Math.max(this.#longestMs, ...[...this.#waiting].map((since) => now - since));
+    this.#longestMs = 0;
+    return Math.max(0, longest);
   }
 }

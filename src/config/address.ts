@@ -21,7 +21,9 @@ export interface AddressFault {
 
 const POSTGRES_PORT = 5432;
 
-export function parseMemberUrl(text: string): MemberAddress | AddressFault {
+/** Also as JDBC writes it, with user and password behind the question mark. */
+export function parseMemberUrl(given: string): MemberAddress | AddressFault {
+  const text = withoutJdbc(given.trim());
   if (!URL.canParse(text)) return { fault: 'this is not a URL' };
   const url = new URL(text);
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
@@ -69,6 +71,37 @@ export function parseListenAddress(text: string): ListenAddress | AddressFault {
 
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
+}
+
+/** `jdbc:postgresql://host/database?user=u&password=p` → `postgresql://u:p@host/database`; whatever else is asked for there stays. */
+function withoutJdbc(text: string): string {
+  const match = /^jdbc:(postgresql:\/\/)([^?#]*)(?:\?([^#]*))?$/i.exec(text);
+  if (match === null) return text;
+  const [, scheme = '', place = '', query = ''] = match;
+  const options = new URLSearchParams(query);
+  const [user, password] = [options.get('user'), options.get('password')];
+  options.delete('user');
+  options.delete('password');
+  const login =
+    user === null || place.includes('@')
+      ? ''
+      : `${encodeURIComponent(user)}${password === null ? '' : `:${encodeURIComponent(password)}`}@`;
+  return `${scheme}${login}${place}${options.size === 0 ? '' : `?${options.toString()}`}`;
+}
+
+/** A login that stands in the URL is put where logins are, and the URL is as it is shown to everybody. */
+export function takeApart<
+  T extends { readonly url: string; readonly username?: unknown; readonly password?: unknown },
+>(entry: T): T {
+  const address = parseMemberUrl(entry.url);
+  if ('fault' in address) return entry;
+  const { username, password } = address;
+  return {
+    ...entry,
+    url: memberUrl(address),
+    ...(username !== undefined && entry.username === undefined && { username }),
+    ...(password !== undefined && entry.password === undefined && { password }),
+  };
 }
 
 function decode(text: string): string | undefined {

@@ -7,7 +7,7 @@ import { LockstepError } from '../base/index.ts';
 import { memberUrl, parseMemberUrl } from './address.ts';
 import { ConfigFile } from './config-file.ts';
 import type { Config, MemberConfig } from './config.ts';
-import { showMember, withMember, withoutMember } from './edit-members.ts';
+import { memberEntry, showMember, withMember, withoutMember } from './edit-members.ts';
 import type { EditFault, MemberEntry } from './edit-members.ts';
 import { checkConfigText, readFile } from './load-config.ts';
 import type { Environment } from './load-config.ts';
@@ -65,6 +65,35 @@ export async function planWithoutMember(
   return { apply: await replacing(file, text, hint) };
 }
 
+/** As they stood in `before`. Resolves with those that were put back; whoever is in the file is left as he is there. */
+export async function restoreMembers(
+  path: string,
+  {
+    ids,
+    before,
+    env = process.env,
+  }: { readonly ids: readonly string[]; readonly before: string; readonly env?: Environment },
+): Promise<readonly string[]> {
+  const file = await ConfigFile.read(path);
+  let text = file.text;
+  const lost = ids.filter((id) => memberEntry(text, id) === undefined);
+  for (const id of lost) {
+    const entry = memberEntry(before, id);
+    const hint = 'Put it under `members` yourself.';
+    if (entry === undefined) throw notEditable(path, `how ${id} stood there is not known`, hint);
+    text = edited(path, withMember(text, entry), `${hint}\n${showMember(entry)}`);
+  }
+  const { config, problems } = await checkConfigText(text, path, { env, readFile });
+  if (config === undefined) {
+    throw new ConfigError(
+      path,
+      problems.filter(({ severity }) => severity === 'error'),
+    );
+  }
+  if (lost.length > 0) await file.replace(text);
+  return lost;
+}
+
 const nothing = (): Promise<void> => Promise.resolve();
 
 /** The file as it is now, provided that it names the members that the node has; of `id` it may say either. */
@@ -104,9 +133,13 @@ async function readAgreed(
 
 function edited(path: string, text: string | EditFault, hint: string): string {
   if (typeof text === 'string') return text;
-  throw new LockstepError({
+  throw notEditable(path, text.fault, hint);
+}
+
+function notEditable(path: string, fault: string, hint: string): LockstepError {
+  return new LockstepError({
     code: 'config.not-editable',
-    message: `${path} is not changed: ${text.fault}`,
+    message: `${path} is not changed: ${fault}`,
     hint,
   });
 }

@@ -6,6 +6,7 @@ import { parseKey, withValues } from './edit-values.ts';
 import { fileOnlyChange } from './file-only.ts';
 import { checkConfigText, readFile } from './load-config.ts';
 import type { Environment } from './load-config.ts';
+import { ConfigError } from './problem.ts';
 import { schemaAt } from './schema-tree.ts';
 
 export interface OptionChange {
@@ -30,6 +31,10 @@ export async function changeOptions(
 ): Promise<{ readonly undo: () => Promise<void> }> {
   for (const change of changes) checkPath(change.path);
   const file = await ConfigFile.read(path);
+  // What is wrong with the file is said before what could be changed in it.
+  const before = await checkConfigText(file.text, path, { env, readFile });
+  const unreadable = before.problems.filter(({ severity, key }) => severity === 'error' && key === '');
+  if (unreadable.length > 0) throw new ConfigError(path, unreadable);
   const edits = changes.map((change) => ({ path: parseKey(change.path), value: change.value }));
   const text = withValues(file.text, edits);
   if (typeof text !== 'string') {

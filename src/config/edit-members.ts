@@ -40,6 +40,13 @@ export function withoutMember(text: string, id: string): string | EditFault {
   return proven(text, edited, (members) => members.filter((_, place) => place !== index));
 }
 
+/** As it stands in the text, with every key that it has there. */
+export function memberEntry(text: string, id: string): MemberEntry | undefined {
+  const members = valueOf(text)?.['members'];
+  if (!Array.isArray(members)) return undefined;
+  return (members as readonly MemberEntry[]).find((member) => member.id === id);
+}
+
 /** The lines that an operator puts into the list by hand, who knows the password. */
 export function showMember(entry: MemberEntry): string {
   const shown = typeof entry.password === 'string' ? { ...entry, password: '…' } : entry;

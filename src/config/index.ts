@@ -1,9 +1,9 @@
-export { memberUrl, parseListenAddress, parseMemberUrl } from './address.ts';
+export { isLoopback, memberUrl, parseListenAddress, parseMemberUrl, takeApart } from './address.ts';
 export type { ListenAddress } from './address.ts';
 export { LOCAL_OPERATOR } from './check-sense.ts';
 export { changeOptions } from './change-options.ts';
 export type { OptionChange } from './change-options.ts';
-export { planMember, planWithoutMember } from './change-members.ts';
+export { planMember, planWithoutMember, restoreMembers } from './change-members.ts';
 export type { FileChange, RunningConfig } from './change-members.ts';
 export type { Config, HookConfig, ListenTls, LoginConfig, MemberConfig, MemberTls } from './config.ts';
 export { renderDraft } from './draft.ts';
@@ -14,7 +14,7 @@ export { foreignAddress, isSecretPlace, needsOwnPassword } from './file-only.ts'
 export { draftOf, readForeign } from './import/import-cluster.ts';
 export { changedOptions, isLive, takeLive } from './live-options.ts';
 export type { ConfigChanges } from './live-options.ts';
-export { checkConfig, checkConfigText, configPath, loadConfig } from './load-config.ts';
+export { checkConfig, checkConfigText, configPath, loadConfig, readFile } from './load-config.ts';
 export type { ConfigCheck, Environment } from './load-config.ts';
 export { parseKey } from './edit-values.ts';
 export { ConfigError, showProblem } from './problem.ts';

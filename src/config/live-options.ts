@@ -17,6 +17,9 @@ const LIVE = [
   'hooks',
   'logging.level',
   'members.weight',
+  'members.url',
+  'password',
+  'members.password',
 ];
 /** Within them. */
 const NOT_LIVE = ['sync.pgDump'];
@@ -45,10 +48,10 @@ export function changedOptions(running: Config, next: Config): ConfigChanges {
   const { members: before, ...old } = running;
   const { members: after, ...fresh } = next;
   const paths = [...changedIn('', plain(old), plain(fresh)), ...changedMembers(before, after)].sort();
-  return {
-    live: paths.filter(isLive),
-    needsRestart: paths.filter((path) => !isLive(path)),
-  };
+  // A password belongs to a name, and waits with it.
+  const waits = (path: string): boolean =>
+    !isLive(path) || (path.endsWith('password') && paths.includes(path.replace(/password$/, 'username')));
+  return { live: paths.filter((path) => !waits(path)), needsRestart: paths.filter(waits) };
 }
 
 /** What is in force from now on: of `next` what is live, of `running` the rest. */
@@ -57,8 +60,11 @@ export function takeLive(running: Config, next: Config): Config {
   const { balancer, probe, deadlines, verification, clients, hooks } = next;
   const { pgDump: _, ...sync } = next.sync;
   const { pgDump } = running.sync;
+  const { password: old, ...rest } = running;
+  const password = next.username === running.username ? next.password : old;
   return {
-    ...running,
+    ...rest,
+    ...(password !== undefined && { password }),
     listen: { ...listen, ...(next.listen.tls !== undefined && { tls: next.listen.tls }) },
     balancer,
     probe,
@@ -70,10 +76,17 @@ export function takeLive(running: Config, next: Config): Config {
     hooks,
     logging: { ...running.logging, level: next.logging.level },
     members: running.members.map((member) => {
-      const weight = next.members.find(({ id }) => id === member.id)?.weight;
-      return weight === undefined ? member : { ...member, weight };
+      const wanted = next.members.find(({ id }) => id === member.id);
+      return wanted === undefined ? member : liveOf(member, wanted);
     }),
   };
+}
+
+/** Who logs in under another name does so from the next start on, with that name's password. */
+function liveOf({ password: old, ...member }: MemberConfig, wanted: MemberConfig): MemberConfig {
+  const { weight, url, host, port, database } = wanted;
+  const password = wanted.username === member.username ? wanted.password : old;
+  return { ...member, weight, url, host, port, database, ...(password !== undefined && { password }) };
 }
 
 function changedMembers(before: readonly MemberConfig[], after: readonly MemberConfig[]): readonly string[] {
@@ -81,9 +94,19 @@ function changedMembers(before: readonly MemberConfig[], after: readonly MemberC
   const changed = after.flatMap((member, index) => {
     const old = before.find(({ id }) => id === member.id);
     const path = showKey(['members', index]);
-    return old === undefined ? [path] : changedIn(`${path}.`, plain(old), plain(member));
+    return old === undefined ? [path] : changedIn(`${path}.`, asWritten(old), asWritten(member));
   });
   return [...(gone ? ['members'] : []), ...changed];
+}
+
+/** The parts of the URL are said with it. */
+function asWritten({
+  host: _h,
+  port: _p,
+  database: _d,
+  ...member
+}: MemberConfig): Readonly<Record<string, unknown>> {
+  return plain(member);
 }
 
 /** By key; lists, and what comes from several files, as a whole. */

@@ -28,7 +28,7 @@ export const name = (text: string, fallback = 'required') =>
     .regex(/^[a-z0-9_-]{1,63}$/)
     .register(optionDocs, {
       text,
-      allowed: '1 to 63 of the characters a–z, 0–9, "_" and "-"',
+      allowed: '1 to 63 characters, each one of a–z, 0–9, "_" and "-"',
       default: fallback,
     });
 

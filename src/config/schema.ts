@@ -82,7 +82,9 @@ const tls = (text: string) =>
 
 const member = z
   .strictObject({
-    id: name('Name of the member in every command, log and record. Never reuse one for another database.'),
+    id: name(
+      'Name of the member in every command, log and record. It does not change; used again, it begins afresh.',
+    ),
     url: address(parseMemberUrl).register(optionDocs, {
       text: 'Server and database. A user and password inside the URL are accepted, with a warning.',
       allowed: 'postgres://host:port/database',

@@ -19,7 +19,9 @@ export interface ConfigView {
     readonly severity: string;
     readonly path: string;
     readonly message: string;
+    readonly line: number | null;
   }[];
+  readonly before: string | null;
 }
 
 export interface OptionView {
@@ -36,7 +38,11 @@ export interface OptionView {
 
 const HIDDEN = '[hidden]';
 
-export async function showConfig(file: string, env: Environment = process.env): Promise<ConfigView> {
+/** `taken`: what the node works by, as it was read. */
+export async function showConfig(
+  file: string,
+  { env = process.env, taken }: { readonly env?: Environment; readonly taken?: string | undefined } = {},
+): Promise<ConfigView> {
   const { text } = await ConfigFile.read(file);
   const { problems } = await checkConfigText(text, file, { env, readFile });
   const shown = withoutSecrets(text);
@@ -60,7 +66,8 @@ export async function showConfig(file: string, env: Environment = process.env): 
         },
       ];
     }),
-    problems: problems.map(({ severity, key, message }) => ({ severity, path: key, message })),
+    problems: problems.map(({ severity, key, message, line }) => ({ severity, path: key, message, line })),
+    before: taken === undefined || taken === text ? null : withoutSecrets(taken),
   };
 }
 

@@ -10,6 +10,8 @@ import type { Remark } from '../dialects/postgres/index.ts';
 export interface BuiltMember {
   readonly member: PostgresMember;
   readonly config: MemberConfig;
+  /** For `relocate`. */
+  readonly move: (wanted: MemberConfig) => void;
 }
 
 export interface BuiltMembers {
@@ -27,6 +29,8 @@ export interface BuiltMembers {
   add(member: BuiltMember): void;
   remove(id: string): void;
   reweigh(id: string, weight: number): void;
+  /** Whatever is opened from now on is opened there. */
+  relocate(id: string, wanted: MemberConfig): void;
 }
 
 /** `connectMs` is asked each time. */
@@ -45,10 +49,15 @@ export function buildMembers(
   };
   const build = (member: MemberConfig): BuiltMember => {
     const { ca, cert, key, mode, md5 } = member.tls;
+    let place = member;
     const address = {
       memberId: member.id,
-      host: member.host,
-      port: member.port,
+      get host() {
+        return place.host;
+      },
+      get port() {
+        return place.port;
+      },
       get connectMs() {
         return connectMs();
       },
@@ -64,14 +73,19 @@ export function buildMembers(
     const options = {
       id: member.id,
       address,
-      database: member.database,
+      get database() {
+        return place.database;
+      },
       user: member.username,
-      password: member.password?.reveal(),
+      get password() {
+        return place.password?.reveal();
+      },
       maxMessageBytes: 0x7fffffff,
     };
     return {
       member: new PostgresMember(options, { catalog, spool, primaryId: () => primary(), remarks }),
       config: member,
+      move: (wanted) => (place = wanted),
     };
   };
   let members: readonly BuiltMember[] = config.members.map(build);
@@ -97,6 +111,15 @@ export function buildMembers(
       members = members.map((one) =>
         one.config.id === id ? { ...one, config: { ...one.config, weight } } : one,
       );
+    },
+    relocate: (id, { url, host, port, database, password }) => {
+      members = members.map((one) => {
+        if (one.config.id !== id) return one;
+        const { password: _, ...rest } = one.config;
+        const moved = { ...rest, url, host, port, database, ...(password !== undefined && { password }) };
+        one.move(moved);
+        return { ...one, config: moved };
+      });
     },
     remove: (id) => (members = members.filter(({ config: { id: other } }) => other !== id)),
   };

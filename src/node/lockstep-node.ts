@@ -19,6 +19,7 @@ import { buildMembers } from './build-members.ts';
 import type { BuiltMembers } from './build-members.ts';
 import { ClientPause } from './client-pause.ts';
 import { ClientSessions } from './client-sessions.ts';
+import { ConfigWatch } from './config-watch.ts';
 import { clusterSettings, ConfigInForce } from './config-in-force.ts';
 import { hooksOf } from './hooks-of.ts';
 import { doorOf } from './door-of.ts';
@@ -63,6 +64,7 @@ export class LockstepNode {
   readonly ended: Promise<void>;
   readonly #inForce: ConfigInForce;
   readonly #reload: Reload;
+  readonly #watch: ConfigWatch;
   readonly #logger: Logger;
   readonly #raise: (event: EngineEventBody) => void;
   readonly #cluster: Cluster;
@@ -220,7 +222,15 @@ export class LockstepNode {
       onGuessing: (address, user) => raise({ type: 'passwords-guessed', address, user }),
       logger,
     });
+    this.#watch = new ConfigWatch({
+      clock: systemClock,
+      file: config.file,
+      running: () => ({ ...inForce.now, members: built.members.map((one) => one.config) }),
+      raise,
+    });
+    closers.push(async () => this.#watch.stop());
     this.#reload = new Reload({
+      watch: this.#watch,
       inForce,
       cluster,
       built,
@@ -262,6 +272,7 @@ export class LockstepNode {
       versionOf: (id) => built.versions.get(id),
       loadCatalog: () => this.#schema.read(),
       reload: () => this.#reload.run(),
+      watch: this.#watch,
     });
     this.#runner = new CommandRunner(this.operator, (record) => noteCommand(record, raise));
     this.#operators = new OperatorSessions(config, this.#runner, options.version ?? 'of development');
@@ -299,6 +310,7 @@ export class LockstepNode {
       onOpen: (close) => this.#closers.push(close),
     });
     (this as { adminUrl: string | undefined }).adminUrl = this.#http?.url;
+    await this.#watch.start();
     this.#sampler.start();
     this.#closers.push(async () => this.#sampler.stop());
     cluster.stopped.addEventListener('abort', () => {
@@ -307,6 +319,11 @@ export class LockstepNode {
     });
     const endSweep = sweepSequences(cluster, this.#limits, this.#logger);
     this.#closers.push(async () => endSweep());
+  }
+
+  /** Opens the console, signed in: once, and soon. Undefined when there is none. */
+  consoleLink(): string | undefined {
+    return this.#http?.link();
   }
 
   /** Lets running transactions end, as long as the configuration allows. */

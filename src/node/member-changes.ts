@@ -13,13 +13,18 @@
  * is done. Whoever manages the file changes it then, and the same command goes on from there.
  */
 
-import { LockstepError, messageOf } from '../base/index.ts';
-import type { Authority, NewMember } from '../admin/index.ts';
+import { invariant, LockstepError, messageOf } from '../base/index.ts';
+import type { Authority, CommandResult, NewMember } from '../admin/index.ts';
 import type { Cluster } from '../cluster/index.ts';
-import { planMember, planWithoutMember } from '../config/index.ts';
+import { planMember, planWithoutMember, takeApart } from '../config/index.ts';
 import type { Config, RunningConfig } from '../config/index.ts';
-import { comparePreflight, preflightMember } from '../dialects/postgres/index.ts';
-import type { PostgresMember, PreflightReport } from '../dialects/postgres/index.ts';
+import {
+  comparePreflight,
+  detachMember,
+  explainConnection,
+  preflightMember,
+} from '../dialects/postgres/index.ts';
+import type { PreflightReport } from '../dialects/postgres/index.ts';
 import { clientRoles } from './door-of.ts';
 import type { BuiltMember, BuiltMembers } from './build-members.ts';
 import { checkCandidate } from './node-settings.ts';
@@ -45,7 +50,7 @@ export class MemberChanges {
     return this.#inTurn(async () => {
       if (by === 'operator') checkCandidate(wanted, this.#config, this.#built.members);
       if (this.#cluster.membership.entry(wanted.id) !== undefined) throw existing(wanted.id);
-      const plan = await planMember(this.#running, wanted);
+      const plan = await planMember(this.#running, takeApart(wanted));
       const added = this.#built.build(plan.member);
       await this.#prove(added);
       await plan.apply();
@@ -56,9 +61,11 @@ export class MemberChanges {
   }
 
   /** Resolves when it is in neither any more. `stopSync` ends what brings it level. */
-  remove(id: string, stopSync: () => Promise<unknown>): Promise<void> {
+  remove(id: string, stopSync: () => Promise<unknown>): Promise<BuiltMember> {
     return this.#inTurn(async () => {
       const plan = await planWithoutMember(this.#running, id);
+      const leaving = this.#built.members.find(({ config }) => config.id === id);
+      invariant(leaving !== undefined, 'whoever is removed is a member');
       await stopSync();
       await this.#cluster.moves.remove(id, () =>
         plan.apply().catch((error: unknown) => {
@@ -66,6 +73,38 @@ export class MemberChanges {
         }),
       );
       this.#built.remove(id);
+      return leaving;
+    });
+  }
+
+  /**
+   * A database that was removed takes writes of its own again. That it is no member is proven twice: by the name in its marks, and
+   * where a member bears that name now, by what each of the two is.
+   */
+  free(wanted: BuiltMember): Promise<CommandResult> {
+    return this.#inTurn(async () => {
+      const { marks, traits } = await this.#preflight(wanted);
+      if (marks === undefined) {
+        return { changed: false, message: 'There is nothing of Lockstep in this database.' };
+      }
+      const { clusterId, memberId } = marks;
+      if (clusterId !== this.#config.cluster) {
+        throw notOurs(
+          `it belongs to the cluster ${clusterId}`,
+          'Free it from the console of that cluster, or with `lockstep detach`.',
+        );
+      }
+      const namesake = this.#built.members.find(({ config }) => config.id === memberId);
+      if (namesake !== undefined) {
+        const its = await this.#preflight(namesake);
+        if (
+          traits === undefined ||
+          its.traits === undefined ||
+          whichDatabase(traits.identity) === whichDatabase(its.traits.identity)
+        )
+          throw notOurs(`it is the member ${memberId} of this cluster`, `Remove ${memberId} first.`);
+      }
+      return { changed: true, message: await freeMember(wanted) };
     });
   }
 
@@ -75,11 +114,13 @@ export class MemberChanges {
   }
 
   /** It can be a member, as far as can be seen from outside; what it holds is looked at when it is brought level. */
-  async #prove({ member, config }: BuiltMember): Promise<void> {
-    const primary = this.#cluster.primary as PostgresMember;
+  async #prove(added: BuiltMember): Promise<void> {
+    const { config } = added;
+    const primary = this.#built.members.find((one) => one.config.id === this.#cluster.primary.id);
+    invariant(primary !== undefined, 'the primary is a member');
     const reports = new Map([
-      [primary.id, await this.#preflight(primary)],
-      [config.id, await this.#preflight(member)],
+      [primary.config.id, await this.#preflight(primary)],
+      [added.config.id, await this.#preflight(added)],
     ]);
     const findings = [...(reports.get(config.id)?.items ?? []), ...comparePreflight(reports)];
     const failed = findings.filter(({ ok, name }) => ok === 'fail' && !broughtAlong.includes(name));
@@ -92,20 +133,22 @@ export class MemberChanges {
     });
   }
 
-  async #preflight(member: PostgresMember): Promise<PreflightReport> {
+  async #preflight({ member, config }: BuiltMember): Promise<PreflightReport> {
     try {
       return await member.useBare((connection) =>
         preflightMember(connection, {
           memberId: member.id,
           clusterId: this.#config.cluster,
           clients: clientRoles(this.#config),
+          candidate: true,
         }),
       );
     } catch (error) {
+      const { found, cure } = explainConnection(error, config);
       throw new LockstepError({
         code: 'node.member-unreachable',
-        message: `${member.id} cannot be looked at: ${messageOf(error)}`,
-        hint: 'Start the server, and check url, username and password.',
+        message: `${member.id} cannot be looked at: ${found}`,
+        hint: cure,
         cause: error,
       });
     }
@@ -116,6 +159,28 @@ export class MemberChanges {
     this.#queue = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** Nobody writes to it as a member any more. */
+export async function freeMember({ member }: BuiltMember): Promise<string> {
+  const { removed } = await member.useBare((connection) => detachMember(connection));
+  return removed
+    ? 'Its database is an ordinary one again: it takes writes, and its data are as they were.'
+    : 'There was nothing of Lockstep in its database.';
+}
+
+/** Without when its server was started: that changes, the database does not. */
+function whichDatabase(identity: string): string {
+  return identity.split(' ').slice(0, 2).join(' ');
+}
+
+function notOurs(why: string, hint: string): LockstepError {
+  return new LockstepError({
+    code: 'node.database-not-free',
+    message: `this database is left as it is: ${why}`,
+    field: 'url',
+    hint,
+  });
 }
 
 function existing(id: string): LockstepError {

@@ -17,16 +17,20 @@ import {
   changeOptions,
   foreignAddress,
   isLive,
+  isLoopback,
   isSecretPlace,
   memberUrl,
   needsOwnPassword,
   parseMemberUrl,
+  restoreMembers,
   Secret,
   showConfig,
+  takeApart,
 } from '../config/index.ts';
 import type { Config, ConfigView, MemberConfig } from '../config/index.ts';
-import { comparePreflight, preflightMember } from '../dialects/postgres/index.ts';
-import type { PreflightReport } from '../dialects/postgres/index.ts';
+import { comparePreflight, explainConnection, preflightMember } from '../dialects/postgres/index.ts';
+import type { PreflightReport, Reach } from '../dialects/postgres/index.ts';
+import type { ConfigWatch } from './config-watch.ts';
 import { clientRoles } from './door-of.ts';
 import type { BuiltMember, BuiltMembers } from './build-members.ts';
 
@@ -35,6 +39,9 @@ export interface SettingsParts {
   readonly built: BuiltMembers;
   readonly primaryId: () => string;
   readonly reload: () => Promise<ReloadResult>;
+  readonly watch: ConfigWatch;
+  /** Where clients are served. */
+  readonly address: () => string;
 }
 
 /** What a database is called that is not a member yet. */
@@ -50,7 +57,16 @@ export class NodeSettings {
   }
 
   show(): Promise<ConfigView> {
-    return showConfig(this.#parts.config.file);
+    return showConfig(this.#parts.config.file, { taken: this.#parts.watch.taken });
+  }
+
+  /** Resolves with those that were put back. */
+  async restoreMembers(): Promise<readonly string[]> {
+    const { config, built, watch } = this.#parts;
+    const ids = built.members.map((one) => one.config.id);
+    const restored = await restoreMembers(config.file, { ids, before: watch.members });
+    await watch.look();
+    return restored;
   }
 
   change(changes: readonly OptionChange[], by: Authority): Promise<ConfigChanged> {
@@ -61,14 +77,21 @@ export class NodeSettings {
 
   async #change(changes: readonly OptionChange[], by: Authority): Promise<ConfigChanged> {
     const { undo } = await changeOptions(this.#parts.config.file, changes, by);
+    let reloaded: ReloadResult;
     try {
-      await this.#parts.reload();
+      reloaded = await this.#parts.reload();
     } catch (error) {
       await undo();
-      throw error;
+      await this.#parts.watch.look();
+      throw atField(
+        error,
+        changes.map(({ path }) => path),
+      );
     }
     const paths = changes.map(({ path }) => path);
-    return { applied: paths.filter(isLive), needsRestart: paths.filter((path) => !isLive(path)) };
+    const waits = (path: string): boolean =>
+      !isLive(path) || reloaded.needsRestart.some((one) => one === path || one.startsWith(`${path}.`));
+    return { applied: paths.filter((path) => !waits(path)), needsRestart: paths.filter(waits) };
   }
 
   async editMember(id: string, change: MemberChange, by: Authority): Promise<ConfigChanged> {
@@ -83,7 +106,9 @@ export class NodeSettings {
       });
     }
     const path = (key: string): string => `members[${index}].${key}`;
-    const changes = Object.entries(change).map(([key, value]) => ({
+    const { url } = change;
+    const tidy = url === undefined ? change : takeApart({ ...change, url });
+    const changes = Object.entries(tidy).map(([key, value]) => ({
       path: path(key),
       value: value as unknown,
     }));
@@ -101,49 +126,101 @@ export class NodeSettings {
   }
 
   async preflight(candidate: Candidate, by: Authority): Promise<PreflightView> {
-    if (by === 'operator') checkCandidate(candidate, this.#parts.config, this.#parts.built.members);
+    this.check(candidate, by);
     const { built, primaryId } = this.#parts;
     const primary = built.members.find(({ config }) => config.id === primaryId());
-    const looked = candidate.url === undefined ? built.members : [await this.#build(candidate)];
+    const isNew = candidate.url !== undefined;
+    const looked = isNew ? [await this.candidate(candidate)] : built.members;
     const reports = new Map<string, PreflightReport>();
     const members = await Promise.all(
       looked.map(async (one) => {
         const { id, url } = one.config;
-        return { id, url, findings: await this.#lookAt(one, reports) };
+        const unreached = new Map<string, Reach>();
+        const findings = await this.#lookAt(one, reports, isNew, unreached);
+        const reach = unreached.get(id) ?? 'database';
+        return { id, url, findings, reach, ...(isNew && this.#whatItIs(id, reports.get(id))) };
       }),
     );
     // What is new is held against what is there.
-    if (candidate.url !== undefined && reports.size > 0 && primary !== undefined) {
+    if (isNew && reports.size > 0 && primary !== undefined && !reports.has(primary.config.id)) {
       const newest = [...reports];
       reports.clear();
-      await this.#lookAt(primary, reports);
+      await this.#lookAt(primary, reports, false);
       for (const [id, report] of newest) reports.set(id, report);
     }
     return { members, cluster: reports.size > 1 ? comparePreflight(reports) : [] };
   }
 
+  check(candidate: Candidate, by: Authority): void {
+    if (by === 'operator') checkCandidate(candidate, this.#parts.config, this.#parts.built.members);
+  }
+
+  /** Of a database that is not a member, or not reached in this way. */
+  #whatItIs(id: string, report: PreflightReport | undefined): Partial<PreflightView['members'][number]> {
+    if (report === undefined) return {};
+    const { marks, contents } = report;
+    const ours = marks !== undefined && marks.clusterId === this.#parts.config.cluster;
+    return {
+      ...(contents !== undefined && {
+        holds: contents.tables === 0 ? ('nothing' as const) : ours ? ('ours' as const) : ('its own' as const),
+      }),
+      ...(ours && marks.memberId !== id && !this.#isMember(marks.memberId) && { former: marks.memberId }),
+    };
+  }
+
+  #isMember(id: string): boolean {
+    return this.#parts.built.members.some(({ config }) => config.id === id);
+  }
+
   async #lookAt(
     { member, config }: BuiltMember,
     reports: Map<string, PreflightReport>,
+    candidate: boolean,
+    unreached: Map<string, Reach> = new Map(),
   ): Promise<readonly Finding[]> {
+    const { cluster: clusterId } = this.#parts.config;
     try {
       const report = await member.useBare((connection) =>
         preflightMember(connection, {
           memberId: config.id,
-          clusterId: this.#parts.config.cluster,
+          clusterId,
           clients: clientRoles(this.#parts.config),
+          ...(candidate && { candidate }),
         }),
       );
       reports.set(config.id, report);
-      return report.items;
+      return this.#inContext(config.id, report);
     } catch (error) {
-      const hint = error instanceof LockstepError ? error.hint : undefined;
-      const cure = hint ?? 'Start the server, and check url, username and password.';
-      return [{ name: 'connection', ok: 'fail', found: messageOf(error), cure }];
+      const { reach, ...finding } = explainConnection(error, config);
+      unreached.set(config.id, reach);
+      return [finding];
     }
   }
 
-  async #build({ url = '', username, password }: Candidate): Promise<BuiltMember> {
+  /** What only this node can say about the marks of a database: whether they are those of a member that it has. */
+  #inContext(id: string, { items, marks }: PreflightReport): readonly Finding[] {
+    if (marks === undefined || marks.clusterId !== this.#parts.config.cluster || marks.memberId === id)
+      return items;
+    const name = 'control schema';
+    const { memberId } = marks;
+    const finding: Finding = this.#isMember(memberId)
+      ? {
+          name,
+          ok: 'fail',
+          found: `this is the database of ${memberId}, which is a member already, or a copy of it`,
+          cure: 'Give the URL of another database.',
+        }
+      : {
+          name,
+          ok: 'fail',
+          found: `it was part of this cluster before, as ${memberId}`,
+          cure: `Call it ${memberId}, and it comes back by what it missed; or have it forget its old membership.`,
+        };
+    return items.map((item) => (item.name === name ? finding : item));
+  }
+
+  /** As if it were in the configuration. */
+  async candidate({ id = CANDIDATE, url = '', username, password }: Candidate): Promise<BuiltMember> {
     const { config, built } = this.#parts;
     const address = parseMemberUrl(url);
     if ('fault' in address) {
@@ -154,11 +231,19 @@ export class NodeSettings {
         hint: 'Allowed: postgres://host:port/database',
       });
     }
+    if (this.#isOwnAddress(address)) {
+      throw new LockstepError({
+        code: 'admin.invalid-value',
+        message: 'this is the address at which clients reach Lockstep, and no database of its own',
+        field: 'url',
+        hint: 'Give the address of the database server itself.',
+      });
+    }
     const [like] = built.members;
     const given = password ?? address.password;
     const secret = given === undefined ? config.password : new Secret(await this.#secretText(given));
     const member: MemberConfig = {
-      id: CANDIDATE,
+      id,
       url: memberUrl(address),
       host: address.host,
       port: address.port,
@@ -169,6 +254,15 @@ export class NodeSettings {
       tls: like?.config.tls ?? { mode: 'prefer' },
     };
     return built.build(member);
+  }
+
+  #isOwnAddress({ host, port }: { readonly host: string; readonly port: number }): boolean {
+    const own = this.#parts.address();
+    const at = own.lastIndexOf(':');
+    if (Number(own.slice(at + 1)) !== port) return false;
+    const listens = own.slice(0, at).replace(/^\[|\]$/g, '');
+    const isHere = isLoopback(host);
+    return host === listens || (isHere && (isLoopback(listens) || listens === '0.0.0.0' || listens === '::'));
   }
 
   async #secretText(given: NonNullable<Candidate['password']>): Promise<string> {
@@ -218,4 +312,20 @@ export function checkCandidate(
     return;
   const named = (username ?? address.username) !== undefined;
   if (!named || (password ?? address.password) === undefined) refuse('password', needsOwnPassword);
+}
+
+/** What is wrong with a login is said beside the field that was changed, whichever members it was tried on. */
+function atField(error: unknown, paths: readonly string[]): unknown {
+  if (!(error instanceof LockstepError) || error.code !== 'node.member-not-reached') return error;
+  const { code, message, hint, field } = error;
+  const key = field?.split('.').at(-1);
+  const asked = paths.find((path) => path === field) ?? paths.find((path) => path.split('.').at(-1) === key);
+  const login = paths.find((path) => /(^|\.)(url|username|password|mode|ca|cert|key)$/.test(path));
+  const place = asked ?? login ?? field;
+  return new LockstepError({
+    code,
+    message,
+    ...(hint !== undefined && { hint }),
+    ...(place !== undefined && { field: place }),
+  });
 }

@@ -1,6 +1,6 @@
 /** What an operator asks of a running node, carried out by the engine. */
 
-import { LockstepError, systemClock } from '../base/index.ts';
+import { LockstepError, messageOf, systemClock } from '../base/index.ts';
 import { Jobs } from '../admin/index.ts';
 import type {
   Authority,
@@ -26,9 +26,10 @@ import type {
 import type { Cluster } from '../cluster/index.ts';
 import type { Config, MemberConfig } from '../config/index.ts';
 import type { BuiltMembers } from './build-members.ts';
+import type { ConfigWatch } from './config-watch.ts';
 import type { ClientPause } from './client-pause.ts';
 import type { ClientSessions } from './client-sessions.ts';
-import { MemberChanges } from './member-changes.ts';
+import { freeMember, MemberChanges } from './member-changes.ts';
 import { NodeSettings } from './node-settings.ts';
 import type { SyncEngine } from './sync-engine.ts';
 
@@ -40,6 +41,7 @@ export interface OperatorParts {
   readonly insight: Insight;
   readonly sessions: ClientSessions;
   readonly pause: ClientPause;
+  readonly watch: ConfigWatch;
   /** Where clients are served. */
   address(): string;
   clients(): number;
@@ -65,6 +67,7 @@ export class Operator implements Operations {
       ...parts,
       primaryId: () => parts.cluster.primary.id,
       reload: () => parts.reload(),
+      address: () => parts.address(),
     });
   }
 
@@ -84,6 +87,7 @@ export class Operator implements Operations {
       clients: this.#parts.clients(),
       members: built.members.map((member) => this.#statusOf(member.config)),
       verification: sync.verification,
+      file: this.#parts.watch.now,
     });
   }
 
@@ -232,16 +236,37 @@ export class Operator implements Operations {
 
   async addMember(member: NewMember, by: Authority): Promise<CommandResult> {
     await this.#changes.add(member, by);
+    await this.#parts.watch.take();
     return { changed: true, message: `Member ${member.id} is added, and is brought level next.` };
   }
 
-  async removeMember(id: string): Promise<CommandResult> {
+  async removeMember(id: string, { free = false } = {}): Promise<CommandResult> {
     this.#known(id);
-    await this.#changes.remove(id, () => this.#parts.sync.cancel(id));
+    const left = await this.#changes.remove(id, () => this.#parts.sync.cancel(id));
+    await this.#parts.watch.take();
+    const removed = `Member ${id} is no longer part of cluster ${this.#parts.config.cluster}.`;
+    if (!free) return { changed: true, message: `${removed} Its data are as they were.` };
+    const freed = await freeMember(left).catch(
+      (error: unknown) =>
+        `It could not be made an ordinary database, and refuses writes that do not come from Lockstep: ${messageOf(error)}. Enter it under “Add a database” when that is mended: there it can be made one.`,
+    );
+    return { changed: true, message: `${removed} ${freed}` };
+  }
+
+  async restoreMembers(): Promise<CommandResult> {
+    const restored = await this.#settings.restoreMembers();
     return {
-      changed: true,
-      message: `Member ${id} is no longer part of cluster ${this.#parts.config.cluster}. Its data are as they were.`,
+      changed: restored.length > 0,
+      message:
+        restored.length === 0
+          ? 'The file lacks no member.'
+          : `${restored.join(', ')} put back into the file.`,
     };
+  }
+
+  async freeDatabase(candidate: Candidate, by: Authority): Promise<CommandResult> {
+    this.#settings.check(candidate, by);
+    return await this.#changes.free(await this.#settings.candidate(candidate));
   }
 
   jobs(): Promise<readonly JobStatus[]> {

@@ -9,6 +9,8 @@ import type { Cluster } from '../cluster/index.ts';
 import { changedOptions, loadConfig, takeLive } from '../config/index.ts';
 import type { Config } from '../config/index.ts';
 import type { EngineEventBody } from '../telemetry/index.ts';
+import { tryMembers } from './try-members.ts';
+import type { ConfigWatch } from './config-watch.ts';
 import type { BuiltMembers } from './build-members.ts';
 import type { ConfigInForce } from './config-in-force.ts';
 
@@ -18,6 +20,7 @@ export interface ReloadParts {
   readonly built: BuiltMembers;
   /** Makes ready what others need of it; what it resolves with puts that in force, and cannot fail. */
   prepare(config: Config): Promise<() => void>;
+  readonly watch: ConfigWatch;
   readonly setLogLevel: (level: Config['logging']['level']) => void;
   raise(event: EngineEventBody): void;
 }
@@ -54,14 +57,44 @@ export class Reload {
     const running = { ...inForce.now, members: built.members.map(({ config }) => config) };
     if (next.cluster !== running.cluster) throw anotherCluster(file, next.cluster);
     const { live, needsRestart } = changedOptions(running, next);
+    const mayMove = await tryMembers({ cluster: this.#parts.cluster, built }, next);
     const taken = takeLive(running, next);
     const putInForce = await this.#parts.prepare(taken);
     // From here on nothing waits and nothing fails.
     inForce.take(taken);
     putInForce();
     this.#tell(running, taken);
+    this.#move(taken, mayMove);
     this.#parts.raise({ type: 'config-reloaded', applied: live, needsRestart });
-    return { changed: live.length > 0, message: sentence(live, needsRestart), applied: live, needsRestart };
+    const lost = running.members
+      .map(({ id }) => id)
+      .filter((id) => !next.members.some((one) => one.id === id));
+    await this.#parts.watch.take();
+    const message = `${sentence(
+      live,
+      needsRestart.filter((path) => path !== 'members'),
+    )}${lostSentence(lost)}`;
+    return { changed: live.length > 0, message, applied: live, needsRestart };
+  }
+
+  /**
+   * Members are reached elsewhere, or log in with another password. One that has begun to take part meanwhile, where that was not
+   * proven to be the same server, stays where it is; the file is read again when it is out.
+   */
+  #move({ members }: Config, mayMove: ReadonlySet<string>): void {
+    const { built, cluster } = this.#parts;
+    for (const wanted of members) {
+      const present = built.members.find(({ config }) => config.id === wanted.id);
+      if (present === undefined) continue;
+      const { config, member } = present;
+      const isBusy =
+        cluster.membership.entry(wanted.id)?.state === 'active' ||
+        cluster.sync.statusOf(wanted.id)?.state === 'running';
+      if (config.url !== wanted.url && isBusy && !mayMove.has(wanted.id)) continue;
+      built.relocate(wanted.id, wanted);
+      // What it keeps open leads to where it was.
+      if (config.url !== wanted.url && !isBusy) member.close();
+    }
   }
 
   /** Those who do not read what is in force by themselves. */
@@ -85,6 +118,11 @@ function sentence(applied: readonly string[], needsRestart: readonly string[]): 
   return rest === ''
     ? 'The file says what is in force already.'
     : `${taken} can be taken over; only a new start takes over: ${rest}.`;
+}
+
+function lostSentence(lost: readonly string[]): string {
+  if (lost.length === 0) return '';
+  return ` The file lacks ${lost.join(', ')}, which the cluster has, and the node does not start with it: put it back, or remove it: lockstep member remove ${lost[0]}`;
 }
 
 function anotherCluster(file: string, cluster: string): LockstepError {

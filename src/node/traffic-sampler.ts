@@ -60,7 +60,7 @@ export class TrafficSampler {
   }
 
   #sample(): void {
-    const { clock, clients, memberIds, traffic } = this.#parts;
+    const { clock, clients, memberIds } = this.#parts;
     const before = this.#before;
     const after = this.#read();
     this.#before = after;
@@ -80,12 +80,27 @@ export class TrafficSampler {
       commitMs: percentiles('commit'),
       readMs: percentiles('read'),
       sessions: clients(),
-      longestPauseMs: round(traffic.takeLongestPause(after.atMs)),
+      longestPauseMs: round(this.#takeLongestPause(after.atMs)),
       members: Object.fromEntries(memberIds().map((id) => [id, this.#memberSample(id, before, perSecond)])),
     };
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
     for (const listener of this.#listeners) listener(sample);
+  }
+
+  /**
+   * How long Lockstep itself had somebody wait: at its gates, and before a member that has stopped answering. A statement that takes
+   * long is none, whoever else is at work.
+   */
+  #takeLongestPause(nowMs: number): number {
+    const { cluster, traffic } = this.#parts;
+    const quietMs = traffic.takeLongestPause(nowMs);
+    const inDoubt = cluster.membership.active.some((id) => cluster.load(id).suspect);
+    return Math.max(
+      cluster.gate.takeLongestWait(),
+      cluster.commitGate.takeLongestWait(),
+      inDoubt ? quietMs : 0,
+    );
   }
 
   #memberSample(id: string, before: Reading, perSecond: (count: number) => number): MemberTraffic {

@@ -10,6 +10,12 @@ interface EventFields {
   'term-started': { readonly term: number; readonly primary: string };
   'config-reloaded': { readonly applied: readonly string[]; readonly needsRestart: readonly string[] };
   'config-refused': { readonly reason: string };
+  'config-edited': {
+    readonly missing: readonly string[];
+    readonly changed: readonly string[];
+    /** Null: it could be used. */
+    readonly fault: string | null;
+  };
   'member-added': { readonly member: string; readonly url: string };
   'member-removed': { readonly member: string; readonly reason: string };
   'member-activated': { readonly member: string; readonly reason: string };
@@ -46,6 +52,7 @@ interface EventFields {
     /** Commits that it still lacks; undefined while that does not matter. */
     readonly lagCsn: number | undefined;
   };
+  'sync-copied': { readonly member: string; readonly table: string; readonly rows: number };
   'sync-changed': {
     readonly member: string;
     readonly table: string;
@@ -200,6 +207,17 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     meaning: 'The configuration file was read again and cannot be used; nothing has changed.',
     say: (e) => `the configuration stays as it was: ${e.reason}`,
   },
+  'config-edited': {
+    level: 'warn',
+    meaning:
+      'The configuration file was changed by hand while the node runs, and the node does not work by it: it was not read again, it is wrong, or it lacks members of the cluster.',
+    say: (e) =>
+      e.fault !== null
+        ? `the configuration file was changed, and cannot be used: ${e.fault}`
+        : e.missing.length > 0
+          ? `the configuration file lacks ${e.missing.join(', ')}, which the cluster has: put it back, or remove it properly; the node does not start with it`
+          : `the configuration file was changed by hand, and was not read again: ${e.changed.join(', ')}`,
+  },
   'member-added': {
     level: 'info',
     meaning:
@@ -255,6 +273,11 @@ export const EVENTS: { readonly [T in EventType]: EventDoc<T> } = {
     meaning: 'How far a synchronisation is: at the beginning of each phase, and every few seconds.',
     say: (e) =>
       `member ${e.member}: ${e.phase}${e.table === undefined ? '' : ` ${e.table}`}, ${e.tablesDone} of ${e.tablesTotal} tables, ${e.rowsDone} of about ${e.rowsTotal} rows${e.lagCsn === undefined ? '' : `, ${e.lagCsn} commits to go`}`,
+  },
+  'sync-copied': {
+    level: 'info',
+    meaning: 'Rows of a table were copied into a member that had none of it.',
+    say: (e) => `member ${e.member}: ${e.table} is copied, ${e.rows.toLocaleString('en')} rows`,
   },
   'sync-changed': {
     level: 'warn',

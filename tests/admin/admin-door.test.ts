@@ -16,7 +16,7 @@ import {
 } from '../../src/admin/index.ts';
 import type { AdminServer, ClusterStatus } from '../../src/admin/index.ts';
 import { LockstepError } from '../../src/base/index.ts';
-import { fakeOperations, neverVerified, unrecorded } from '../support/fake-operations.ts';
+import { fakeOperations, fileAsItWas, neverVerified, unrecorded } from '../support/fake-operations.ts';
 
 const STATUS: ClusterStatus = {
   cluster: 'orders',
@@ -31,6 +31,7 @@ const STATUS: ClusterStatus = {
   clients: 5,
   members: [],
   verification: neverVerified,
+  file: fileAsItWas,
 };
 
 const posix = process.platform !== 'win32';

@@ -11,7 +11,7 @@ import { CommandRunner, Jobs, openHttpDoor, tokenFiles } from '../../src/admin/i
 import type { AuditRecord, HttpDoor, Readiness } from '../../src/admin/index.ts';
 import { LockstepError, systemClock } from '../../src/base/index.ts';
 import { selfSigned } from '../fronts/postgres/listening.ts';
-import { fakeOperations, neverVerified } from '../support/fake-operations.ts';
+import { fakeOperations, fileAsItWas, neverVerified } from '../support/fake-operations.ts';
 import { waitFor } from '../support/index.ts';
 
 const STATUS = {
@@ -27,6 +27,7 @@ const STATUS = {
   clients: 5,
   members: [],
   verification: neverVerified,
+  file: fileAsItWas,
 };
 const HOUR_MS = 3_600_000;
 const posix = process.platform !== 'win32';
@@ -165,6 +166,18 @@ describe('http: who may ask', () => {
     await open();
     expect(tokens).toEqual(before);
     expect(warnings).toEqual([]);
+  });
+
+  test('http: a link of the node signs in once, within its time, and is no token for anything else', async () => {
+    const wordOf = (link: string) => new RegExp(`^${door.url}/#/enter/([\\w-]{43})$`).exec(link)?.[1] ?? '';
+    const word = wordOf(door.link());
+    const signIn = (token: string) => ask('POST', '/api/session', { body: { token } });
+    expect((await ask('GET', '/api/status', { headers: bearer(word) })).status).toBe(401);
+    expect((await signIn(word)).json).toMatchObject({ role: 'operator' });
+    expect((await signIn(word)).status).toBe(401);
+    const late = wordOf(door.link());
+    nowMs += 15 * 60_000;
+    expect((await signIn(late)).status).toBe(401);
   });
 
   test('http: nobody, a wrong token and a forgotten cookie get 401 and nothing else', async () => {

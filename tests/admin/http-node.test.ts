@@ -122,9 +122,8 @@ test('http: reads, commits, their times and pauses are sampled each second', asy
     what: 'two reads',
   });
   await waitFor(async () => (await total(({ commitMs }) => commitMs.p99 ?? 0)) > 0, { what: 'a commit' });
-  await waitFor(async () => (await total(({ longestPauseMs }) => longestPauseMs)) >= 290, {
-    what: 'a pause',
-  });
+  // A statement that takes long is no pause.
+  expect(await total(({ longestPauseMs }) => longestPauseMs)).toBeLessThan(290);
 });
 
 test('http: the last verification is told table by table', async () => {
@@ -155,7 +154,9 @@ test('http: every answer is as its schema says, with nothing beside it', async (
   };
   const asked =
     `deactivate-member sync-member status activate-member status repair verify switch-primary edit-member change-config
-     reload pause resume preflight config sessions traffic events verification jobs`.split(/\s+/);
+     reload restore-members pause resume preflight config sessions traffic events verification jobs`.split(
+      /\s+/,
+    );
   for (const name of asked) {
     const known = COMMANDS.find((one) => one.name === name);
     const answered = await (await command(name, inputs[name] ?? {})).json();
@@ -174,6 +175,7 @@ test('http: every answer is as its schema says, with nothing beside it', async (
     'cancel-sync',
     'cancel-job',
     'cancel-session',
+    'free-database',
   ]);
 }, 120_000);
 

@@ -86,7 +86,7 @@ test('http: changed options are in the file with its comments, and in force as f
   });
   expect(changed).toEqual({
     status: 200,
-    body: { applied: ['probe.intervalMs'], needsRestart: ['limits.maxClients', 'password'] },
+    body: { applied: ['probe.intervalMs', 'password'], needsRestart: ['limits.maxClients'] },
   });
   const after = await readFile(file, 'utf8');
   expect(after).toContain('# Of the shop.\n');
@@ -96,6 +96,11 @@ test('http: changed options are in the file with its comments, and in force as f
   expect(events[0]?.text).toContain('probe.intervalMs');
   expect(events[0]?.text).toContain('[hidden]');
   expect(events[0]?.text).not.toContain('NEW-SECRET');
+  // Clients log in with it from now on, until it is gone again.
+  await expect(connect(started.url)).rejects.toThrow();
+  const back = await command('change-config', { changes: [{ path: 'password', value: null }] });
+  expect(back.body).toMatchObject({ applied: ['password'] });
+  await connect(started.url);
 });
 
 test('http: a secret within a list is on record no more than any other', async () => {
@@ -187,7 +192,7 @@ test('http: a value that is not allowed is refused beside its field, and nothing
   expect(await readFile(file, 'utf8')).toBe(before);
 });
 
-test('http: the weight of a member is changed while it runs, its address with the next start', async () => {
+test('http: the weight and the password of a member are changed while it runs, and a login is tried before it is saved', async () => {
   expect(await command('edit-member', { member: 'db2', weight: 7 })).toEqual({
     status: 200,
     body: { applied: ['members[1].weight'], needsRestart: [] },
@@ -199,8 +204,10 @@ test('http: the weight of a member is changed while it runs, its address with th
     body: { error: { field: 'weight' } },
   });
   expect(await command('edit-member', { member: 'db9', weight: 1 })).toMatchObject({ status: 404 });
+  // It is tried first, and there is no such role.
   expect(await command('edit-member', { member: 'db2', username: 'other' })).toMatchObject({
-    body: { needsRestart: ['members[1].username'] },
+    status: 422,
+    body: { error: { field: 'username' } },
   });
   const changes = { username: null, weight: null, password: 'TYPED: SECRET' };
   expect((await command('edit-member', { member: 'db2', ...changes })).status).toBe(200);

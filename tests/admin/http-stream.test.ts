@@ -9,7 +9,7 @@ import { CommandRunner, openHttpDoor, tokenFiles } from '../../src/admin/index.t
 import type { EventEntry, HttpDoor, Listeners } from '../../src/admin/index.ts';
 import { systemClock } from '../../src/base/index.ts';
 import { waitFor } from '../support/index.ts';
-import { fakeOperations, neverVerified } from '../support/fake-operations.ts';
+import { fakeOperations, fileAsItWas, neverVerified } from '../support/fake-operations.ts';
 
 let directory: string;
 let door: HttpDoor;
@@ -35,6 +35,7 @@ const operations = fakeOperations({
       clients: 5,
       members: [],
       verification: neverVerified,
+      file: fileAsItWas,
     }),
   events: ({ after = 0 } = {}) =>
     Promise.resolve({ events: past.filter(({ id }) => id > after).toReversed(), more: false }),

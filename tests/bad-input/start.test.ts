@@ -77,7 +77,7 @@ test('start: a database that a member does not have', async () => {
 });
 
 test.each([
-  ['that nobody listens at', undefined, /db2 at 127[.\d]+:\d+: connect ECONNREFUSED/],
+  ['that nobody listens at', undefined, /db2 at 127[.\d]+:\d+: nothing listens there \(ECONNREFUSED\)/],
   ['that accepts and never answers', () => undefined, /db2 at 127[.\d]+:\d+: no answer within 300 ms$/],
   [
     'that answers like another kind of server',

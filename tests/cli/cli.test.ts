@@ -9,7 +9,13 @@ import type { CheckReport, ServingNode } from '../../src/cli/index.ts';
 import { exitCodeOf } from '../../src/cli/index.ts';
 import { duration } from '../../src/cli/show-status.ts';
 import { program as wiring } from '../../src/cli/wiring.ts';
-import { fakeOperations, memberStatus, neverVerified, unrecorded } from '../support/fake-operations.ts';
+import {
+  fakeOperations,
+  memberStatus,
+  fileAsItWas,
+  neverVerified,
+  unrecorded,
+} from '../support/fake-operations.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 
 let directory: string;
@@ -211,6 +217,7 @@ describe('cli: commands for a running node', () => {
       }),
     ],
     verification: neverVerified,
+    file: fileAsItWas,
   };
   const operations = fakeOperations({
     status: () => Promise.resolve(status),
@@ -239,9 +246,10 @@ describe('cli: commands for a running node', () => {
 listening on 127.0.0.1:6432; up 1d 2h; 1 client
 term 3, membership version 9, CSN 42
 
-MEMBER  ACTIVE  STATE     ROLE     WEIGHT  LOAD  LATENCY  LAG  SINCE                 VERSION  REASON
+MEMBER  ACTIVE  STATE     ROLE     WEIGHT  LOAD  LATENCY  LAG  SINCE                 VERSION
 db1     yes     active    primary  1       3     0.4 ms   0    2026-01-02T03:04:05Z  18.4
-db2     no      inactive  -        1       0     -        -    2026-01-02T04:00:00Z  -        connection lost
+db2     no      inactive  -        1       0     -        -    2026-01-02T04:00:00Z  -
+db2 is inactive: connection lost
 `);
   });
 

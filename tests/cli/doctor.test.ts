@@ -10,7 +10,13 @@ import { memberHealth } from '../../src/dialects/postgres/index.ts';
 import { lookAtCluster, lookAtMember } from '../../src/cli/doctor/look-at-status.ts';
 import { program as wiring } from '../../src/cli/wiring.ts';
 import { FreshCluster } from '../failure/fresh-cluster.ts';
-import { fakeOperations, memberStatus, neverVerified, unrecorded } from '../support/fake-operations.ts';
+import {
+  fakeOperations,
+  memberStatus,
+  fileAsItWas,
+  neverVerified,
+  unrecorded,
+} from '../support/fake-operations.ts';
 import { withServers } from '../support/index.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 
@@ -27,6 +33,7 @@ const base: ClusterStatus = {
   clients: 2,
   members: [memberStatus({ role: 'primary' }), memberStatus({ id: 'db2' })],
   verification: neverVerified,
+  file: fileAsItWas,
 };
 const NOW = Date.parse('2026-01-20T00:00:00Z');
 

@@ -12,7 +12,13 @@ import { EXAMPLES } from '../../src/cli/examples.ts';
 import { leaves } from '../../src/cli/leaves.ts';
 import { graph } from '../../src/cli/show-top.ts';
 import { EventHub, EventJournal } from '../../src/telemetry/index.ts';
-import { fakeOperations, memberStatus, neverVerified, unrecorded } from '../support/fake-operations.ts';
+import {
+  fakeOperations,
+  memberStatus,
+  fileAsItWas,
+  neverVerified,
+  unrecorded,
+} from '../support/fake-operations.ts';
 import { waitFor } from '../support/index.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 import { shownBy } from './terminal.ts';
@@ -199,6 +205,7 @@ describe('cli: top and sessions', () => {
             memberStatus({ id: 'db2', active: false, state: 'failed', role: 'none', reason: 'gone' }),
           ],
           verification: neverVerified,
+          file: fileAsItWas,
         }),
       traffic: () => Promise.resolve([{ ...sample, writesPerSecond: 60 }, sample]),
       sessions: () => Promise.resolve(sessions),
@@ -263,7 +270,7 @@ describe('cli: top and sessions', () => {
     expect(asked.json()).toMatchObject({ message: 'session 2 is stopped' });
     const refused = new FakeCli();
     expect(await refused.run('run', 'cancel-session', '{"session":"x"}', '--config', file)).toBe(2);
-    expect(refused.stderr).toContain('the input of cancel-session is wrong');
+    expect(refused.stderr).toContain('session: Invalid input');
     for (const wrong of [['nonsense'], ['cancel-session', '{session: 2}']])
       expect(await new FakeCli().run('run', ...wrong, '--config', file)).toBe(2);
   });

@@ -15,7 +15,13 @@ import type {
 import { LockstepError, systemClock } from '../../src/base/index.ts';
 import { Screen } from '../../src/cli/screen.ts';
 import { oneLine } from '../../src/cli/table.ts';
-import { fakeOperations, memberStatus, neverVerified, unrecorded } from '../support/fake-operations.ts';
+import {
+  fakeOperations,
+  memberStatus,
+  fileAsItWas,
+  neverVerified,
+  unrecorded,
+} from '../support/fake-operations.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { configDirectory, FakeCli } from './fake-cli.ts';
 import { shownBy } from './terminal.ts';
@@ -73,6 +79,7 @@ const status = () => ({
     }),
   ],
   verification: neverVerified,
+  file: fileAsItWas,
 });
 
 const copying: WorkProgress = {
@@ -165,8 +172,8 @@ describe('cli: sync', () => {
     expect(
       cli.stdout,
     ).toBe(`Member db2 is active. It was brought level by diff from db1: its log begins later.
-12 345 rows, 1.50 MB, in 1m 1s.
-  public.orders: 2 rows put in, 1 row taken out
+12,345 rows, 1.50 MB, in 1m 1s.
+  public.orders: 2 rows put in, 1 row taken out (a changed row is one of each)
     + (7,seven)
     - (8,\uFFFD[31mred)
     …
@@ -185,7 +192,7 @@ Rows that were removed or overwritten are in /state/kept/db2-1.copy
     const cli = new FakeCli();
     expect(await cli.run('sync', 'db2', '--dry-run', '--config', file)).toBe(0);
     expect(cli.stdout).toBe(`On db2 these rows would change, by diff from db1: its log begins later
-  public.orders: 2 rows to put in, 1 row to take out
+  public.orders: 2 rows to put in, 1 row to take out (a changed row is one of each)
     + (7,seven)
     - (8,\uFFFD[31mred)
     …
@@ -365,7 +372,7 @@ describe('cli: verify and repair', () => {
     const cli = new FakeCli();
     const words = ['--tables', 'public.a, b', '--rate', '1.5MiB/s', '--config', file];
     expect(await cli.run('verify', ...words)).toBe(0);
-    expect(cli.stdout).toBe('Equal: db1, db2: 12 tables, 1 204 112 rows at CSN 4711, in 812 ms\n');
+    expect(cli.stdout).toBe('Equal: db1, db2: 12 tables, 1,204,112 rows at CSN 4711, in 812 ms\n');
     expect(asked).toEqual([{ tables: ['public.a', 'b'], rate: 1_572_864 }]);
   });
 
@@ -393,7 +400,7 @@ describe('cli: verify and repair', () => {
     await serve(verifying(() => Promise.resolve(differs)));
     const cli = new FakeCli();
     expect(await cli.run('verify', '--config', file)).toBe(5);
-    expect(cli.stdout).toBe(`Different: db2, of db1, db2: 12 tables, 1 204 112 rows at CSN 4711, in 812 ms
+    expect(cli.stdout).toBe(`Different: db2, of db1, db2: 12 tables, 1,204,112 rows at CSN 4711, in 812 ms
 db2 differs:
   schema: column public.orders.note is missing
   public.orders: 1 row missing

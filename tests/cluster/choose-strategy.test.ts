@@ -55,7 +55,7 @@ describe('strategy: two logs beside each other', () => {
   test('what it lacks near its end is given to it', () => {
     expect(choose(but(9, undefined).slice(0, 9), whole)).toEqual({
       kind: 'replay',
-      reason: "its log ends at CSN 10, and the cluster's reaches from there to 12",
+      reason: "it missed 2 commits: its log ends at CSN 10, the cluster's at 12",
       afterCsn: 10,
       gaps: [place(9)],
     });

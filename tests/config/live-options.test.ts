@@ -56,14 +56,24 @@ logging: { level: debug, format: json }
 
 test('config: live: another secret is a change although both look alike', async () => {
   const other = BASE.replace('"one"', '"two"');
-  expect(changedOptions(await read(BASE), await read(other)).needsRestart).toEqual([
+  expect(changedOptions(await read(BASE), await read(other)).live).toEqual([
     'members[0].password',
     'members[1].password',
     'password',
   ]);
 });
 
-test('config: live: of members only the weight is taken over; they are known by their id', async () => {
+test('config: live: another address and another password are taken over; a password waits with the name that it belongs to', async () => {
+  const before = await read(BASE);
+  const moved = await read(BASE.replace('5433/orders', '5434/orders2').replace('"one"', '"two"'));
+  expect(changedOptions(before, moved).needsRestart).toEqual([]);
+  expect(takeLive(before, moved)).toEqual(moved);
+  const renamed = await read(BASE.replace('username: app', 'username: keeper').replace('"one"', '"two"'));
+  expect(changedOptions(before, renamed).live).toEqual([]);
+  expect(takeLive(before, renamed)).toEqual(before);
+});
+
+test('config: live: members are known by their id', async () => {
   const before = await read(BASE);
   const swapped = BASE.replace(/ {2}- \{ id: db1.*\n/, '').replace(
     'listen:',
@@ -133,6 +143,9 @@ test('config: live: every option is said to be live or not, and what is called l
     'clients',
     'clients.name',
     'admin.users',
+    'members.url',
+    'members.password',
+    'password',
     'probe.intervalMs',
     'logging.level',
   ])
@@ -140,7 +153,8 @@ test('config: live: every option is said to be live or not, and what is called l
   for (const path of [
     'cluster',
     'members',
-    'members.url',
+    'username',
+    'members.username',
     'listen',
     'listen.postgres',
     'state',

@@ -155,7 +155,7 @@ balancer: fastest
 `;
     expect(await shown(text)).toEqual([
       'lockstep.yaml:1:10: cluster: "My Cluster" is not allowed here\n' +
-        '    allowed: 1 to 63 of the characters a–z, 0–9, "_" and "-"',
+        '    allowed: 1 to 63 characters, each one of a–z, 0–9, "_" and "-"',
       'lockstep.yaml:6:67: members[0].weight: 101 is not allowed here\n    allowed: whole number, 0 to 100',
       'lockstep.yaml:12:15: probe.intervalMs: 5 is not allowed here\n    allowed: whole number, 50 to 60000 ms',
       'lockstep.yaml:13:3: probe.timeOutMs: there is no such option\n    did you mean: timeoutMs',

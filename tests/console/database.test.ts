@@ -90,8 +90,8 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     ];
     const report: PreflightView = {
       members: [
-        { id: 'db1', url: '', findings: findings('ok') },
-        { id: 'db2', url: '', findings: findings('fail') },
+        { id: 'db1', url: '', reach: 'database', findings: findings('ok') },
+        { id: 'db2', url: '', reach: 'database', findings: findings('fail') },
       ],
       cluster: [],
     };
@@ -102,8 +102,122 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     await context.close();
   });
 
+  test('a URL is looked at while it is typed; a login in it is taken out; a former member comes back or is forgotten', async () => {
+    let former: string | undefined = 'db7';
+    node.reactions.set('preflight', ({ id, url }) => ({
+      members: [
+        {
+          id,
+          url,
+          reach: String(url).includes('nobody') ? 'login' : 'database',
+          holds: 'its own',
+          ...(former !== undefined && id !== former && { former }),
+          findings: [{ name: 'contents', ok: 'warn', found: 'it is not empty: 3 tables, about 12 rows' }],
+        },
+      ],
+      cluster: [],
+    }));
+    node.reactions.set('free-database', () => {
+      former = undefined;
+      return { changed: true, message: 'It is an ordinary database again.' };
+    });
+    const { page, context } = await openDatabase();
+    await page.getByRole('button', { name: 'Add a database' }).click();
+    const dialog = page.getByRole('dialog');
+    const url = dialog.getByLabel('URL');
+    await url.fill('postgres://db9.plant.example:5432/nobody');
+    await dialog.getByText('There is no such database').waitFor();
+    await dialog.getByText('Login works').waitFor();
+    await url.fill('jdbc:postgresql://db9.plant.example:5433/orders?user=keeper&password=hush%21');
+    await url.blur();
+    expect(await url.inputValue()).toBe('postgres://db9.plant.example:5433/orders');
+    expect(await dialog.getByLabel('User name (optional)').inputValue()).toBe('keeper');
+    expect(await dialog.getByLabel('The password').inputValue()).toBe('hush!');
+    await dialog.getByText('Database is not empty').waitFor();
+    await dialog.getByRole('button', { name: 'Test the connection' }).click();
+    await dialog.getByText('This database was part of the cluster before, as db7').waitFor();
+    expect(await seriousFaults(page)).toEqual([]);
+    await dialog.getByRole('button', { name: 'Forget its old membership' }).click();
+    await dialog.getByText('This database was part').waitFor({ state: 'detached' });
+    expect(node.asked).toEqual([
+      {
+        command: 'free-database',
+        input: { url: 'postgres://db9.plant.example:5433/orders', username: 'keeper', password: 'hush!' },
+      },
+    ]);
+    former = 'db7';
+    await dialog.getByRole('button', { name: 'Test the connection' }).click();
+    await dialog.getByRole('button', { name: 'Add it as db7' }).click();
+    await dialog.getByRole('button', { name: 'Continue' }).waitFor();
+    expect(await dialog.getByLabel('Name', { exact: true }).inputValue()).toBe('db7');
+    await context.close();
+  });
+
+  test('a database with data of its own says so wherever it is shown, and offers what can be done', async () => {
+    const reason = 'it has never been part of the cluster, and it has data of its own';
+    const sync = {
+      state: 'waiting',
+      attempt: 1,
+      strategy: null,
+      reason,
+      source: null,
+      dryRun: false,
+      startedAt: null,
+      nextRetryAt: null,
+      quarantined: false,
+      progress: null,
+    } as const;
+    node.changeMember('db2', { active: false, state: 'inactive', role: 'none', reason: 'it is new', sync });
+    const { page, context } = await openDatabase();
+    for (const name of ['Database', 'Members', 'Overview']) {
+      await page.getByRole('navigation').getByRole('link', { name }).click();
+      await page.getByRole('main').getByText(reason, { exact: true }).first().waitFor();
+      await page.getByText('Needs a decision').first().waitFor();
+    }
+    await page.getByRole('button', { name: 'Replace what it holds: db2' }).click();
+    await page.getByRole('dialog').getByText('This cannot be undone').waitFor();
+    expect(await seriousFaults(page)).toEqual([]);
+    await context.close();
+  });
+
+  test('a line that was deleted from the file is noticed on every page: it is put back, or the member is removed', async () => {
+    const lost = {
+      state: 'edited',
+      missing: ['db2'],
+      unread: ['probe.intervalMs'],
+      waiting: [],
+      fault: null,
+    } as const;
+    node.reactions.set('restore-members', () => {
+      node.changeStatus({ file: { ...lost, missing: [] } });
+      return { changed: true, message: 'db2 put back into the file.' };
+    });
+    node.config = { ...node.config, text: 'a\nb: 2\nc', before: 'a\nb: 1\nc' };
+    const { page, context } = await openDatabase();
+    node.changeStatus({ file: lost });
+    await page.getByText('The configuration file does not name db2 any more').waitFor();
+    await page.getByRole('navigation').getByRole('link', { name: 'Events' }).click();
+    await page.getByRole('button', { name: 'Remove properly …' }).click();
+    await page.getByRole('dialog').getByText('db2 leaves the cluster').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Put it back' }).click();
+    await page.getByText('does not name db2').waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: 'See the difference' }).click();
+    const lines = page.getByRole('list', { name: 'Difference to what the node read' }).getByRole('listitem');
+    expect((await lines.allTextContents()).map((line) => line.trim())).toEqual(['a', '−b: 1', '+b: 2', 'c']);
+    expect(await seriousFaults(page)).toEqual([]);
+    node.changeStatus({
+      file: { ...lost, state: 'broken', missing: [], unread: [], fault: 'lockstep.yaml:3:1: no tabs' },
+    });
+    await page.getByText('lockstep.yaml:3:1: no tabs').waitFor();
+    await context.close();
+  });
+
   test('options are saved together; what needs a restart says so', async () => {
-    node.reactions.set('change-config', () => ({ applied: ['balancer'], needsRestart: ['username'] }));
+    node.reactions.set('change-config', () => {
+      node.changeStatus({ file: { ...node.status.file, state: 'edited', waiting: ['username'] } });
+      return { applied: ['balancer'], needsRestart: ['username'] };
+    });
     const { page, context } = await openDatabase();
     await page.getByLabel('Balancer').selectOption('random');
     await page.getByLabel('User name').fill('keeper');
@@ -111,6 +225,9 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     expect(await seriousFaults(page)).toEqual([]);
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Saved, but not yet in force').waitFor();
+    // The node remembers it, not the page.
+    await page.reload();
+    await page.getByText('username takes effect when the node is started again.').waitFor();
     expect(node.asked).toEqual([
       {
         command: 'change-config',
@@ -146,7 +263,10 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
   });
 
   test('a password is typed unseen, names are entered with commas, and lists are shown with where to change them', async () => {
-    node.reactions.set('change-config', () => ({ applied: [], needsRestart: ['password', 'admin.hosts'] }));
+    node.reactions.set('change-config', () => {
+      node.changeStatus({ file: { ...node.status.file, state: 'edited', waiting: ['admin.hosts'] } });
+      return { applied: ['password'], needsRestart: ['admin.hosts'] };
+    });
     const { page, context } = await openDatabase();
     await page.getByLabel(/^Password/).selectOption('entered here, kept in the configuration file');
     const password = page.getByLabel('The password');
@@ -209,7 +329,7 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     await page.getByLabel('Yes, db2 leaves for good').check();
     await remove.click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    expect(node.asked).toEqual([{ command: 'remove-member', input: { member: 'db2' } }]);
+    expect(node.asked).toEqual([{ command: 'remove-member', input: { member: 'db2', free: true } }]);
     await context.close();
   });
 });

@@ -17,6 +17,7 @@ const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
 
 export function fakeStatus(members: number): ClusterStatus {
   return {
+    file: { state: 'same', missing: [], unread: [], waiting: [], fault: null },
     cluster: 'orders',
     role: 'master',
     term: 7,
@@ -213,6 +214,7 @@ export function fakeConfig(): ConfigView {
     restart,
   });
   return {
+    before: null,
     file: '/etc/lockstep/lockstep.yaml',
     text: '# The databases of line 4.\ncluster: orders\ndialect: postgres\nusername: app\n',
     values: {
@@ -234,7 +236,7 @@ export function fakeConfig(): ConfigView {
         'cluster',
         'text',
         'required',
-        '1 to 63 of the characters a–z, 0–9, "_" and "-"',
+        '1 to 63 characters, each one of a–z, 0–9, "_" and "-"',
         'Name of the one logical database.',
       ),
       option('dialect', 'choice', 'required', '`postgres`', 'Product that the members run.'),
@@ -368,6 +370,8 @@ export function fakeFindings(
       {
         id: typeof input['id'] === 'string' ? input['id'] : 'database',
         url,
+        reach: 'database',
+        holds: 'nothing',
         findings: [
           { name: 'connection', ok: 'ok', found: 'as app, PostgreSQL 17.2' },
           { name: 'time zone', ok: 'ok', found: 'UTC' },

@@ -67,6 +67,8 @@ export class FakeNode {
   #ticker: NodeJS.Timeout | undefined;
   #lastSession = 0;
   #answersAtAll = true;
+  /** Of its clock, before that of the browser. */
+  clockAheadMs = 0;
 
   constructor({ members = 3, events = 40 }: FakeNodeOptions = {}) {
     this.status = fakeStatus(members);
@@ -131,7 +133,7 @@ export class FakeNode {
   }
 
   #tick(): void {
-    const sample = fakeSample(Date.now(), this.status);
+    const sample = fakeSample(Date.now() + this.clockAheadMs, this.status);
     this.samples.push(sample);
     this.#send('traffic', sample);
   }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PAGES, TITLES } from '../../src/console/state/pages.ts';
 import { overhang, seriousFaults } from './accessibility.ts';
@@ -41,6 +42,7 @@ describe.skipIf(withoutBrowser)('console: pages', { timeout: 240_000 }, () => {
     test(`every page is without serious faults and fits: ${name}`, async () => {
       node.changeMember('db3', synchronising);
       node.differ();
+      node.raise({ type: 'member-unfit', level: 'warn', member: 'm'.repeat(63), text: 'it is slow' });
       const { page, context, complaints } = await open(address, look);
       await page.getByLabel('Access token').waitFor();
       expect(await seriousFaults(page)).toEqual([]);
@@ -94,6 +96,111 @@ describe.skipIf(withoutBrowser)('console: pages', { timeout: 240_000 }, () => {
       text: 'member db2 is inactive: unplugged',
     });
     await spoken.getByText('member db2 is inactive: unplugged').waitFor({ state: 'attached' });
+    await context.close();
+  });
+
+  test('ages count by the clock of the node, which is told when this computer has another; times bear their zone', async () => {
+    node.clockAheadMs = 45 * 60_000;
+    const since = new Date(Date.now() + node.clockAheadMs - 125_000).toISOString();
+    for (const { id } of node.status.members) node.changeMember(id, { since });
+    const { page, context } = await open(address);
+    await signIn(page, TOKEN);
+    await page.getByText('The clock of this computer is 45 min').waitFor();
+    await page
+      .getByRole('row', { name: 'db2' })
+      .getByText(/^2 min/)
+      .waitFor();
+    await page
+      .getByText(/^times in UTC/)
+      .first()
+      .waitFor();
+    node.clockAheadMs = 0;
+    await page.getByText('The clock of this computer').waitFor({ state: 'detached' });
+    await context.close();
+  });
+
+  test('what was entered and not saved is there again after another page, and a saved group stays open', async () => {
+    node.reactions.set('change-config', () => ({ applied: ['probe.intervalMs'], needsRestart: [] }));
+    const { page, context } = await open(address);
+    await signIn(page, TOKEN);
+    const goTo = (name: string) => page.getByRole('navigation').getByRole('link', { name }).click();
+    await goTo('Database');
+    await page.getByText('Probes', { exact: true }).click();
+    await page.getByLabel(/^Interval/).fill('750');
+    await goTo('Events');
+    await goTo('Database');
+    expect(await page.getByLabel(/^Interval/).inputValue()).toBe('750');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Saved, and in force.').waitFor();
+    expect(await page.getByLabel(/^Interval/).isVisible()).toBe(true);
+    await context.close();
+  });
+
+  test('who is active waits for nothing; a bar that goes back says why, and has no per cent where no rows are counted', async () => {
+    const { sync } = synchronising;
+    node.changeMember('db3', {
+      ...synchronising,
+      sync: { ...sync, progress: { ...fakeProgress, phase: 'schema' } },
+    });
+    const { page, context } = await open(address);
+    await signIn(page, TOKEN);
+    const now = page.getByRole('region', { name: 'Happening now' });
+    await now.getByText('Schema', { exact: true }).waitFor();
+    expect(await now.locator('.progress-head').getByText('%').count()).toBe(0);
+    const at = (rowsDone: number) =>
+      node.changeMember('db3', {
+        sync: { ...sync, progress: { ...fakeProgress, rowsDone, rowsTotal: 100, ofTable: null } },
+      });
+    at(90);
+    await now.getByText('90 %').waitFor();
+    at(20);
+    await now.getByText(/^Another pass/).waitFor();
+    node.changeMember('db3', { active: true, state: 'active', role: 'replica', reason: null });
+    await now.waitFor({ state: 'detached' });
+    await context.close();
+  });
+
+  test('what is wrong stands on top with one thing to do about each, and a file for support has what was seen', async () => {
+    node.changeMember('db2', { active: false, state: 'held', role: 'none', reason: 'a new disk' });
+    node.changeMember('db3', { risks: ['fsync is off'] });
+    const { page, context, complaints } = await open(address);
+    await signIn(page, TOKEN);
+    const card = page.getByRole('region', { name: 'What is wrong, and what to do' });
+    expect(await card.getByRole('listitem').count()).toBe(2);
+    await card.getByText('db2 was taken out by an operator').waitFor();
+    await card.getByRole('button', { name: 'Activate it now' }).click();
+    await page.getByRole('dialog').getByText('Activate db2?').waitFor();
+    await page.keyboard.press('Escape');
+    expect(await seriousFaults(page)).toEqual([]);
+    const saved = page.waitForEvent('download');
+    await card.getByRole('button', { name: 'Save a file for support' }).click();
+    const text = await readFile((await (await saved).path()) ?? '', 'utf8');
+    expect(JSON.parse(text)).toMatchObject({
+      status: { cluster: 'orders' },
+      config: { file: node.config.file },
+      events: { events: expect.any(Array) },
+      jobs: [],
+      verification: null,
+    });
+    node.changeMember('db2', { active: true, state: 'active', role: 'replica', reason: null });
+    node.changeMember('db3', { risks: [] });
+    await card.waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test('a link signs in, and does not stay in the address; one that is spent says so', async () => {
+    const { page, context } = await open(address);
+    await page.getByLabel('Access token').waitFor();
+    await page.goto(`${address}/#/enter/${TOKEN}`);
+    await page.reload();
+    await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    expect(page.url()).toBe(`${address}/#/overview`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.goto(`${address}/#/enter/spent`);
+    await page.reload();
+    await page.getByText('This link does not sign in any more').waitFor();
+    expect(await seriousFaults(page)).toEqual([]);
     await context.close();
   });
 

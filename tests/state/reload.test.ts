@@ -168,3 +168,82 @@ test('reload: SIGHUP does it, the log says what came of it, and the level of the
     await node.stop();
   }
 });
+
+test('reload: a login or an address is tried before it is saved, and in force at once where it leads to the same server', async () => {
+  cluster = await FreshCluster.start(fixture.servers);
+  const path = join(cluster.dir, 'lockstep.yaml');
+  const { operator } = cluster.node;
+  const before = await readFile(path, 'utf8');
+  await expect(operator.changeConfig([{ path: 'username', value: 'nobody' }], 'owner')).rejects.toMatchObject(
+    {
+      code: 'node.member-not-reached',
+      field: 'username',
+      message: expect.stringContaining('does not let nobody log in from here'),
+    },
+  );
+  const { port, database } = urlParts(cluster.member('db1').server.urlOf(cluster.database));
+  const other = `postgres://localhost:${port}/${database}`;
+  await expect(operator.editMember('db2', { url: other }, 'owner')).rejects.toMatchObject({
+    field: 'url',
+    message: expect.stringContaining('the same database'),
+  });
+  await expect(
+    operator.editMember('db2', { url: 'postgres://127.0.0.1:1/none' }, 'owner'),
+  ).rejects.toMatchObject({
+    field: 'url',
+    message: expect.stringContaining('nothing listens at its port 1'),
+  });
+  expect(await readFile(path, 'utf8')).toBe(before);
+  expect((await operator.status()).file).toMatchObject({ state: 'same' });
+
+  const own = urlParts(cluster.member('db2').server.urlOf(cluster.database));
+  const moved = `postgres://localhost:${own.port}/${own.database}`;
+  expect(await operator.editMember('db2', { url: moved }, 'owner')).toEqual({
+    applied: ['members[1].url'],
+    needsRestart: [],
+  });
+  expect((await operator.status()).members[1]).toMatchObject({ url: moved, active: true });
+  await operator.deactivateMember('db2');
+  await operator.activateMember('db2');
+  expect((await operator.status()).members[1]).toMatchObject({ url: moved, active: true });
+});
+
+function urlParts(url: string): { readonly port: string; readonly database: string } {
+  const { port, pathname } = new URL(url);
+  return { port, database: pathname.slice(1) };
+}
+
+test('reload: what becomes of the file is noticed as it happens: a member that it lacks, what is wrong with it, what waits', async () => {
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, warn: (_: object, text: string) => void warnings.push(text) };
+  cluster = await FreshCluster.prepare(fixture.servers);
+  await cluster.startNode({ logger });
+  const path = join(cluster.dir, 'lockstep.yaml');
+  const { operator } = cluster.node;
+  const fileBecomes = async (what: object) =>
+    await waitFor(
+      async () => {
+        expect((await operator.status()).file).toMatchObject(what);
+        return true;
+      },
+      { what: JSON.stringify(what) },
+    );
+  const whole = JSON.parse(await readFile(path, 'utf8')) as { members: readonly object[] };
+  await rewrite({ members: whole.members.slice(0, 1) });
+  await fileBecomes({ state: 'edited', missing: ['db2'] });
+  await waitFor(() => warnings.some((text) => text.includes('lacks db2')), { what: 'the warning' });
+  expect(await operator.reload()).toMatchObject({ message: expect.stringContaining('The file lacks db2') });
+  expect(await operator.restoreMembers()).toMatchObject({ changed: true });
+  expect((JSON.parse(await readFile(path, 'utf8')) as typeof whole).members).toEqual(whole.members);
+  await fileBecomes({ state: 'same', missing: [] });
+  await operator.changeConfig([{ path: 'limits.maxClients', value: 7 }], 'owner');
+  await fileBecomes({ state: 'edited', waiting: ['limits.maxClients'], unread: [] });
+  await writeFile(path, `${await readFile(path, 'utf8')}\n\tbroken`);
+  await fileBecomes({ state: 'broken', fault: expect.stringMatching(/lockstep\.yaml:\d+:\d+/) });
+  await expect(operator.changeConfig([{ path: 'balancer', value: 'random' }], 'owner')).rejects.toMatchObject(
+    {
+      code: 'config.invalid',
+      message: expect.stringMatching(/lockstep\.yaml:\d+:\d+/),
+    },
+  );
+});

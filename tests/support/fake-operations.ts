@@ -28,6 +28,8 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
     changeConfig: unused,
     editMember: unused,
     preflight: unused,
+    freeDatabase: unused,
+    restoreMembers: unused,
     pause: unused,
     resume: unused,
     watch: () => () => undefined,
@@ -39,6 +41,8 @@ export function fakeOperations(operations: Partial<Operations>): Operations {
 export function unrecorded(operations: Operations): CommandRunner {
   return new CommandRunner(operations, () => undefined);
 }
+
+export const fileAsItWas = { state: 'same', missing: [], unread: [], waiting: [], fault: null } as const;
 
 export const neverVerified = {
   at: null,

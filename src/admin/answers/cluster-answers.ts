@@ -88,6 +88,15 @@ export const statusAnswer = answer<ClusterStatus>(
         .describe('The primary differs from replicas and nobody agrees with it: a person has to decide.'),
       tables: z.array(z.object({ table: z.string(), at: moment, csn: z.int(), outcome })),
     }),
+    file: z
+      .object({
+        state: z.enum(['same', 'edited', 'broken']),
+        missing: z.array(z.string()).describe('Members of the cluster that it does not name any more.'),
+        unread: z.array(z.string()).describe('Changed in it by hand, and not taken over.'),
+        waiting: z.array(z.string()).describe('In it, and left until the node is started again.'),
+        fault: z.string().nullable().describe('Why the node could not work by it.'),
+      })
+      .describe('Whether the configuration file still says what the node works by.'),
   }),
 );
 

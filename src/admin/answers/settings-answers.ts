@@ -19,7 +19,18 @@ export const configAnswer = answer<ConfigView>(
         restart: z.boolean().describe('A change takes effect when the node is started again.'),
       }),
     ),
-    problems: z.array(z.object({ severity: z.string(), path: z.string(), message: z.string() })),
+    problems: z.array(
+      z.object({
+        severity: z.string(),
+        path: z.string(),
+        message: z.string(),
+        line: z.int().nullable().describe('Where in the file.'),
+      }),
+    ),
+    before: z
+      .string()
+      .nullable()
+      .describe('What the file said when it was taken over last, where that was something else.'),
   }),
 );
 
@@ -44,7 +55,21 @@ const finding = answer<Finding>(
 export const preflightAnswer = answer<PreflightView>(
   'Preflight',
   z.object({
-    members: z.array(z.object({ id: z.string(), url: z.string(), findings: z.array(finding) })),
+    members: z.array(
+      z.object({
+        id: z.string(),
+        url: z.string(),
+        findings: z.array(finding),
+        reach: z
+          .enum(['nothing', 'server', 'login', 'database'])
+          .describe('The last thing that was well on the way to it.'),
+        holds: z
+          .enum(['nothing', 'ours', 'its own'])
+          .exactOptional()
+          .describe('Of a database that is no member: whether it holds anything, and from where.'),
+        former: z.string().exactOptional().describe('What it was called when it was part of this cluster.'),
+      }),
+    ),
     cluster: z.array(finding),
   }),
 );

@@ -10,12 +10,14 @@ import { config } from './config.ts';
 import { deactivateMember } from './deactivate-member.ts';
 import { editMember } from './edit-member.ts';
 import { events } from './events.ts';
+import { freeDatabase } from './free-database.ts';
 import { jobs } from './jobs.ts';
 import { pause } from './pause.ts';
 import { preflight } from './preflight.ts';
 import { reload } from './reload.ts';
 import { removeMember } from './remove-member.ts';
 import { repair } from './repair.ts';
+import { restoreMembers } from './restore-members.ts';
 import { resume } from './resume.ts';
 import { sessions } from './sessions.ts';
 import { status } from './status.ts';
@@ -72,6 +74,8 @@ export const COMMANDS: readonly DoorCommand[] = [
   forDoor(changeConfig),
   forDoor(editMember),
   forDoor(preflight),
+  forDoor(freeDatabase),
+  forDoor(restoreMembers),
   forDoor(pause),
   forDoor(resume),
 ];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { preflightAnswer } from '../answers/index.ts';
-import { secretValue } from '../command.ts';
+import { memberId, secretValue } from '../command.ts';
 import type { Command } from '../command.ts';
 import type { Candidate, PreflightView } from '../settings.ts';
 
@@ -11,6 +11,7 @@ export const preflight: Command<Candidate, PreflightView> = {
   role: 'operator',
   recorded: true,
   input: z.strictObject({
+    id: memberId.exactOptional(),
     url: z.string().min(1).max(2000).exactOptional(),
     username: z.string().min(1).max(63).exactOptional(),
     password: secretValue.exactOptional(),

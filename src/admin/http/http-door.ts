@@ -35,6 +35,8 @@ export interface HttpDoorOptions
 export interface HttpDoor {
   /** With the port that was really taken. */
   readonly url: string;
+  /** Opens the console, signed in as an operator: once, and soon. */
+  link(): string;
   /** Another certificate, for those who come from then on; where nothing is encrypted it changes nothing. */
   renew(tls: HttpDoorOptions['tls']): void;
   /** Stops listening; answers that are under way are cut off. */
@@ -73,8 +75,11 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
   await listen(server, host, port);
   const { address, port: taken } = server.address() as AddressInfo;
   const shown = address.includes(':') ? `[${address}]` : address;
+  const url = `${tls === undefined ? 'http' : 'https'}://${shown}:${taken}`;
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://${shown}:${taken}`,
+    url,
+    // Behind the #, where it is sent to nobody and written into no log.
+    link: () => `${url}/#/enter/${tokens.makeOnce(clock.monotonicMs())}`,
     renew: (renewed) => {
       if (renewed !== undefined && server instanceof TlsServer)
         server.setSecureContext({ ...renewed, minVersion: 'TLSv1.2' });

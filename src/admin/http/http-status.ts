@@ -17,6 +17,7 @@ const STATUS: Readonly<Record<string, Status>> = {
   'cluster.unknown-member': 404,
   'admin.too-large': 413,
   'admin.invalid-value': 422,
+  'node.member-not-reached': 422,
   'admin.too-many-wrong-tokens': 429,
   'admin.too-many-connections': 503,
   'admin.too-many-streams': 503,

@@ -39,7 +39,9 @@ export class Login {
         const message = `the login cannot be read: ${z.prettifyError(input.error)}`;
         throw new LockstepError({ code: 'admin.bad-input', message, field: 'token' });
       }
-      const role = this.#roleOf(c, input.data.token.trim());
+      const token = input.data.token.trim();
+      const { tokens, clock } = this.#parts;
+      const role = tokens.takeOnce(token, clock.monotonicMs()) ?? this.#roleOf(c, token);
       const { cookie, session } = this.#sessions.open(role);
       setCookie(c, COOKIE, cookie, { ...this.#cookie, maxAge: sessionMs.longest / 1000 });
       return c.json({ role: session.role, csrf: session.csrf });

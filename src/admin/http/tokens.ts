@@ -32,6 +32,9 @@ export async function operatorToken(
   return await readOrMake(tokenFiles(stateDirectory).operator, warn);
 }
 
+/** For whoever has just started the node, and comes from its terminal to the console. */
+const LINK_MS = 15 * 60_000;
+
 interface Known {
   readonly role: Role;
   readonly digest: Buffer;
@@ -39,6 +42,7 @@ interface Known {
 
 export class Tokens {
   readonly #digests: readonly Known[];
+  readonly #once = new Map<string, number>();
 
   /** `warn` is told of a file that others can read. */
   static async open(stateDirectory: string, warn: (message: string) => void): Promise<Tokens> {
@@ -52,6 +56,21 @@ export class Tokens {
 
   private constructor(digests: readonly Known[]) {
     this.#digests = digests;
+  }
+
+  /** A word that opens one session of an operator, within a quarter of an hour. In memory alone. */
+  makeOnce(nowMs: number): string {
+    const word = randomBytes(TOKEN_BYTES).toString('base64url');
+    this.#once.set(digestOf(word).toString('base64'), nowMs + LINK_MS);
+    return word;
+  }
+
+  /** Undefined: it is none, was used already, or came too late. */
+  takeOnce(word: string, nowMs: number): Role | undefined {
+    const key = digestOf(word).toString('base64');
+    const untilMs = this.#once.get(key);
+    this.#once.delete(key);
+    return untilMs !== undefined && nowMs < untilMs ? 'operator' : undefined;
   }
 
   /** Undefined: it is neither. Takes the same time whatever it is. */

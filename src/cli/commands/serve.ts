@@ -19,12 +19,17 @@ export async function serve(io: CliIo, options: ServeCommandOptions): Promise<Ex
   return await runUntilStopped(
     io,
     (signal) => program.serve(config, { logger, signal, trust: options.trust, setLogLevel: setLevel }),
-    ({ address, adminUrl }) => {
+    (node) => {
+      const { address, adminUrl } = node;
       const { cluster } = config;
+      // A log is read by more people than a terminal.
+      const link = io.stdout.isTTY === true ? node.consoleLink?.() : undefined;
       const admin =
         adminUrl === undefined
           ? ''
-          : `Its console is at ${adminUrl}; the token is in ${tokenFiles(config.state).operator}\n`;
+          : link === undefined
+            ? `Its console is at ${adminUrl}; the token is in ${tokenFiles(config.state).operator}\n`
+            : `Its console, signed in (once, within 15 minutes): ${link}\nLater: ${adminUrl}, with the token in ${tokenFiles(config.state).operator}\n`;
       // One line, so that a supervisor can wait for it and read on.
       io.stdout.write(
         options.json === true

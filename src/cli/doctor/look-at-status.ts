@@ -28,7 +28,47 @@ export function lookAtCluster(status: ClusterStatus, now: number): readonly Find
               ? 'bring the others back: see below'
               : 'add another: lockstep member add --id db2 --url postgres://…',
         };
-  return [node, spare, verified(status, now), ...contested(status)];
+  return [node, spare, ...file(status), verified(status, now), ...contested(status)];
+}
+
+function file({ file: { missing, unread, waiting, fault } }: ClusterStatus): readonly Finding[] {
+  const name = 'file';
+  const [first] = missing;
+  return [
+    ...(fault === null
+      ? []
+      : [{ name, ok: 'fail' as const, found: fault, cure: 'mend it: the node would not start with it' }]),
+    ...(first === undefined
+      ? []
+      : [
+          {
+            name,
+            ok: 'fail' as const,
+            found: `it lacks ${missing.join(', ')}, which the cluster has: the node would not start with it`,
+            cure: `put it back: lockstep run restore-members; or remove it: lockstep member remove ${first}`,
+          },
+        ]),
+    ...(unread.length === 0
+      ? []
+      : [
+          {
+            name,
+            ok: 'warn' as const,
+            found: `changed and not read: ${unread.join(', ')}`,
+            cure: 'lockstep reload',
+          },
+        ]),
+    ...(waiting.length === 0
+      ? []
+      : [
+          {
+            name,
+            ok: 'warn' as const,
+            found: `in the file, and not in force: ${waiting.join(', ')}`,
+            cure: 'start the node again when it suits',
+          },
+        ]),
+  ];
 }
 
 function contested({ verification: { contest } }: ClusterStatus): readonly Finding[] {

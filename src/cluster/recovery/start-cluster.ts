@@ -180,7 +180,9 @@ function checkAgainstConfiguration(state: NodeState, { settings, members }: Star
     throw refusal(
       'cluster.member-missing',
       `the configuration lacks ${names}, which this node remembers as part of the cluster`,
-      `Put it back into the file, or remove it for good: lockstep member remove ${first.id}`,
+      `Put it back under \`members\` in the file, with the weight and login that it had:\n${missing
+        .map(({ id, url }) => `  - { id: ${id}, url: "${url}" }`)
+        .join('\n')}\nThen start the node. To remove it for good: lockstep member remove ${first.id}`,
     );
   }
 }

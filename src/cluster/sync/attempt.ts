@@ -129,8 +129,12 @@ export class Attempt {
   #tellEnd({ strategy, source, keptFile, rows, bytes, tables }: SyncOutcome): void {
     const { parts, id } = this.#options;
     const { clock, raise } = parts.world;
-    for (const { table, missing, extra } of tables)
-      if (missing + extra > 0) raise({ type: 'sync-changed', member: id, table, missing, extra, keptFile });
+    for (const { table, missing, extra } of tables) {
+      if (missing + extra === 0) continue;
+      if (strategy === 'full' && extra === 0)
+        raise({ type: 'sync-copied', member: id, table, rows: missing });
+      else raise({ type: 'sync-changed', member: id, table, missing, extra, keptFile });
+    }
     const tookMs = Math.round(clock.monotonicMs() - this.#sinceMs);
     raise({ type: 'sync-ended', member: id, strategy, source, rows, bytes, tookMs });
   }

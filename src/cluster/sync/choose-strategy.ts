@@ -126,8 +126,12 @@ function compareLogs(
   const reason =
     lastCsn === cluster.upToCsn
       ? `its log ends where the cluster's ends, at CSN ${lastCsn}`
-      : `its log ends at CSN ${lastCsn}, and the cluster's reaches from there to ${cluster.upToCsn}`;
+      : `it missed ${missed(cluster.upToCsn - lastCsn)}: its log ends at CSN ${lastCsn}, the cluster's at ${cluster.upToCsn}`;
   return { kind: 'replay', reason, afterCsn: lastCsn, gaps };
+}
+
+function missed(commits: number): string {
+  return commits === 1 ? 'a commit' : `${commits} commits`;
 }
 
 export interface DataFindings {

@@ -69,7 +69,10 @@ export const commands = {
   addMember: (member: NewMember) => command('add-member', member),
   editMember: (member: string, change: MemberChange) =>
     command<ConfigChanged>('edit-member', { member, ...change }),
-  removeMember: (member: string) => command('remove-member', { member }),
+  removeMember: (member: string, free: boolean) =>
+    command('remove-member', { member, ...(free && { free }) }),
+  restoreMembers: () => command('restore-members'),
+  freeDatabase: (candidate: Candidate) => command('free-database', candidate),
   cancelJob: (job: number) => command('cancel-job', { job }),
   reload: () => command<ReloadResult>('reload'),
   pause: () => command('pause'),

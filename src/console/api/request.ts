@@ -1,4 +1,5 @@
 /** One way to the node: JSON there and back, errors that say what to do, and a session that may end at any time. */
+import { inConsole } from '../text/hints.ts';
 import type { ErrorBody } from '../contract.ts';
 
 export class ApiError extends Error {
@@ -14,7 +15,7 @@ export class ApiError extends Error {
     this.name = 'ApiError';
     this.status = status;
     this.code = error.code;
-    this.hint = error.hint;
+    this.hint = error.hint === undefined ? undefined : inConsole(error.hint);
     this.field = error.field;
   }
 }

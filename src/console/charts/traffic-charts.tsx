@@ -62,7 +62,7 @@ export function TrafficCharts(): JSX.Element {
         <Chart {...common} title="Read latency" series={readLatency} format={milliseconds} topMin={5} />
         <Chart
           {...common}
-          title="Pauses: longest wait for the gate"
+          title="Pauses: longest time that Lockstep had somebody wait"
           series={pauses}
           format={milliseconds}
           topMin={50}

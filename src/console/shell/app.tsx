@@ -14,7 +14,10 @@ import type { Page } from '../state/pages.ts';
 import { route } from '../state/route.ts';
 import { session } from '../state/session.ts';
 import { LiveRegion } from '../ui/live-region.tsx';
+import { Asked } from './asked.tsx';
+import { ClockBanner } from './clock-banner.tsx';
 import { ConnectionBanner } from './connection-banner.tsx';
+import { FileBanner } from './file-banner.tsx';
 import { Header } from './header.tsx';
 import { Login } from './login.tsx';
 import { Navigation } from './navigation.tsx';
@@ -70,8 +73,11 @@ function Inside(): JSX.Element {
       <Navigation />
       <main ref={main} tabIndex={-1} aria-label={TITLES[page]}>
         <ConnectionBanner />
+        <ClockBanner />
+        <FileBanner />
         <Shown key={page} />
       </main>
+      <Asked />
       <LiveRegion />
     </div>
   );

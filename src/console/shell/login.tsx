@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { enterWith, resume, session } from '../state/session.ts';
+import { enterWith, linkIsSpent, resume, session } from '../state/session.ts';
 import { theme, toggleTheme } from '../state/theme.ts';
 import { Field } from '../ui/field.tsx';
 import { Icon } from '../ui/icon.tsx';
@@ -32,13 +32,22 @@ export function Login(): JSX.Element {
             {now.because === 'expired' && (
               <Notice tone="warn" title="Your session has ended" urgent>
                 <p>
-                  Sign in again, and you are back where you were. Work that you had begun goes on in the node.
+                  Sign in again, and you are back where you were. A session ends after two hours in which
+                  nobody looks, and whenever the node is started again. Work that goes on in the node does not
+                  need it.
                 </p>
               </Notice>
             )}
             {now.because === 'left' && (
               <Notice tone="good" urgent>
                 <p>You have signed out.</p>
+              </Notice>
+            )}
+            {linkIsSpent.value && (
+              <Notice tone="warn" title="This link does not sign in any more" urgent>
+                <p>
+                  It works once, and for a quarter of an hour. A node that is started again prints a new one.
+                </p>
               </Notice>
             )}
             <TokenForm />

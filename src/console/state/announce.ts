@@ -22,7 +22,8 @@ let last = 0;
 export function addNote(tone: Note['tone'], text: string): void {
   const id = ++last;
   notes.value = [...notes.value.slice(1 - NOTES_MAX), { id, tone, text }];
-  window.setTimeout(() => dropNote(id), NOTE_MS);
+  // What went wrong stays until it was seen.
+  if (tone !== 'bad') window.setTimeout(() => dropNote(id), NOTE_MS);
 }
 
 export function dropNote(id: number): void {

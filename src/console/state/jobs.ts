@@ -1,6 +1,8 @@
 /** Long work that operators have begun. Asked after while any runs; otherwise now and then, because others begin some too. */
 import { signal } from '@preact/signals';
 import { getJobs } from '../api/calls.ts';
+import { jobTitle } from '../text/words.ts';
+import { addNote } from './announce.ts';
 import type { JobStatus } from '../contract.ts';
 
 /** The newest last. */
@@ -23,7 +25,11 @@ export function stopJobs(): void {
 export async function refreshJobs(): Promise<void> {
   window.clearTimeout(timer);
   try {
+    const before = new Set(jobs.value.filter(({ state }) => state === 'running').map(({ id }) => id));
     jobs.value = await getJobs();
+    for (const job of jobs.value)
+      if (job.state === 'failed' && before.has(job.id))
+        addNote('bad', `${jobTitle(job)} has failed: ${job.error?.message ?? ''}`);
   } catch {
     // The connection's own banner says that the node is not there.
   }

@@ -18,8 +18,24 @@ export const status = signal<ClusterStatus | null>(null);
 export const traffic = signal<readonly TrafficSample[]>([]);
 /** Newest first; those of the last minutes only. The Events page asks for older ones. */
 export const recentEvents = signal<readonly ClusterEvent[]>([]);
-/** Wall-clock time, once a second, for everything that says how long ago something was. */
+/** How far the clock of the node is ahead of this computer's. */
+export const clockAheadMs = signal(0);
+/** The node's wall-clock time, once a second, for everything that says how long ago something was. */
 export const now = signal(Date.now());
+
+function nodeNow(): number {
+  return Date.now() + clockAheadMs.peek();
+}
+
+/** A sample is sent at the moment that it bears; less than this is the way that it takes. */
+const CLOCK_SLACK_MS = 1500;
+
+function setClock(at: string): void {
+  const aheadMs = Math.round((Date.parse(at) - Date.now()) / 1000) * 1000;
+  if (Math.abs(aheadMs - clockAheadMs.peek()) < CLOCK_SLACK_MS) return;
+  clockAheadMs.value = Math.abs(aheadMs) < CLOCK_SLACK_MS ? 0 : aheadMs;
+  now.value = nodeNow();
+}
 
 export const lastSample = computed(() => traffic.value.at(-1));
 
@@ -53,7 +69,7 @@ export function retryNow(): void {
 }
 
 function tick(): void {
-  now.value = Date.now();
+  now.value = nodeNow();
   if (source !== undefined && Date.now() - heardAt > SILENCE_MS) lose();
 }
 
@@ -83,6 +99,7 @@ function open(): void {
     status.value = value;
   });
   on('traffic', (sample) => {
+    setClock(sample.at);
     traffic.value = [...traffic.value.slice(1 - SAMPLES_MAX), sample];
   });
   on('event', (event) => {
@@ -97,8 +114,8 @@ function lose(): void {
   const delay = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 0;
   failures += 1;
   const before = connection.value;
-  const since = before.state === 'lost' ? before.since : Date.now();
-  connection.value = { state: 'lost', since, retryAt: Date.now() + delay };
+  const since = before.state === 'lost' ? before.since : nodeNow();
+  connection.value = { state: 'lost', since, retryAt: nodeNow() + delay };
   retryTimer = window.setTimeout(() => void comeBack(), delay);
 }
 

@@ -20,8 +20,28 @@ access.onExpired = () => {
   if (session.value.state === 'signed-in') leave('expired');
 };
 
+/** It was used already, or came too late. */
+export const linkIsSpent = signal(false);
+
+/** The word of a link that signs in. It is not to stay in the address, nor in what the browser remembers. */
+function takeLink(): string | undefined {
+  const word = /^#\/enter\/([\w-]+)$/.exec(window.location.hash)?.[1];
+  if (word !== undefined) window.history.replaceState(null, '', '#/overview');
+  return word;
+}
+
 /** A page that is opened again goes on with the session that its browser holds. */
 export async function resume(): Promise<void> {
+  const word = takeLink();
+  if (word !== undefined) {
+    try {
+      return await enterWith(word);
+    } catch (error) {
+      // A session that the browser holds already is as good; without one, the form says what to do.
+      if (!(error instanceof ApiError)) throw error;
+      linkIsSpent.value = true;
+    }
+  }
   try {
     enter(await whoAmI());
   } catch (error) {

@@ -75,6 +75,21 @@ const day = new Intl.DateTimeFormat('en-GB', {
   year: 'numeric',
 });
 
+/** The zone in which times are shown here: `UTC+02:00`. */
+export function zoneOf(at: string): string {
+  const minutes = -new Date(at).getTimezoneOffset();
+  if (minutes === 0) return 'UTC';
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `UTC${minutes < 0 ? '−' : '+'}${two(hours)}:${two(rest)}`;
+}
+
+/** In both zones, for whoever holds it against a log: `14:03:12 UTC+02:00 = 12:03:12 UTC`. */
+export function inBothZones(at: string): string {
+  const utc = `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
+  return zoneOf(at) === 'UTC' ? utc : `${timeOfDay(at)} ${zoneOf(at)} = ${utc}`;
+}
+
 /** `14:03:12` */
 export function timeOfDay(at: string): string {
   return clock.format(new Date(at));

@@ -89,6 +89,8 @@ export interface MemberWord {
 export function memberWord({ state, active, sync }: MemberStatus): MemberWord {
   if (active) return { tone: 'good', text: 'Active' };
   if (sync?.state === 'running') return { tone: 'busy', text: sync.dryRun ? 'Dry run' : 'Synchronising' };
+  if (sync?.state === 'waiting' && /data of its own/.test(sync.reason ?? ''))
+    return { tone: 'bad', text: 'Needs a decision' };
   if (sync?.quarantined === true) return { tone: 'bad', text: 'Quarantined' };
   if (state === 'held') return { tone: 'warn', text: 'Taken out' };
   if (state === 'new') return { tone: 'warn', text: 'New' };
@@ -108,9 +110,21 @@ export const PHASES: Readonly<Record<WorkProgress['phase'], string>> = {
   join: 'Joining',
 };
 
+/** Rows are not what they work at. */
+const ROWLESS: readonly WorkProgress['phase'][] = [
+  'choose',
+  'snapshot',
+  'schema',
+  'indexes',
+  'conclude',
+  'join',
+];
+
 /** Undefined when nothing can be said. Totals are estimates: what is under way is not said to be done. */
-export function doneFraction({ rowsDone, rowsTotal, lagCsn }: WorkProgress): number | undefined {
-  return rowsTotal === 0 || lagCsn !== null ? undefined : Math.min(rowsDone / rowsTotal, 0.99);
+export function doneFraction({ phase, rowsDone, rowsTotal, lagCsn }: WorkProgress): number | undefined {
+  return rowsTotal === 0 || lagCsn !== null || ROWLESS.includes(phase)
+    ? undefined
+    : Math.min(rowsDone / rowsTotal, 0.99);
 }
 
 /** `public.orders · table 2 of 7 · 1,200,000 of 2,900,000 rows · 34.1 MB/s` */

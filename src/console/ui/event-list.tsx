@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { ClusterEvent } from '../contract.ts';
-import { dayOf, timeOfDay } from '../text/format.ts';
+import { dayOf, inBothZones, timeOfDay, zoneOf } from '../text/format.ts';
 import type { Tone } from '../text/words.ts';
 import { Badge, Tag } from './badge.tsx';
 
@@ -36,8 +36,12 @@ function EventRow({
   const { tone, text } = LEVELS[event.level];
   return (
     <li class={newDay ? 'event new-day' : 'event'}>
-      {newDay && <span class="event-day">{dayOf(event.at)}</span>}
-      <time dateTime={event.at} title={event.at} class="event-time number">
+      {newDay && (
+        <span class="event-day">
+          {dayOf(event.at)} <span class="event-zone">times in {zoneOf(event.at)}</span>
+        </span>
+      )}
+      <time dateTime={event.at} title={inBothZones(event.at)} class="event-time number">
         {timeOfDay(event.at)}
       </time>
       <Badge tone={tone}>{text}</Badge>

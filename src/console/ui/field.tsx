@@ -46,6 +46,8 @@ interface TextFieldProps {
   readonly label: ComponentChildren;
   readonly value: string;
   readonly onInput: (value: string) => void;
+  /** The focus goes elsewhere. */
+  readonly onLeave?: () => void;
   readonly help?: ComponentChildren;
   readonly error?: string | undefined;
   readonly placeholder?: string;
@@ -56,7 +58,7 @@ interface TextFieldProps {
 }
 
 export function TextField(props: TextFieldProps): JSX.Element {
-  const { label, value, onInput, help, error, placeholder } = props;
+  const { label, value, onInput, onLeave, help, error, placeholder } = props;
   const { disabled = false, mono = false, hidden = false } = props;
   return (
     <Field label={label} help={help} error={error}>
@@ -71,6 +73,7 @@ export function TextField(props: TextFieldProps): JSX.Element {
           autocapitalize="off"
           spellcheck={false}
           onInput={(event) => onInput(event.currentTarget.value)}
+          onBlur={onLeave}
         />
       )}
     </Field>

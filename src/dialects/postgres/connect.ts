@@ -66,7 +66,7 @@ export function connect(address: Address, login: Login): Promise<Connection> {
       settled = true;
       clearTimeout(timer);
       socket?.destroy();
-      reject(error instanceof MemberError ? error : gone(address, messageOf(error)));
+      reject(error instanceof MemberError ? error : gone(address, whyUnreached(error)));
     };
     const timer = setTimeout(
       () => fail(gone(address, `no answer within ${address.connectMs} ms`)),
@@ -119,6 +119,23 @@ export async function sendCancel(
       },
     );
   });
+}
+
+const UNREACHED: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'no machine is known by that name',
+  EAI_AGAIN: 'its name cannot be looked up at the moment',
+  EHOSTUNREACH: 'there is no way to that machine',
+  ENETUNREACH: 'there is no way to that network',
+  ETIMEDOUT: 'nothing answers there',
+  ECONNRESET: 'the connection was cut',
+};
+
+/** In words, and with the name by which a handbook knows it. */
+function whyUnreached(error: unknown): string {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const words = UNREACHED[code];
+  return words === undefined ? messageOf(error) : `${words} (${code})`;
 }
 
 function gone(address: Address, why: string): MemberError {

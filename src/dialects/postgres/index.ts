@@ -21,6 +21,8 @@ export { comparePreflight } from './compare-preflight.ts';
 export { PostgresDataSync } from './sync/postgres-data-sync.ts';
 export type { PostgresDataSyncOptions } from './sync/postgres-data-sync.ts';
 export { detachMember } from './detach.ts';
+export { explainConnection } from './explain-connection.ts';
+export type { Reach } from './explain-connection.ts';
 export { takeFingerprint } from './fingerprint.ts';
 export type { Fingerprint } from './fingerprint.ts';
 export { memberHealth } from './member-health.ts';

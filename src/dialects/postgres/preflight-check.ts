@@ -17,6 +17,8 @@ export interface PreflightOptions {
   readonly clusterId?: string;
   /** With which clients log in. */
   readonly clients?: readonly ClientRole[];
+  /** It is not part of the cluster: what it holds is the first thing to know. */
+  readonly candidate?: true;
 }
 
 export interface ClientRole {

@@ -1,7 +1,7 @@
 /** What is inside of the database already: objects that Lockstep does not carry, that disturb it, or that are its own. */
 
 import { quoteLiteral } from '../../sql/index.ts';
-import { relationName, userRelations } from './catalog-sql.ts';
+import { notFromExtension, relationName, userRelations } from './catalog-sql.ts';
 import { controlFormat } from './control-schema.ts';
 import { all, readUnrepeatable, unrepeatableQuery } from './unrepeatable.ts';
 import type { Ask, Check, CheckContext, Verdict } from './preflight-check.ts';
@@ -114,6 +114,56 @@ async function alwaysFiring({ ask }: CheckContext): Promise<Verdict> {
     `would fire on replicas too: ${some(rows.map(([name]) => name))}`,
     rows.map(([, cure]) => cure).join('\n'),
   );
+}
+
+/** What a database holds, besides what belongs to the system, to extensions and to Lockstep. */
+export interface Contents {
+  readonly tables: number;
+  /** Estimates of the server; null where it has never counted. */
+  readonly rows: number | null;
+  readonly bytes: number;
+}
+
+export async function readContents(ask: Ask): Promise<Contents> {
+  const [[tables, uncounted, rows, bytes] = []] = await ask(`
+    SELECT count(*), count(*) FILTER (WHERE c.relkind = 'r' AND c.reltuples < 0 AND pg_relation_size(c.oid) > 0),
+      coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind = 'r'), 0)::bigint, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+    FROM ${userRelations('rp')} WHERE ${notFromExtension('pg_class', 'c.oid')}`);
+  return {
+    tables: Number(tables),
+    rows: uncounted === '0' ? Number(rows) : null,
+    bytes: Number(bytes),
+  };
+}
+
+export function showContents(contents: Contents, ours: boolean): Verdict {
+  const { tables, rows, bytes } = contents;
+  if (tables === 0) return ok('it is empty: no table is in it');
+  const size =
+    rows === null ? bytesText(bytes) : `about ${rows.toLocaleString('en')} ${rows === 1 ? 'row' : 'rows'}`;
+  const found = `${tables.toLocaleString('en')} ${tables === 1 ? 'table' : 'tables'}, ${size}`;
+  if (ours) return ok(`${found}, from when it was part of this cluster: what differs is made equal`);
+  return warn(
+    `it is not empty: ${found}. Nothing of it is overwritten unasked, and it cannot take part while it holds them`,
+    'Give the URL of an empty database. Or add this one, and then have what it holds replaced.',
+  );
+}
+
+function bytesText(bytes: number): string {
+  return bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** What a database says of itself: which member of which cluster it is, or was. */
+export interface OwnMarks {
+  readonly clusterId: string;
+  readonly memberId: string;
+}
+
+export async function readMarks(ask: Ask): Promise<OwnMarks | undefined> {
+  const [[there] = []] = await ask(`SELECT to_regclass('lockstep.member') IS NOT NULL`);
+  if (there !== 't') return undefined;
+  const [[clusterId, memberId] = []] = await ask('SELECT cluster_id, member_id FROM lockstep.member');
+  return clusterId == null || memberId == null ? undefined : { clusterId, memberId };
 }
 
 async function controlSchema({ ask, clusterId, memberId }: CheckContext): Promise<Verdict> {

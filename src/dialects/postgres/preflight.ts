@@ -8,7 +8,8 @@ import type { MemberTraits } from './member-traits.ts';
 import type { Ask, CheckContext, CheckItem, PreflightOptions, Verdict } from './preflight-check.ts';
 import { ok } from './preflight-check.ts';
 import { clientChecks } from './preflight-clients.ts';
-import { contentChecks } from './preflight-contents.ts';
+import { contentChecks, readContents, readMarks, showContents } from './preflight-contents.ts';
+import type { Contents, OwnMarks } from './preflight-contents.ts';
 import { rightsChecks } from './preflight-rights.ts';
 import { serverChecks } from './preflight-server.ts';
 
@@ -16,6 +17,10 @@ export interface PreflightReport {
   readonly items: readonly CheckItem[];
   /** For `comparePreflight`; absent when they could not be read. */
   readonly traits: MemberTraits | undefined;
+  /** What it has been part of; undefined: nothing, or that cannot be read. */
+  readonly marks: OwnMarks | undefined;
+  /** Of a candidate. */
+  readonly contents: Contents | undefined;
 }
 
 /**
@@ -42,6 +47,16 @@ export async function preflightMember(
     version: Number(version),
   };
   const items: CheckItem[] = [];
+  let marks: OwnMarks | undefined;
+  let contents: Contents | undefined;
+  if (options.candidate === true) {
+    const seen = await guarded(connection, async () => {
+      marks = await readMarks(ask).catch(ifAnswered(connection));
+      contents = await readContents(ask);
+      return showContents(contents, marks !== undefined && marks.clusterId === options.clusterId);
+    });
+    items.push({ name: 'contents', ...seen });
+  }
   for (const { name, look } of [...serverChecks, ...rightsChecks, ...clientChecks, ...contentChecks]) {
     items.push({ name, ...(await guarded(connection, () => look(context))) });
   }
@@ -51,7 +66,15 @@ export async function preflightMember(
     return ok('');
   });
   if (traits === undefined) items.push({ ...readable, name: 'comparable settings' });
-  return { items, traits };
+  return { items, traits, marks, contents };
+}
+
+/** The check of the control schema says what is wrong with it. */
+function ifAnswered(connection: InternalConnection): (error: unknown) => undefined {
+  return (error) => {
+    if (connection.lost !== undefined || !(error instanceof MemberError)) throw error;
+    return undefined;
+  };
 }
 
 /** One check that cannot be made is a finding, and keeps the others from nothing. */

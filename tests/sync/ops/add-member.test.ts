@@ -28,8 +28,8 @@ describe.skipIf(missing !== undefined)('ops: member add', () => {
   });
 
   /** Two members with pgbench's tables; the third server has a database with nothing in it. */
-  async function startTwo(scale = 2): Promise<string> {
-    cluster = await FreshCluster.prepare(fixture.servers.slice(0, 2), { schema: 'select' });
+  async function startTwo(scale = 2, config: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    cluster = await FreshCluster.prepare(fixture.servers.slice(0, 2), { schema: 'select', config });
     for (const { server } of cluster.members) {
       const made = await pgbench(
         '-i',
@@ -110,6 +110,57 @@ describe.skipIf(missing !== undefined)('ops: member add', () => {
     expect(await compareMembers(members())).toEqual([]);
     const file = /^Rows that were removed or overwritten are in (.*)$/m.exec(done.stdout)?.[1] ?? '';
     expect(await readFile(file, 'utf8')).toContain('COPY public.precious (id, t) FROM stdin;\n1\tmine\n');
+  }, 120_000);
+
+  test('ops: a name that is used again starts afresh; a removed database comes back, or is made an ordinary one again', async () => {
+    const url = await startTwo(1, { sync: { automatic: true } });
+    const { operator } = cluster.node;
+    const third = fixture.server(2);
+    await third.query('create database wrong_one', undefined, 'postgres');
+    await third.query('create table precious (id int)', undefined, 'wrong_one');
+    const syncOf = async () => (await operator.status()).members.find(({ id }) => id === 'db3')?.sync;
+    const active = async () =>
+      (await operator.status()).members.some((member) => member.id === 'db3' && member.active);
+    const wrong = url.replace(/[^/]+$/, 'wrong_one');
+    expect((await operator.preflight({ id: 'db3', url: wrong }, 'owner')).members[0]).toMatchObject({
+      reach: 'database',
+      holds: 'its own',
+      findings: expect.arrayContaining([
+        { name: 'contents', ok: 'warn', found: expect.stringContaining('1 table'), cure: expect.any(String) },
+      ]),
+    });
+    await operator.addMember({ id: 'db3', url: wrong }, 'owner');
+    await waitFor(async () => /data of its own/.test((await syncOf())?.reason ?? ''), {
+      what: 'its refusal',
+    });
+    await operator.removeMember('db3');
+    await operator.addMember({ id: 'db3', url }, 'owner');
+    expect((await syncOf())?.reason ?? '').not.toContain('data of its own');
+    await waitFor(active, { what: 'db3 to be active', timeoutMs: 30_000 });
+
+    await operator.removeMember('db3');
+    const seen = async (id: string) => (await operator.preflight({ id, url }, 'owner')).members[0];
+    expect(await seen('db4')).toMatchObject({ holds: 'ours', former: 'db3' });
+    const again = await seen('db3');
+    expect(again?.findings.filter(({ ok }) => ok === 'fail')).toEqual([]);
+    expect(again?.former).toBeUndefined();
+    await operator.addMember({ id: 'db3', url }, 'owner');
+    await waitFor(active, { what: 'db3 to be back', timeoutMs: 30_000 });
+
+    const insert = 'insert into pgbench_history (tid) values (-1)';
+    await expect(operator.freeDatabase({ url }, 'owner')).rejects.toMatchObject({
+      code: 'node.database-not-free',
+      message: expect.stringContaining('the member db3'),
+    });
+    await operator.removeMember('db3');
+    await expect(ask(third)(insert)).rejects.toThrow('Lockstep');
+    expect(await operator.freeDatabase({ url }, 'owner')).toMatchObject({ changed: true });
+    await ask(third)(insert);
+    expect(await seen('db4')).toMatchObject({ holds: 'its own' });
+    expect(await operator.freeDatabase({ url }, 'owner')).toMatchObject({ changed: false });
+    const { message } = await operator.removeMember('db2', { free: true });
+    expect(message).toContain('an ordinary one again');
+    await cluster.member('db2').ask(insert);
   }, 120_000);
 
   test('ops: a node that is killed while it copies goes on by itself, and the file has the member', async () => {

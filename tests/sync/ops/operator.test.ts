@@ -168,7 +168,7 @@ describe('ops: sync', () => {
     expect([dry.status, dry.stdout]).toEqual([
       0,
       expect.stringContaining(
-        'public.accounts: 1 row to put in, 1 row to take out\n    + (1,1000)\n    - (1,4711)',
+        'public.accounts: 1 row to put in, 1 row to take out (a changed row is one of each)\n    + (1,1000)\n    - (1,4711)',
       ),
     ]);
     expect(await db2()).toMatchObject({ state: 'active' });

@@ -3,14 +3,17 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { commands } from '../../api/calls.ts';
 import type { MemberStatus, PreflightView } from '../../contract.ts';
+import { ask } from '../../state/asks.ts';
 import { refreshJobs } from '../../state/jobs.ts';
 import { status } from '../../state/live.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { ErrorNotice, Notice } from '../../ui/notice.tsx';
 import { Progress } from '../../ui/progress.tsx';
 import { useAction } from '../../ui/use-action.ts';
-import { accessOf, DatabaseForm, emptyEntry, inputOf, isShownAtField } from './database-form.tsx';
+import { candidateOf, DatabaseForm, emptyEntry, inputOf, isShownAtField, tidied } from './database-form.tsx';
 import type { DatabaseEntry } from './database-form.tsx';
+import { FormerMember } from './former-member.tsx';
+import { Lights, useLook } from './lights.tsx';
 import { allFindings, Findings, isReady } from './findings.tsx';
 
 interface AddProps {
@@ -39,15 +42,25 @@ export function AddDatabase({ first: firstAtStart, members, onClose }: AddProps)
   const steps = STEPS.filter((one) => first || one.step !== 'present');
   const title = first ? 'Enable database clustering' : 'Add a database';
 
-  const test = async () => {
+  const test = async (given: DatabaseEntry) => {
+    const next = tidied(given);
     setReport(undefined);
-    setReport(await action.run(() => commands.preflight(step === 'present' ? {} : accessOf(entry))));
+    setEntry(next);
+    setReport(await action.run(() => commands.preflight(step === 'present' ? {} : candidateOf(next))));
   };
   const add = async () => {
     const answer = await action.run(() => commands.addMember(inputOf(entry)));
     if (answer === undefined) return;
     void refreshJobs();
     setStep('follow');
+  };
+  const useOther = async () => {
+    const answer = await action.run(() => commands.removeMember(entry.id.trim(), false));
+    if (answer !== undefined) go('new');
+  };
+  const replace = () => {
+    onClose();
+    ask.value = { what: 'replace', id: entry.id.trim() };
   };
   const go = (next: Step) => {
     setReport(undefined);
@@ -59,6 +72,8 @@ export function AddDatabase({ first: firstAtStart, members, onClose }: AddProps)
     setReport(undefined);
     action.clear();
   };
+  const look = useLook(step === 'new' ? candidateOf(entry) : {});
+  const former = step === 'new' ? report?.members[0]?.former : undefined;
   const tested = report !== undefined && isReady(allFindings(report));
 
   return (
@@ -69,7 +84,7 @@ export function AddDatabase({ first: firstAtStart, members, onClose }: AddProps)
         onSubmit={(event) => {
           event.preventDefault();
           if (step === 'confirm') void add();
-          else if (step !== 'follow') void test();
+          else if (step !== 'follow') void test(entry);
         }}
       >
         <div class="dialog-body">
@@ -93,10 +108,21 @@ export function AddDatabase({ first: firstAtStart, members, onClose }: AddProps)
                 copied into it.
               </p>
               <DatabaseForm entry={entry} onChange={change} error={action.error} isNew />
+              <Lights {...look} />
             </>
           )}
           {step === 'confirm' && <WhatWillHappen entry={entry} />}
-          {step === 'follow' && <Follow id={entry.id.trim()} />}
+          {step === 'follow' && (
+            <Follow id={entry.id.trim()} onOther={() => void useOther()} onReplace={replace} />
+          )}
+          {former !== undefined && (
+            <FormerMember
+              former={former}
+              candidate={candidateOf(entry)}
+              onName={(id) => void test({ ...entry, id })}
+              onFreed={() => void test(entry)}
+            />
+          )}
           {report !== undefined && <Findings findings={allFindings(report)} />}
           {action.error !== undefined && !(step === 'new' && isShownAtField(action.error)) && (
             <ErrorNotice error={action.error} />
@@ -173,7 +199,13 @@ function WhatWillHappen({ entry }: { readonly entry: DatabaseEntry }): JSX.Eleme
   );
 }
 
-function Follow({ id }: { readonly id: string }): JSX.Element {
+interface FollowProps {
+  readonly id: string;
+  readonly onOther: () => void;
+  readonly onReplace: () => void;
+}
+
+function Follow({ id, onOther, onReplace }: FollowProps): JSX.Element {
   const member = status.value?.members.find((one) => one.id === id);
   if (member?.active === true) {
     return (
@@ -185,13 +217,31 @@ function Follow({ id }: { readonly id: string }): JSX.Element {
     );
   }
   const sync = member?.sync ?? null;
+  const failed = sync?.state === 'waiting' && sync.reason !== null;
+  if (failed && /data of its own/.test(sync.reason ?? '')) {
+    return (
+      <Notice tone="bad" title={`${id} is not brought level: it is not empty`} urgent>
+        <p>
+          {sync.reason}. Nothing of it was touched, and nothing happens until you say what is to become of it.
+        </p>
+        <div class="row-tools">
+          <button type="button" class="button primary" onClick={onOther}>
+            Use another database
+          </button>
+          <button type="button" class="button" onClick={onReplace}>
+            Replace what it holds
+          </button>
+        </div>
+      </Notice>
+    );
+  }
   return (
     <>
       <p>{id} is part of the cluster, and is being brought level. You can close this; the work goes on.</p>
-      {sync?.state === 'waiting' ? (
+      {failed ? (
         <Notice tone="warn" title={`${id} could not be brought level yet`}>
-          <p>{sync.reason ?? member?.reason}</p>
-          <p>It is tried again by itself. Under Members you can choose another way to synchronise it.</p>
+          <p>{sync.reason}</p>
+          <p>It is tried again by itself.</p>
         </Notice>
       ) : (
         <Progress label={`Bringing ${id} level`} progress={sync?.progress ?? null} />

@@ -3,8 +3,12 @@ import { commands } from '../../api/calls.ts';
 import type { ConfigView } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
 import { mayChange } from '../../state/session.ts';
+import { difference } from '../../text/difference.ts';
 import { ErrorNotice } from '../../ui/notice.tsx';
 import { useAction } from '../../ui/use-action.ts';
+
+const SIGNS = { same: ' ', gone: '−', new: '+' } as const;
+const CLASSES = { same: '', gone: 'extra', new: 'missing' } as const;
 
 interface ConfigFileProps {
   readonly config: ConfigView;
@@ -21,7 +25,7 @@ export function ConfigFile({ config, onRead }: ConfigFileProps): JSX.Element {
     onRead();
   };
   return (
-    <details class="card group">
+    <details class="card group" open={config.before !== null}>
       <summary>
         <h2>The configuration file</h2>
         <span class="quiet-text breaks">{config.file}</span>
@@ -35,6 +39,19 @@ export function ConfigFile({ config, onRead }: ConfigFileProps): JSX.Element {
         </p>
       )}
       {action.error !== undefined && <ErrorNotice error={action.error} />}
+      {config.before !== null && (
+        <>
+          <p>What is different from what the node read:</p>
+          <ul class="rows mono difference" aria-label="Difference to what the node read">
+            {difference(config.before, config.text).map(({ kind, text }, place) => (
+              <li key={place} class={CLASSES[kind]}>
+                <span class="row-sign">{SIGNS[kind]}</span>
+                {text}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
       <pre class="statement-box file" tabIndex={0} aria-label="Text of the configuration file">
         {config.text}
       </pre>

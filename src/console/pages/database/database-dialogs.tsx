@@ -7,17 +7,14 @@ import { Confirm, Dialog } from '../../ui/dialog.tsx';
 import { Check } from '../../ui/field.tsx';
 import { ErrorNotice } from '../../ui/notice.tsx';
 import { useAction } from '../../ui/use-action.ts';
+import type { Ask } from '../../state/asks.ts';
 import { MemberDialog } from '../members/member-dialogs.tsx';
+import { SyncDialog } from '../members/sync-dialog.tsx';
 import { accessOf, DatabaseForm, emptyEntry, isShownAtField, weightOf } from './database-form.tsx';
 import { Findings } from './findings.tsx';
 
-export interface DatabaseAsk {
-  readonly what: 'activate' | 'deactivate' | 'test' | 'edit' | 'remove';
-  readonly id: string;
-}
-
 interface DialogProps {
-  readonly ask: DatabaseAsk;
+  readonly ask: Ask;
   readonly status: ClusterStatus;
   readonly onClose: () => void;
 }
@@ -27,8 +24,15 @@ export function DatabaseDialog({ ask: { what, id }, status, onClose }: DialogPro
   if (member === undefined) return null;
   if (what === 'test') return <TestDialog member={member} onClose={onClose} />;
   if (what === 'edit') return <EditDialog member={member} onClose={onClose} />;
-  if (what === 'remove') return <RemoveDialog member={member} onClose={onClose} />;
+  if (what === 'remove') return <RemoveDialog member={member} last={isLast(status, id)} onClose={onClose} />;
+  if (what === 'replace')
+    return <SyncDialog member={member} status={status} onClose={onClose} begin="full" />;
   return <MemberDialog ask={{ what, id }} status={status} onClose={onClose} />;
+}
+
+/** Nobody else is active. */
+function isLast({ members }: ClusterStatus, id: string): boolean {
+  return !members.some((one) => one.active && one.id !== id);
 }
 
 interface MemberProps {
@@ -96,8 +100,9 @@ function EditDialog({ member, onClose }: MemberProps): JSX.Element {
     >
       <DatabaseForm entry={entry} onChange={setEntry} error={action.error} isNew={false} />
       <p class="quiet-text">
-        The weight takes effect at once. Another URL or another login takes effect when the node is started
-        again, and has to lead to the same database.
+        It is tried before it is saved. Weight, URL and password take effect at once, another user name when
+        the node is started again. While {id} is active, another URL has to lead to the very server that it is
+        at now.
       </p>
     </Confirm>
   );
@@ -108,11 +113,16 @@ function withoutFieldError(action: ReturnType<typeof useAction>) {
   return isShownAtField(action.error) ? { ...action, error: undefined } : action;
 }
 
-function RemoveDialog({ member: { id, role }, onClose }: MemberProps): JSX.Element {
+function RemoveDialog({
+  member: { id, role, active },
+  last,
+  onClose,
+}: MemberProps & { readonly last: boolean }): JSX.Element {
   const [sure, setSure] = useState(false);
+  const [free, setFree] = useState(true);
   const action = useAction();
   const remove = async () => {
-    const answer = await action.run(() => commands.removeMember(id));
+    const answer = await action.run(() => commands.removeMember(id, free));
     if (answer === undefined) return;
     addNote('good', answer.message ?? `${id} is removed.`);
     onClose();
@@ -130,11 +140,26 @@ function RemoveDialog({ member: { id, role }, onClose }: MemberProps): JSX.Eleme
       <ul>
         <li>{id} leaves the cluster and the configuration file. Your comments there stay.</li>
         <li>Nothing is done to its data; they no longer follow the cluster.</li>
-        {role === 'primary' && (
-          <li>It is the primary: another member takes its place first. No client notices.</li>
+        <li>
+          {free
+            ? 'It takes writes of its own again. To come back it is added anew, and then compared or copied.'
+            : 'It goes on refusing writes that do not come from Lockstep, so that it can come back by what it missed.'}
+        </li>
+        {(role === 'primary' || (last && active)) && (
+          <li>
+            {last
+              ? 'It is the last active one: the node will refuse. Activate another one first.'
+              : 'It is the primary: another member takes its place first. No client notices.'}
+          </li>
         )}
         <li>To take it out for a while only, deactivate it instead.</li>
       </ul>
+      <Check
+        label="Make it an ordinary database again"
+        help="Removes from it what Lockstep needs there. Untick it to add the same database again soon."
+        checked={free}
+        onChange={setFree}
+      />
       <Check label={`Yes, ${id} leaves for good`} checked={sure} onChange={setSure} />
     </Confirm>
   );

@@ -1,8 +1,9 @@
 /** What is entered about a database, and what of it is sent. */
 import type { JSX } from 'preact';
 import type { ApiError } from '../../api/request.ts';
-import type { NewMember } from '../../contract.ts';
+import type { Candidate, NewMember } from '../../contract.ts';
 import { Choices, TextField } from '../../ui/field.tsx';
+import { takeUrlApart } from '../../text/take-apart.ts';
 import { mayTypeSecrets, secretWords } from './typed-secrets.ts';
 
 export interface DatabaseEntry {
@@ -24,6 +25,19 @@ export const emptyEntry = (id: string): DatabaseEntry => ({
   where: '',
 });
 
+/** What a pasted URL carries goes where it belongs. The password is not shown in the URL, and not kept in it. */
+export function tidied(entry: DatabaseEntry): DatabaseEntry {
+  const parts = takeUrlApart(entry.url);
+  if (parts === undefined) return entry;
+  const { url, username, password } = parts;
+  return {
+    ...entry,
+    url,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && mayTypeSecrets && { secret: 'here' as const, where: password }),
+  };
+}
+
 /** How the database is reached: what a test of it needs. */
 export function accessOf({ url, username, secret, where }: DatabaseEntry) {
   return {
@@ -33,6 +47,12 @@ export function accessOf({ url, username, secret, where }: DatabaseEntry) {
     ...(secret === 'env' && { password: { env: where.trim() } }),
     ...(secret === 'here' && { password: where }),
   };
+}
+
+/** For a test under its name. What is no name is refused when it is added. */
+export function candidateOf(entry: DatabaseEntry): Candidate {
+  const id = entry.id.trim();
+  return { ...accessOf(entry), ...(/^[a-z0-9_-]{1,63}$/.test(id) && { id }) };
 }
 
 export function inputOf(entry: DatabaseEntry): NewMember {
@@ -65,7 +85,7 @@ export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.
           label="Name"
           value={entry.id}
           error={errorAt(error, 'id')}
-          help="Its name in this console, in events and records, such as db2. It never changes, and is never given to another database."
+          help="Its name in this console, in events and records, such as db2. It does not change later."
           onInput={(id) => set({ id })}
         />
       )}
@@ -74,9 +94,10 @@ export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.
         value={entry.url}
         error={errorAt(error, 'url')}
         placeholder="postgres://server:5432/database"
-        help="Server, port and database. No user and no password in it."
+        help="Server, port and database. What is pasted from JDBC is understood; a user and a password in it are put into their own fields."
         mono
         onInput={(url) => set({ url })}
+        onLeave={() => onChange(tidied(entry))}
       />
       <TextField
         label="Weight"

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { getConfig } from '../../api/calls.ts';
+import type { Ask } from '../../state/asks.ts';
 import { status } from '../../state/live.ts';
 import { mayChange } from '../../state/session.ts';
 import { ErrorNotice, Notice } from '../../ui/notice.tsx';
@@ -11,17 +12,16 @@ import { AddDatabase } from './add-database.tsx';
 import { Clustering } from './clustering.tsx';
 import { ConfigFile } from './config-file.tsx';
 import { DatabaseDialog } from './database-dialogs.tsx';
-import type { DatabaseAsk } from './database-dialogs.tsx';
 import { Databases } from './databases.tsx';
 import { Settings } from './settings.tsx';
 
-type Ask = DatabaseAsk | { readonly what: 'add' };
+type PageAsk = Ask | { readonly what: 'add' };
 
 export function DatabasePage(): JSX.Element {
   const now = status.value;
   const members = now?.members.map(({ id, weight, url }) => `${id} ${weight} ${url}`).join();
-  const config = useLoaded(getConfig, [members]);
-  const [ask, setAsk] = useState<Ask>();
+  const config = useLoaded(getConfig, [members, JSON.stringify(now?.file)]);
+  const [ask, setAsk] = useState<PageAsk>();
   const close = () => {
     setAsk(undefined);
     void config.reload();

@@ -1,16 +1,17 @@
 /** The Cluster Databases table. */
 import type { JSX } from 'preact';
 import type { MemberStatus } from '../../contract.ts';
+import type { Ask } from '../../state/asks.ts';
 import { mayChange } from '../../state/session.ts';
 import { memberWord } from '../../text/words.ts';
 import { Badge, Tag } from '../../ui/badge.tsx';
 import { Icon } from '../../ui/icon.tsx';
+import { Reason } from '../../ui/reason.tsx';
 import { Switch } from '../../ui/switch.tsx';
-import type { DatabaseAsk } from './database-dialogs.tsx';
 
 interface DatabasesProps {
   readonly members: readonly MemberStatus[];
-  readonly onAsk: (ask: DatabaseAsk) => void;
+  readonly onAsk: (ask: Ask) => void;
   readonly onAdd: () => void;
 }
 
@@ -54,15 +55,15 @@ export function Databases({ members, onAsk, onAdd }: DatabasesProps): JSX.Elemen
 interface RowProps {
   readonly member: MemberStatus;
   readonly lone: boolean;
-  readonly onAsk: (ask: DatabaseAsk) => void;
+  readonly onAsk: (ask: Ask) => void;
 }
 
 function DatabaseRow({ member, lone, onAsk }: RowProps): JSX.Element {
-  const { id, url, role, active, weight, reason, sync } = member;
+  const { id, url, role, active, weight, sync } = member;
   const word = memberWord(member);
   // Whoever is on its way in is left to arrive; the last one stays.
   const fixed = !mayChange.value || lone || sync?.state === 'running';
-  const button = (what: DatabaseAsk['what'], label: string) => (
+  const button = (what: Ask['what'], label: string) => (
     <button
       type="button"
       class="button small"
@@ -93,7 +94,7 @@ function DatabaseRow({ member, lone, onAsk }: RowProps): JSX.Element {
             />
           )}{' '}
           {!active && <Badge tone={word.tone}>{word.text}</Badge>}
-          {reason !== null && <span class="sub wrap">{reason}</span>}
+          <Reason member={member} />
         </div>
       </td>
       <td data-label="Weight" class="number">

@@ -22,6 +22,11 @@ export function isReady(findings: readonly Finding[]): boolean {
   return findings.every(({ ok }) => ok !== 'fail');
 }
 
+/** Something to be run as it stands, and no advice. */
+function isCommand(cure: string): boolean {
+  return /^(--|lockstep |[A-Z]{3,} )/.test(cure);
+}
+
 export function Findings({ findings }: { readonly findings: readonly Finding[] }): JSX.Element {
   const verdict = useRef<HTMLDivElement>(null);
   // Below a long form it would not be seen.
@@ -53,15 +58,17 @@ export function Findings({ findings }: { readonly findings: readonly Finding[] }
               {cure !== undefined && (
                 <div class="cure">
                   <span class="cure-word">Cure</span>
-                  <code class="pre">{cure}</code>
-                  <button
-                    type="button"
-                    class="button small"
-                    aria-label={`Copy the cure of ${name}`}
-                    onClick={() => void navigator.clipboard.writeText(cure)}
-                  >
-                    Copy
-                  </button>
+                  {isCommand(cure) ? <code class="pre">{cure}</code> : <span class="pre">{cure}</span>}
+                  {isCommand(cure) && (
+                    <button
+                      type="button"
+                      class="button small"
+                      aria-label={`Copy the cure of ${name}`}
+                      onClick={() => void navigator.clipboard.writeText(cure)}
+                    >
+                      Copy
+                    </button>
+                  )}
                 </div>
               )}
             </div>

@@ -105,6 +105,16 @@ const TITLES: Readonly<Record<string, string>> = {
   allowRemote: 'Let other machines in',
   maxBytesPerSecond: 'Read at most',
 };
+/** Names that say little without their section. */
+const PATHS: Readonly<Record<string, string>> = {
+  source: 'At the first start, the database whose data count',
+  'tls.mode': 'TLS to the databases',
+  'tls.ca': 'CA certificates of the databases',
+  'tls.cert': 'Certificate shown to the databases',
+  'tls.key': 'Key of that certificate',
+  'listen.tls.cert': 'Certificate shown to clients',
+  'listen.tls.key': 'Key of that certificate, for clients',
+};
 const UNITS: readonly (readonly [ending: string, unit: string])[] = [
   ['Ms', 'ms'],
   ['Minutes', 'minutes'],
@@ -121,5 +131,5 @@ export function titleOf({ path }: ConfigOption): {
   const [ending, unit] = UNITS.find(([end]) => name.endsWith(end) && name !== end) ?? [];
   const bare = ending === undefined ? name : name.slice(0, -ending.length);
   const words = bare.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).trim();
-  return { title: TITLES[name] ?? `${words.charAt(0).toUpperCase()}${words.slice(1)}`, unit };
+  return { title: PATHS[path] ?? TITLES[name] ?? `${words.charAt(0).toUpperCase()}${words.slice(1)}`, unit };
 }

@@ -1,9 +1,11 @@
 /** Every option of the node, in groups. What is changed is kept here until it is saved, all at once. */
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
 import { commands } from '../../api/calls.ts';
 import type { ConfigOption, ConfigView } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
+import { status } from '../../state/live.ts';
 import { mayChange } from '../../state/session.ts';
 import { amount } from '../../text/format.ts';
 import { ErrorNotice, Notice } from '../../ui/notice.tsx';
@@ -13,14 +15,18 @@ import { Lists } from './lists.tsx';
 import { isWithinList, kindOf, textOf, valueOf } from './option-kind.ts';
 import { OptionField } from './option-field.tsx';
 
+/** What was entered and not saved stays while other pages are looked at. */
+const entered = signal<Readonly<Record<string, string>>>({});
+
 interface SettingsProps {
   readonly config: ConfigView;
   readonly onSaved: () => void;
 }
 
 export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
-  const [edits, setEdits] = useState<Readonly<Record<string, string>>>({});
-  const [waiting, setWaiting] = useState<readonly string[]>([]);
+  const edits = entered.value;
+  const setEdits = (next: typeof edits) => (entered.value = next);
+  const waiting = status.value?.file.waiting ?? [];
   const action = useAction();
   const shown = config.options.filter((option) => kindOf(option) !== 'list' && !isWithinList(config, option));
   const changed = shown.filter((option) => {
@@ -30,6 +36,14 @@ export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
     return text !== undefined && text !== textOf(config, option);
   });
   const wrong = action.error?.field;
+
+  const unsaved = changed.length > 0;
+  useEffect(() => {
+    if (!unsaved) return undefined;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener('beforeunload', warn);
+    return () => window.removeEventListener('beforeunload', warn);
+  }, [unsaved]);
 
   // The field that was refused is where to go on.
   useEffect(() => {
@@ -44,7 +58,6 @@ export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
     const answer = await action.run(() => commands.changeConfig(changes));
     if (answer === undefined) return;
     setEdits({});
-    setWaiting([...new Set([...waiting, ...answer.needsRestart])]);
     addNote('good', savedText(answer.applied.length, answer.needsRestart.length));
     onSaved();
   };
@@ -61,10 +74,15 @@ export function Settings({ config, onSaved }: SettingsProps): JSX.Element {
           kept in <code class="breaks">{config.file}</code>
         </span>
       </header>
-      {config.problems.map(({ path, message }) => (
-        <Notice key={`${path ?? ''}${message}`} tone="warn">
+      {config.problems.map(({ severity, path, message, line }) => (
+        <Notice
+          key={`${path}${message}`}
+          tone={severity === 'error' ? 'bad' : 'warn'}
+          title={severity === 'error' ? 'The file cannot be used as it is' : 'Worth a look in the file'}
+        >
           <p>
-            {path !== undefined && <code>{path}: </code>}
+            {line !== null && `Line ${line}: `}
+            {path !== '' && <code>{path}: </code>}
             {message}
           </p>
         </Notice>
@@ -141,9 +159,12 @@ interface GroupProps {
 }
 
 function Group({ title, text, open, options, holdsChange, children }: GroupProps): JSX.Element | null {
+  // What was saved stays in sight.
+  const held = useRef(open);
+  if (holdsChange) held.current = true;
   if (options.length === 0) return null;
   return (
-    <details class="card group" open={open || holdsChange}>
+    <details class="card group" open={held.current}>
       <summary>
         <h3>{title}</h3>
         <span class="quiet-text">{text}</span>

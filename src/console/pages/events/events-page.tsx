@@ -38,7 +38,10 @@ export function EventsPage(): JSX.Element {
   const change = (part: EventFilter) => setFilter({ ...filter, ...part });
   return (
     <>
-      <PageHead title="Events" text="Everything that has happened to this cluster, with its reason." />
+      <PageHead
+        title="Events"
+        text="Everything that has happened to this cluster, with its reason. The node's own log and files are in UTC."
+      />
       <div class="filters">
         <SearchField label="Find in text" value={words} onInput={setWords} />
         <Select label="Level" value={filter.level} choices={LEVELS} onChange={(level) => change({ level })} />

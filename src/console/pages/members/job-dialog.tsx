@@ -23,7 +23,7 @@ export function JobDialog({ title, id, onClose }: JobDialogProps): JSX.Element {
     <Dialog title={title} onClose={onClose} wide>
       <div class="dialog-body">
         {running && <Progress label={title} progress={job?.progress ?? null} />}
-        <div role="status">{job !== undefined && !running && <JobOutcome job={job} />}</div>
+        <div role="status">{job !== undefined && !running && <JobOutcome job={job} onAsk={onClose} />}</div>
         {action.error !== undefined && <ErrorNotice error={action.error} />}
       </div>
       <footer class="dialog-foot">

@@ -1,10 +1,20 @@
 /** What long work found and did, in words. */
 import type { JSX } from 'preact';
 import type { JobStatus, SyncReport, TableChange, VerifyReport } from '../../contract.ts';
+import { ask } from '../../state/asks.ts';
+import type { Ask } from '../../state/asks.ts';
+import { mayChange } from '../../state/session.ts';
+import { inConsole } from '../../text/hints.ts';
 import { amount, bytes, milliseconds } from '../../text/format.ts';
 import { Notice } from '../../ui/notice.tsx';
 
-export function JobOutcome({ job }: { readonly job: JobStatus }): JSX.Element | null {
+interface OutcomeProps {
+  readonly job: JobStatus;
+  /** Another question takes the place of this answer. */
+  readonly onAsk?: () => void;
+}
+
+export function JobOutcome({ job, onAsk }: OutcomeProps): JSX.Element | null {
   if (job.error !== null) {
     return (
       <Notice
@@ -12,7 +22,11 @@ export function JobOutcome({ job }: { readonly job: JobStatus }): JSX.Element | 
         title={job.state === 'cancelled' ? 'Stopped' : 'It failed'}
       >
         <p>{job.error.message}</p>
-        {job.error.hint !== undefined && <p class="pre">{job.error.hint}</p>}
+        {/data of its own/.test(job.error.message) && job.member !== null ? (
+          <OwnData id={job.member} onAsk={onAsk} />
+        ) : (
+          job.error.hint !== undefined && <p class="pre">{inConsole(job.error.hint)}</p>
+        )}
       </Notice>
     );
   }
@@ -33,6 +47,31 @@ export function JobOutcome({ job }: { readonly job: JobStatus }): JSX.Element | 
         <Synchronised key={report.member} report={report} />
       ))}
     </>
+  );
+}
+
+/** It never comes level by itself: a person says what becomes of what it holds. */
+function OwnData({
+  id,
+  onAsk,
+}: {
+  readonly id: string;
+  readonly onAsk: (() => void) | undefined;
+}): JSX.Element | null {
+  if (!mayChange.value) return null;
+  const choose = (what: Ask['what']) => () => {
+    onAsk?.();
+    ask.value = { what, id };
+  };
+  return (
+    <div class="row-tools">
+      <button type="button" class="button" onClick={choose('replace')}>
+        Replace what it holds
+      </button>
+      <button type="button" class="button" onClick={choose('remove')}>
+        Remove {id}, and use another database
+      </button>
+    </div>
   );
 }
 

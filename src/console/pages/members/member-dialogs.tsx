@@ -46,7 +46,7 @@ function useCommand(onClose: () => void) {
   const send = async (work: () => Promise<CommandAnswer>, done: string) => {
     const answer = await action.run(work);
     if (answer === undefined) return;
-    addNote('good', answer.message ?? done);
+    addNote(answer.job === undefined ? 'good' : 'info', answer.message ?? done);
     void refreshJobs();
     onClose();
   };

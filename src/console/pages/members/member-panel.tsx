@@ -7,6 +7,7 @@ import { memberWord } from '../../text/words.ts';
 import { Badge, Tag } from '../../ui/badge.tsx';
 import { Ago } from '../../ui/moment.tsx';
 import { Progress } from '../../ui/progress.tsx';
+import { Reason } from '../../ui/reason.tsx';
 import type { MemberAsk } from './member-dialogs.tsx';
 
 interface PanelProps {
@@ -17,7 +18,7 @@ interface PanelProps {
 }
 
 export function MemberPanel({ member, lone, onAsk }: PanelProps): JSX.Element {
-  const { id, url, role, active, reason, since, sync } = member;
+  const { id, url, role, active, since, sync } = member;
   const word = memberWord(member);
   const reads = lastSample.value?.members[id]?.readsPerSecond;
   return (
@@ -39,7 +40,11 @@ export function MemberPanel({ member, lone, onAsk }: PanelProps): JSX.Element {
           <Ago at={since} />
         </Fact>
       </dl>
-      {reason !== null && <p class="panel-reason">{reason}</p>}
+      {!active && (
+        <div class="panel-reason">
+          <Reason member={member} />
+        </div>
+      )}
       {sync?.state === 'running' && <Progress label={`Synchronising ${id}`} progress={sync.progress} />}
       {mayChange.value && <Actions member={member} lone={lone} onAsk={onAsk} />}
     </li>

@@ -17,6 +17,8 @@ interface SyncDialogProps {
   readonly member: MemberStatus;
   readonly status: ClusterStatus;
   readonly onClose: () => void;
+  /** What is chosen at first. */
+  readonly begin?: SyncStrategy;
 }
 
 /** They do what cannot be taken back by trying again. */
@@ -26,8 +28,8 @@ const GRAVE: Readonly<Partial<Record<SyncStrategy, string>>> = {
     'Nothing is compared. If the member is not level, clients get wrong answers from it until a verification finds out.',
 };
 
-export function SyncDialog({ member: { id }, onClose }: SyncDialogProps): JSX.Element {
-  const [strategy, setStrategy] = useState<SyncStrategy | ''>('');
+export function SyncDialog({ member: { id }, onClose, begin: first }: SyncDialogProps): JSX.Element {
+  const [strategy, setStrategy] = useState<SyncStrategy | ''>(first ?? '');
   const [dryRun, setDryRun] = useState(false);
   const [rate, setRate] = useState('');
   const [sure, setSure] = useState(false);
@@ -48,7 +50,7 @@ export function SyncDialog({ member: { id }, onClose }: SyncDialogProps): JSX.El
     if (answer === undefined) return;
     void refreshJobs();
     if (dryRun && answer.job !== undefined) return setJob(answer.job.id);
-    addNote('good', `${id} is being brought level.`);
+    addNote('info', `${id} is being brought level.`);
     onClose();
   };
 

@@ -3,13 +3,18 @@ import type { JSX } from 'preact';
 import type { ClusterStatus, JobStatus, MemberStatus, SyncStatus } from '../../contract.ts';
 import { jobs } from '../../state/jobs.ts';
 import { now } from '../../state/live.ts';
-import { duration } from '../../text/format.ts';
+import { remedyOf } from '../../text/reasons.ts';
+import { amount, duration } from '../../text/format.ts';
 import { jobTitle } from '../../text/words.ts';
 import { Progress } from '../../ui/progress.tsx';
 
 export function HappeningNow({ status }: { readonly status: ClusterStatus }): JSX.Element | null {
   const syncs = status.members.flatMap((member) =>
-    member.sync === null ? [] : [{ member, sync: member.sync }],
+    // Who is active again has nothing to wait for; what was planned for it is forgotten in a moment.
+    // Nor is anything under way where a person has to decide.
+    member.sync === null || member.active || remedyOf(member) === 'replace'
+      ? []
+      : [{ member, sync: member.sync }],
   );
   // What brings a member level is shown with the member, whoever began it.
   const others = jobs.value.filter(
@@ -79,7 +84,9 @@ function Waiting({
         {member.id}
       </h3>
       <p class="quiet-text">
-        {when}; attempt {sync.attempt}.{sync.reason !== null && ` The last one ended: ${sync.reason}`}
+        {when}
+        {sync.attempt > 0 && `; so far tried ${amount(sync.attempt, 'time')}`}.
+        {sync.reason !== null && ` The last one ended: ${sync.reason}`}
       </p>
     </>
   );

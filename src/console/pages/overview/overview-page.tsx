@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { TrafficCharts } from '../../charts/traffic-charts.tsx';
 import { status } from '../../state/live.ts';
 import { PageHead, Waiting } from '../../ui/page.tsx';
+import { DoctorCard } from './doctor-card.tsx';
 import { LatestEvents } from './latest-events.tsx';
 import { MemberTable } from './member-table.tsx';
 import { HappeningNow } from './happening-now.tsx';
@@ -18,6 +19,7 @@ export function OverviewPage(): JSX.Element {
       ) : (
         <>
           <Verdicts status={now} />
+          <DoctorCard status={now} />
           <HappeningNow status={now} />
           <MemberTable members={now.members} />
           <TrafficCharts />

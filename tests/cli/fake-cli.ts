@@ -94,6 +94,7 @@ members:
 listen: { postgres: "127.0.0.1:6432" }
 state: .
 `,
+    { mode: 0o600 },
   );
   return { directory, file };
 }

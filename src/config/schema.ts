@@ -461,7 +461,7 @@ export const configSchema = z.strictObject({
       max: 16 * MiB,
     }),
     classifyTokens: integer({
-      text: 'The same in words and signs, literals that repeat counted once: so many are examined in some hundredths of a second, in which nobody else is served. A schema statement of more is refused.',
+      text: 'The same in words and signs, literals that repeat counted once: so many are examined in some hundredths of a second, in which nobody else is served. A schema statement may have four times as many, and one of more is refused.',
       unit: 'words and signs',
       default: 4000,
       min: 500,

@@ -5,7 +5,7 @@
 import { ClassificationCache } from './classification-cache.ts';
 import { draftStatement } from './draft.ts';
 import { Lexer } from './lexer.ts';
-import { draftOversized, tooLargeToExamine } from './oversized.ts';
+import { draftOversized, tooLargeToExamine, mayBeSchema } from './oversized.ts';
 import { loadSqlParser, parsedTokensMax, parseStatements } from './parse.ts';
 import type { ParsedStatement, ParseFailure } from './parse.ts';
 import { refusals, refuse } from './refusals.ts';
@@ -37,6 +37,8 @@ const EXACT_KEY_BYTES_MAX = 2048;
 /** Of a text of many statements, so much is examined in one go; a statement takes some time whatever its length. */
 const TURN_BYTES = 32 * 1024;
 const PIECE_BYTES = 256;
+/** Schema statements come seldom, and cannot be carried unexamined: a table has up to 1,600 columns, a view says what it says. */
+const SCHEMA_TIMES = 4;
 const DEFAULT_READING: SessionReading = {};
 const SCHEMA_KINDS: ReadonlySet<string> = new Set([
   'ddl',
@@ -164,7 +166,8 @@ export class Classifier {
     const { standardStrings, key } = how;
     if (sql.length > this.#parseBytesMax)
       return [whole(sql, draftOversized(sql, { key, refusal: refusals.tooLarge(sql.length) }))];
-    const parsed = this.#parse(sql, standardStrings);
+    const tokensMax = this.#parseTokensMax * (mayBeSchema(sql) ? SCHEMA_TIMES : 1);
+    const parsed = this.#parse(sql, standardStrings, tokensMax);
     if (!('failure' in parsed)) return this.#drafted(sql, parsed, catalog, how);
     const reduced = parsed.failure === 'tokens' ? this.#judgeReduced(sql, catalog, how) : undefined;
     return reduced ?? [whole(sql, draftFailure(sql, parsed, key))];
@@ -176,13 +179,13 @@ export class Classifier {
       return undefined;
     const { start, end } = this.#lexer;
     const reduced = this.#lexer.reduced(sql);
-    const parsed = this.#parse(reduced, how.standardStrings);
+    const parsed = this.#parse(reduced, how.standardStrings, this.#parseTokensMax);
     if ('failure' in parsed || parsed.length !== 1) return undefined;
     return placed(this.#drafted(reduced, parsed, catalog, how), start, end);
   }
 
-  #parse(sql: Buffer, standardStrings: boolean): ReturnType<typeof parseStatements> {
-    return parseStatements(standardStrings ? sql : maskBackslashStrings(sql), this.#parseTokensMax);
+  #parse(sql: Buffer, standardStrings: boolean, tokensMax: number): ReturnType<typeof parseStatements> {
+    return parseStatements(standardStrings ? sql : maskBackslashStrings(sql), tokensMax);
   }
 
   #drafted(

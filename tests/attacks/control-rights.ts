@@ -117,6 +117,8 @@ export const controlRights: readonly ControlRights[] = [
       'function expect(text)',
       'function in_box(p_role oid, p_relations oid[], p_work text, p_first text[], p_second text[], p_rows bigint, p_surroundings json)',
       'function leave_nothing()',
+      'function written_now()',
+      'function demand_unwritten(p_before text)',
       'function leave_out(p_indexes oid[])',
       'function may_concern(record bytea, piece text)',
       'function logged_image(p_slot smallint, p_csn bigint, p_from bigint, p_to bigint)',

@@ -58,6 +58,45 @@ async function allActive(): Promise<void> {
   expect((await cluster.status()).members.map(({ active }) => active)).toEqual([true, true, true]);
 }
 
+test('trial: what code inside a schema statement writes would be there twice, and is the client’s error', async () => {
+  await start();
+  const client = await connect(cluster.url);
+  await client.query('create table log (n int)');
+  await client.query(
+    `create function note(int) returns int language plpgsql as 'begin insert into log values ($1); return $1; end'`,
+  );
+  for (const statement of [
+    'alter table shop add column n int default note(1)',
+    'alter table shop alter column id type bigint using note(id)',
+    'alter table shop add check (note(id) > 0)',
+    `do $$ begin alter table shop add column n int default note(2); end $$`,
+  ])
+    await expect(client.query(statement), statement).rejects.toMatchObject({
+      code: '0A000',
+      message: expect.stringContaining('writes rows of public.log'),
+    });
+  await client.query(
+    'begin; insert into log values (7); alter table shop add column plain int default 5; commit',
+  );
+  expect(await everywhere('select count(*), sum(n) from log')).toEqual([
+    [['1', '7']],
+    [['1', '7']],
+    [['1', '7']],
+  ]);
+  await allActive();
+});
+
+test('trial: a table among those of the server, whose rows nobody watches, is refused', async () => {
+  await start();
+  const client = await connect(cluster.url);
+  await expect(client.query('alter table shop set schema pg_catalog')).rejects.toMatchObject({
+    code: '0A000',
+  });
+  await client.query(`insert into shop values (2, 'two')`);
+  expect(await everywhere('select count(*) from shop')).toEqual([[['2']], [['2']], [['2']]]);
+  await allActive();
+});
+
 /** On this replica the statement takes longer than any trial is waited for. */
 const standsStill = (tag: string): string => `
   create function stand_still() returns event_trigger language plpgsql as $$ begin

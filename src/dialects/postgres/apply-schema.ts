@@ -10,8 +10,18 @@ import type { Change } from './write-set.ts';
 /** The number of a role that is no superuser, where Lockstep's own is one; else nothing. */
 const confinedQuery = `SELECT coalesce((SELECT oid::text FROM pg_roles WHERE rolname = $1::text::name AND NOT rolsuper AND current_setting('is_superuser') = 'on'), '')`;
 
-const statementDone =
-  'RESET ROLE; SELECT lockstep.leave_nothing(), lockstep.attach_touched(); RELEASE lockstep_statement; DEALLOCATE ALL';
+/** `before`: what the transaction had written before it. What code in it writes has come as rows, too: it would be there twice. */
+const statementDone = (before: string | undefined): string =>
+  `RESET ROLE; SELECT lockstep.leave_nothing()${before === undefined ? '' : `, lockstep.demand_unwritten(${quoteLiteral(before)})`}, lockstep.attach_touched(); RELEASE lockstep_statement; DEALLOCATE ALL`;
+
+/** Whose scripts write rows of their own, which do not come as rows. */
+const isOfExtension = /^\s*(create|alter)\s+extension\b/i;
+
+/** How a statement is carried out. */
+interface Circumstances {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly done: string;
+}
 
 export class ApplySchema {
   readonly #pipeline: ApplyPipeline;
@@ -55,19 +65,22 @@ export class ApplySchema {
     const statement = change.new ?? Buffer.alloc(0);
     this.#pipeline.add('lockstep_savepoint', 'SAVEPOINT lockstep_statement');
     this.#pipeline.add('lockstep_confined', confinedQuery, [change.schema], 0);
-    const confined = (await this.#pipeline.send()).at(-1)?.[0];
+    this.#pipeline.add('lockstep_written_now', 'SELECT lockstep.written_now()', [], 0);
+    const [[confined = null] = [], [written = null] = []] = (await this.#pipeline.send()).slice(-2);
+    const text = statement.toString('latin1');
+    const done = statementDone(isOfExtension.test(text) ? undefined : written?.toString('latin1'));
     try {
-      if (confined?.length) await this.#inBox(statement, confined, settings);
-      else await this.#asRole(statement, change.schema.toString('latin1'), settings);
+      if (confined?.length) await this.#inBox(statement, confined, { settings, done });
+      else await this.#asRole(statement, change.schema.toString('latin1'), { settings, done });
     } catch (error) {
       // Roles belong to the whole server: the one to be made may be there already, made through another database.
       const madeBefore =
         error instanceof MemberError &&
         error.sqlState === '42710' &&
-        /^\s*create\s+(role|user|group)\b/i.test(statement.toString('latin1'));
+        /^\s*create\s+(role|user|group)\b/i.test(text);
       if (!madeBefore) throw error;
       this.#pipeline.reset();
-      await this.#pipeline.run(`ROLLBACK TO lockstep_statement; ${statementDone}`);
+      await this.#pipeline.run(`ROLLBACK TO lockstep_statement; ${statementDone(undefined)}`);
     }
     this.#pipeline.reset();
   }
@@ -84,17 +97,17 @@ export class ApplySchema {
     await this.#pipeline.run(`SELECT lockstep.take_numbers(${labels}::json)`);
   }
 
-  async #inBox(statement: Buffer, role: Buffer, settings: Readonly<Record<string, string>>): Promise<void> {
+  async #inBox(statement: Buffer, role: Buffer, { settings, done }: Circumstances): Promise<void> {
     this.#pipeline.add(
       'lockstep_in_box',
       `SELECT lockstep.in_box($1::text::oid, '{}', $2, NULL, NULL, NULL, $3::text::json)`,
       [role, statement, Buffer.from(JSON.stringify(settings), 'latin1')],
     );
-    await this.#pipeline.send([frontend.query(Buffer.from(statementDone, 'latin1'))]);
+    await this.#pipeline.send([frontend.query(Buffer.from(done, 'latin1'))]);
   }
 
   /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. All in one packet. */
-  async #asRole(statement: Buffer, role: string, settings: Readonly<Record<string, string>>): Promise<void> {
+  async #asRole(statement: Buffer, role: string, { settings, done }: Circumstances): Promise<void> {
     const names = await this.#knownOf(Object.keys(settings));
     const context = names.map(
       (name) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(settings[name] ?? '')}, true)`,
@@ -106,7 +119,7 @@ export class ApplySchema {
         .join(', ')}`,
     ];
     const before = `SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`;
-    const after = `RESET ROLE; ${restore.join('; ')}; ${statementDone}`;
+    const after = `RESET ROLE; ${restore.join('; ')}; ${done}`;
     const messages = [Buffer.from(before, 'latin1'), statement, Buffer.from(after, 'latin1')];
     await this.#pipeline.send(messages.map((message) => frontend.query(message)));
   }

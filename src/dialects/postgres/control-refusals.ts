@@ -24,6 +24,27 @@ BEGIN
   END IF;
 END $f$;
 
+-- On a replica, around a schema statement: which tables of users the transaction has written to by now, and how many rows.
+CREATE FUNCTION lockstep.written_now() RETURNS text LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$
+BEGIN
+  PERFORM set_config('track_counts', 'on', true);
+  RETURN (SELECT coalesce(string_agg(concat_ws(' ', c.oid, pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid), pg_stat_get_xact_tuples_deleted(c.oid)), ',' ORDER BY c.oid), '')
+    FROM pg_class c
+   WHERE c.oid IN (SELECT l.relation FROM pg_lock_status() l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.relation >= 16384)
+     AND c.relkind = 'r' AND c.relpersistence <> 't' AND c.relnamespace <> 'lockstep'::regnamespace);
+END $f$;
+
+-- Code that a statement runs (a default, USING, a CHECK) has written rows here. They have come from the primary, too.
+CREATE FUNCTION lockstep.demand_unwritten(p_before text) RETURNS void LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$
+DECLARE written text := lockstep.written_now(); what text;
+BEGIN
+  IF written = p_before THEN RETURN; END IF;
+  SELECT split_part(x, ' ', 1)::oid::regclass::text INTO what FROM unnest(string_to_array(written, ',')) x WHERE x <> ALL (string_to_array(p_before, ',')) AND x NOT LIKE '% 0 0 0' LIMIT 1;
+  IF what IS NULL THEN RETURN; END IF;
+  RAISE EXCEPTION 'code that a schema statement runs writes rows of %, which cannot be told from its own on the other members', what
+    USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Write these rows by a statement of their own.';
+END $f$;
+
 -- held: the relations that the statement has locked for itself alone: what it has made or altered.
 CREATE FUNCTION lockstep.refuse_uncarried(held oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE what text; temporary oid := pg_my_temp_schema();
@@ -42,6 +63,12 @@ BEGIN
       RAISE EXCEPTION '% depends on a temporary object, which the other members do not have', what
         USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Make it temporary as well (CREATE FUNCTION pg_temp. ...), or let it depend on a permanent one.';
     END IF;
+  END IF;
+  SELECT c.oid::regclass::text INTO what FROM pg_class c
+   WHERE c.oid = ANY (held) AND c.relkind IN ('r', 'p') AND c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'table % lies among the tables of the server, whose rows are not carried to the other members', what
+      USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Leave it in a schema of its own.';
   END IF;
   SELECT format('column %s of table %s has the type %s', a.attname, a.attrelid::regclass, format_type(a.atttypid, a.atttypmod)) INTO what
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid

@@ -11,6 +11,8 @@ const ownStates = new Set<string>(Object.values(sqlStates));
 const QUOTES_VALUES = /^22/;
 /** The message is somebody's own. */
 const RAISED_BY = new Set(['exec_stmt_raise', 'exec_stmt_assert']);
+/** The innermost place: nobody else makes functions there. */
+const OWN_PLACE = /^PL\/pgSQL function lockstep\./;
 /** What the server was at, without the data. */
 const PLACE = /^(?:PL\/pgSQL function [^"]*|SQL function "[^"]*"[^"]*|COPY [^,:"]+, line \d+)/;
 
@@ -18,7 +20,8 @@ export function serverErrorText(fields: ErrorFields, options: { readonly values:
   const { code, message, detail } = fields;
   const where = fields.where?.split('\n')[0];
   // Our own functions say all there is to say, of a row its key.
-  if (ownStates.has(code)) return detail === undefined ? message : `${message}: ${detail}`;
+  if (ownStates.has(code) || (RAISED_BY.has(fields.routine ?? '') && OWN_PLACE.test(where ?? '')))
+    return detail === undefined ? message : `${message}: ${detail}`;
   if (options.values)
     return `${message}${detail === undefined ? '' : `: ${detail}`}${where === undefined ? '' : ` (${where})`}`;
   const secret = QUOTES_VALUES.test(code) || code.startsWith('P0') || RAISED_BY.has(fields.routine ?? '');

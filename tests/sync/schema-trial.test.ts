@@ -225,7 +225,7 @@ describe('trial: schema statements', () => {
     await expect(client.query('create table stray (id int)')).rejects.toMatchObject({
       code: '42P07',
       message: expect.stringContaining(
-        `member ${one!.id} cannot do what the primary could (so does ${other!.id})`,
+        `member ${one!.id} cannot do what the primary could (nor can ${other!.id})`,
       ),
     });
     await allActive();

@@ -132,11 +132,12 @@ export function outage(waitedMs: number): LockstepError {
 export function replicaRefuses(errors: readonly MemberError[]): LockstepError {
   const [first] = errors;
   const others = errors.slice(1).map(({ memberId }) => memberId);
-  const also = others.length === 0 ? '' : ` (so ${others.length === 1 ? 'does' : 'do'} ${others.join(', ')})`;
+  const also = others.length === 0 ? '' : ` (nor can ${others.join(', ')})`;
+  const why = first?.message.replace(`member ${first.memberId}: `, '');
   return new LockstepError({
     code: 'session.replica-refuses',
-    message: `member ${first?.memberId} cannot do what the primary could${also}: ${first?.message}`,
-    hint: 'The transaction was rolled back, and nothing took effect on any member. Give that server what is missing there, and run it again.',
+    message: `member ${first?.memberId} cannot do what the primary could${also}: ${why}`,
+    hint: 'The transaction was rolled back, and nothing took effect on any member. Give that server what is missing there, or change the statement, and run it again.',
     outcome: 'none',
     retryable: false,
     sqlState: first?.sqlState ?? 'XX000',

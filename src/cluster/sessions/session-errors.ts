@@ -51,7 +51,7 @@ export function sessionStateLost(what: string): LockstepError {
   return new LockstepError({
     code: 'session.state-lost',
     message: `the primary was moved, and this session held ${what} there, which cannot be moved`,
-    hint: 'An open transaction was rolled back. Connect again.',
+    hint: 'What was answered took effect; a transaction that was still open was rolled back. Connect again.',
     outcome: 'none',
     retryable: true,
     sqlState: '57P01',
@@ -83,7 +83,7 @@ export function sessionEnded(sqlState: string | undefined): LockstepError | unde
   return new LockstepError({
     code: 'session.ended',
     message,
-    hint: 'An open transaction was rolled back. Connect again.',
+    hint: 'What was answered took effect; a transaction that was still open was rolled back. Connect again.',
     outcome: 'none',
     sqlState,
   });

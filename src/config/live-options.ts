@@ -48,20 +48,24 @@ export function changedOptions(running: Config, next: Config): ConfigChanges {
   const { members: before, ...old } = running;
   const { members: after, ...fresh } = next;
   const paths = [...changedIn('', plain(old), plain(fresh)), ...changedMembers(before, after)].sort();
-  // A password belongs to a name, and waits with it.
+  // A password belongs to a name, and waits with it; and so do lists in which that name is said to prove it.
   const waits = (path: string): boolean =>
-    !isLive(path) || (path.endsWith('password') && paths.includes(path.replace(/password$/, 'username')));
+    !isLive(path) ||
+    (path.endsWith('password') && paths.includes(path.replace(/password$/, 'username'))) ||
+    ((path === 'clients' || path === 'admin.users') && paths.includes('username'));
   return { live: paths.filter((path) => !waits(path)), needsRestart: paths.filter(waits) };
 }
 
 /** What is in force from now on: of `next` what is live, of `running` the rest. */
 export function takeLive(running: Config, next: Config): Config {
   const { tls: _tls, ...listen } = running.listen;
-  const { balancer, probe, deadlines, verification, clients, hooks } = next;
+  const { balancer, probe, deadlines, verification, hooks } = next;
   const { pgDump: _, ...sync } = next.sync;
   const { pgDump } = running.sync;
   const { password: old, ...rest } = running;
-  const password = next.username === running.username ? next.password : old;
+  const renamed = next.username !== running.username;
+  const password = renamed ? old : next.password;
+  const { clients, admin } = renamed ? running : next;
   return {
     ...rest,
     ...(password !== undefined && { password }),
@@ -72,7 +76,7 @@ export function takeLive(running: Config, next: Config): Config {
     sync: { ...sync, ...(pgDump !== undefined && { pgDump }) },
     verification,
     clients,
-    admin: { ...running.admin, users: next.admin.users },
+    admin: { ...running.admin, users: admin.users },
     hooks,
     logging: { ...running.logging, level: next.logging.level },
     members: running.members.map((member) => {

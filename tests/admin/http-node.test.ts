@@ -12,7 +12,7 @@ import type { StartedNode } from '../support/index.ts';
 const fixture = withServers(2);
 let dir: string;
 let started: StartedNode;
-let headers: Readonly<Record<string, string>>;
+let headers: Readonly<Record<'authorization' | 'content-type', string>>;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'lockstep-http-node-'));
@@ -223,6 +223,9 @@ test('doors: one command, three ways in, each with the same answer and its own r
   expect(http).toEqual(local);
   const url = new URL(started.url);
   url.pathname = '/lockstep';
+  // Whoever can read the token, from this machine.
+  url.username = 'operator';
+  url.password = headers.authorization.replace('Bearer ', '');
   const client = await connect(url.href);
   const { rows } = await client.query('RUN reload');
   expect(JSON.parse((rows[0] as { result: string }).result)).toEqual(local);

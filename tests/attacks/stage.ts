@@ -147,7 +147,7 @@ export async function openStage(servers: readonly PostgresServer[]): Promise<Sta
       url: `postgres://127.0.0.1:${port}/${database}`,
     })),
     config: {
-      clients: [...attackers, 'keeper'].map((name) => ({ name, password: 'secret' })),
+      clients: ['postgres', ...[...attackers, 'keeper'].map((name) => ({ name, password: 'secret' }))],
       // A busy machine is no attack.
       deadlines: { commitMs: 15_000 },
       probe: { timeoutMs: 15_000 },

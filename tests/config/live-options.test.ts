@@ -57,6 +57,7 @@ logging: { level: debug, format: json }
 test('config: live: another secret is a change although both look alike', async () => {
   const other = BASE.replace('"one"', '"two"');
   expect(changedOptions(await read(BASE), await read(other)).live).toEqual([
+    'clients',
     'members[0].password',
     'members[1].password',
     'password',

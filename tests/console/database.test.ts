@@ -288,9 +288,9 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
       },
     ]);
     expect(await page.getByText(/^(clients\.name|hooks\.post)$/).count()).toBe(0);
-    await page.getByText('Users and hooks', { exact: true }).click();
+    await page.getByText('Clients and hooks', { exact: true }).click();
     await page.getByText('report: password in the file ./report.password').waitFor();
-    await page.getByText('app: password none, the login that all databases share').waitFor();
+    await page.getByText('shop: the password that the databases keep').waitFor();
     await page.getByText('mail: runs /etc/lockstep/mail.sh, of warnings and errors').waitFor();
     node.reactions.set('reload', () => ({
       changed: true,

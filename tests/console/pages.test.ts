@@ -166,6 +166,7 @@ describe.skipIf(withoutBrowser)('console: pages', { timeout: 240_000 }, () => {
     const { page, context, complaints } = await open(address);
     await signIn(page, TOKEN);
     const card = page.getByRole('region', { name: 'What is wrong, and what to do' });
+    await card.getByRole('listitem').nth(1).waitFor();
     expect(await card.getByRole('listitem').count()).toBe(2);
     await card.getByText('db2 was taken out by an operator').waitFor();
     await card.getByRole('button', { name: 'Activate it now' }).click();

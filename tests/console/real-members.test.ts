@@ -204,7 +204,8 @@ describe.skipIf(withoutBrowser)('console: real members', { timeout: 240_000 }, (
     const client = await connect(started.url);
     const ended = client.query('SELECT pg_sleep(600)').catch((error: unknown) => error);
     await goTo(page, 'Sessions');
-    const row = page.getByRole('row').filter({ hasText: 'pg_sleep(600)' });
+    // Without the values that are in it.
+    const row = page.getByRole('row').filter({ hasText: 'pg_sleep(?)' });
     await row.getByRole('button', { name: /^Cancel/ }).click();
     await page.getByRole('button', { name: 'Cancel the statement' }).click();
     expect(await ended).toMatchObject({ code: '57014' });

@@ -5,7 +5,6 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LockstepError, pause, systemClock } from '../base/index.ts';
-import { formatVerifier, makeVerifier } from '../wire/postgres/index.ts';
 import { startServers } from './postgres/cluster.ts';
 import type { PostgresServer } from './postgres/server.ts';
 
@@ -92,15 +91,19 @@ function refuseOlder(dir: string): void {
 
 /** The same verifier on all of them, so that whoever has proven the password to the node is let in by each. */
 async function makeClient(servers: readonly PostgresServer[], { name, password }: DemoLogin): Promise<void> {
-  const verifier = formatVerifier(await makeVerifier(password));
+  let proof = password;
   for (const server of servers) {
     const there = await server.query(`SELECT FROM pg_roles WHERE rolname = '${name}'`);
-    if (there.length > 0) continue;
-    await server.query(
-      `CREATE ROLE ${name} LOGIN PASSWORD '${verifier}'; GRANT CREATE ON DATABASE ${database} TO ${name}; GRANT CREATE, USAGE ON SCHEMA public TO ${name}`,
-      undefined,
-      database,
+    if (there.length === 0)
+      await server.query(
+        `CREATE ROLE ${name} LOGIN PASSWORD '${proof}'; GRANT CREATE ON DATABASE ${database} TO ${name}; GRANT CREATE, USAGE ON SCHEMA public TO ${name}`,
+        undefined,
+        database,
+      );
+    const [[verifier] = []] = await server.query(
+      `SELECT rolpassword FROM pg_authid WHERE rolname = '${name}'`,
     );
+    proof = verifier ?? proof;
   }
 }
 

@@ -161,8 +161,9 @@ test('cli: init: at a real terminal every question is on the screen while it is 
     shownBy(written, { columns: 200, rows: 50 }).findLast((line) => line.trim() !== '') ?? '';
   for (const [question, answer] of [
     [/^Name of the cluster \[main\]: $/, 'plant'],
-    [/^Role with which .* \[app\]: $/, ''],
+    [/Lockstep works on the databases \[lockstep\]: $/, ''],
     [/^Its password .*: $/, 'hush hush'],
+    [/clients log in.*\[app\]: $/, ''],
     [/^The first database .*: $/, 'postgres://127.0.0.1:5432/plant'],
     [/^The next database, .*: $/, ''],
     [/^Address on which clients .* \[127.0.0.1:6432\]: $/, ''],

@@ -27,7 +27,9 @@ END $f$;
 -- On a replica, around a schema statement: which tables of users the transaction has written to by now, and how many rows.
 CREATE FUNCTION lockstep.written_now() RETURNS text LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$
 BEGIN
-  PERFORM set_config('track_counts', 'on', true);
+  IF current_setting('track_counts') = 'off' AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    PERFORM set_config('track_counts', 'on', true);
+  END IF;
   RETURN (SELECT coalesce(string_agg(concat_ws(' ', c.oid, pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid), pg_stat_get_xact_tuples_deleted(c.oid)), ',' ORDER BY c.oid), '')
     FROM pg_class c
    WHERE c.oid IN (SELECT l.relation FROM pg_lock_status() l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.relation >= 16384)

@@ -261,7 +261,13 @@ describe.each(versions)('rows as they were: PostgreSQL $name', ({ options }) => 
     expect(await replica.rows('SELECT id FROM mal.indexed')).toEqual([['1']]);
 
     const statement = 'ALTER TABLE retyped ALTER id TYPE bigint USING f(id)';
-    await send(`S12,3,2,${statement.length}:lockstep_malmal{}${statement}`);
+    await expect(send(`S12,3,2,${statement.length}:lockstep_malmal{}${statement}`)).rejects.toThrow(
+      'writes rows of mal.trace',
+    );
+    // The same without a look at what has been written.
+    await replica.rows(
+      `SELECT lockstep.in_box('lockstep_mal'::regrole::oid, '{}', '${statement}', NULL, NULL, NULL, '{"search_path": "mal"}')`,
+    );
     expect(await traces()).toEqual(allowed);
     expect(
       await replica.rows(

@@ -35,7 +35,7 @@ test('detach: nothing is left, and the database is what it was', async () => {
   expect(removed).toBe(true);
   expect(found).toContain('schema lockstep');
   expect(found).toContainEqual(expect.stringMatching(/^\d+ triggers$/));
-  expect(found).toContain('2 event triggers');
+  expect(found).toContainEqual(expect.stringMatching(/^\d+ event triggers$/));
   expect(await connection.rows(anyTrace)).toEqual([]);
   await server.query(
     `INSERT INTO shop.log VALUES ('written around'); DELETE FROM shop.log WHERE line = 'written around'`,

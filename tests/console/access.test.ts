@@ -62,7 +62,7 @@ describe.skipIf(withoutBrowser)('console: access', { timeout: 240_000 }, () => {
     await page.getByRole('button', { name: 'Try now' }).click();
     await page.getByText('The connection to the node is lost').waitFor({ state: 'detached' });
     node.changeMember('db2', { active: false, state: 'held', role: 'none', reason: 'maintenance' });
-    await page.getByText('maintenance').waitFor();
+    await page.getByRole('table').getByText('maintenance').waitFor();
     await context.close();
   });
 });

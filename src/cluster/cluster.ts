@@ -110,6 +110,8 @@ export class Cluster {
       world,
       stopped,
       counting: () => this.#streams.counting,
+      doubt: (csn) => order.doubt(csn),
+      trust: (csn) => order.trust(csn),
       onFailed: report,
       primaryIsLost: () => membership.entry(this.#primary.id)?.state !== 'active',
       primaryAnswers: async () => (await this.#prober.ask(this.#primary.id)) === undefined,

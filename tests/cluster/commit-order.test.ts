@@ -29,3 +29,33 @@ test('commit order: a place that the lost primary may have used is recorded dead
     [13, 7, false],
   ]);
 });
+
+test('commit order: what a replica refuses is shown to nobody until it is known whose fault that is', async () => {
+  const order = new CommitOrder(
+    {
+      dispatch: () => undefined,
+      passed: () => undefined,
+      appliedEverywhere: () => 0,
+      releasable: () => 0,
+      slotFor: () => 0,
+    },
+    { term: 7, lastCsn: 10 },
+  );
+  const commit = (): void => {
+    const ticket = order.open({ mayBeRefused: false, primaryMs: 0 });
+    order.received(ticket, writeSet);
+    order.committed(ticket);
+  };
+  commit();
+  expect(order.sure()).toBeUndefined();
+  order.doubt(11);
+  const kept = order.sure();
+  order.trust(11);
+  expect(await kept).toBe(true);
+  expect(order.sure()).toBeUndefined();
+  commit();
+  order.doubt(12);
+  const lost = order.sure();
+  expect(order.revoke(12)).toEqual([12]);
+  expect(await lost).toBe(false);
+});

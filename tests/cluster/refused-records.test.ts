@@ -25,6 +25,8 @@ function setting(ids: readonly string[], more: Partial<RefusedRecordsOptions> = 
     world: { clock: systemClock, raise: () => undefined },
     stopped: stopped.signal,
     counting: () => streams,
+    doubt: () => undefined,
+    trust: () => undefined,
     onFailed: (id: string, { blame }: MemberError) => said.push(`${id} is ${blame}`),
     primaryIsLost: () => false,
     primaryAnswers: () => Promise.resolve(true),

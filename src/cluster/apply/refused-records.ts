@@ -14,6 +14,9 @@ export interface RefusedRecordsOptions {
   readonly stopped: AbortSignal;
   /** The streams of those that count. */
   counting(): readonly ApplyStream[];
+  /** While it is not known whose fault it is, nobody is shown what the record has made. */
+  doubt(csn: number): void;
+  trust(csn: number): void;
   /** It cannot do what another one could. */
   onFailed(id: string, error: MemberError): void;
   /** It is recorded inactive: no place is open there any more. */
@@ -47,6 +50,7 @@ export class RefusedRecords {
     }
     const errors = new Map([[id, error]]);
     this.#cases.set(csn, errors);
+    this.#options.doubt(csn);
     void this.#settle(csn, errors);
   }
 
@@ -57,6 +61,7 @@ export class RefusedRecords {
         await pause(world.clock, lookAgainMs, stopped);
     } finally {
       this.#cases.delete(csn);
+      this.#options.trust(csn);
     }
   }
 

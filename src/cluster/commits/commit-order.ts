@@ -62,6 +62,8 @@ export class CommitOrder {
   /** Acknowledged, and still needed by a member that is joining; ascending. */
   #lingering: Entry[] = [];
   #watchers: { readonly upTo: number; readonly resolve: () => void }[] = [];
+  /** Refused by a replica, and not yet judged. */
+  readonly #doubtful = new Set<number>();
   #readers: { readonly upTo: number; readonly resolve: (kept: boolean) => void }[] = [];
   /** Every place up to here is sure. */
   #sure: number;
@@ -106,9 +108,24 @@ export class CommitOrder {
    * was lost. Undefined when there is nothing to wait for.
    */
   sure(): Promise<boolean> | undefined {
-    if (this.#sure >= this.#last) return undefined;
+    if (this.#certain >= this.#last) return undefined;
     const upTo = this.#last;
     return new Promise((resolve) => this.#readers.push({ upTo, resolve }));
+  }
+
+  /** A replica refuses this one: it may be lost with the primary, which alone has it then. Until `trust`. */
+  doubt(csn: number): void {
+    this.#doubtful.add(csn);
+  }
+
+  trust(csn: number): void {
+    if (this.#doubtful.delete(csn)) this.#tellReaders();
+  }
+
+  /** Up to here nothing can be lost. */
+  get #certain(): number {
+    if (this.#doubtful.size === 0) return this.#sure;
+    return Math.min(this.#sure, ...[...this.#doubtful].map((csn) => csn - 1));
   }
 
   get waiting(): number {
@@ -191,9 +208,7 @@ export class CommitOrder {
         this.#decide(entry, 'dead');
       }
     }
-    const lost = died[0] ?? Infinity;
-    for (const { resolve } of this.#readers.filter(({ upTo }) => upTo >= lost)) resolve(false);
-    this.#readers = this.#readers.filter(({ upTo }) => upTo < lost);
+    this.#disappointReaders(died[0] ?? Infinity);
     this.#pump();
     return died;
   }
@@ -210,6 +225,7 @@ export class CommitOrder {
       entry.writeSet?.release();
       entry.writeSet = null;
     }
+    this.#disappointReaders(csn);
     return revoked.map((entry) => entry.csn);
   }
 
@@ -256,10 +272,20 @@ export class CommitOrder {
       if (this.#sure >= this.#last || (entry !== undefined && !isSure(entry))) break;
       this.#sure += 1;
     }
-    if (this.#sure === before || this.#readers.length === 0) return;
-    const ready = this.#readers.filter(({ upTo }) => upTo <= this.#sure);
-    this.#readers = this.#readers.filter(({ upTo }) => upTo > this.#sure);
+    if (this.#sure !== before) this.#tellReaders();
+  }
+
+  #tellReaders(): void {
+    if (this.#readers.length === 0) return;
+    const certain = this.#certain;
+    const ready = this.#readers.filter(({ upTo }) => upTo <= certain);
+    this.#readers = this.#readers.filter(({ upTo }) => upTo > certain);
     for (const { resolve } of ready) resolve(true);
+  }
+
+  #disappointReaders(lost: number): void {
+    for (const { resolve } of this.#readers.filter(({ upTo }) => upTo >= lost)) resolve(false);
+    this.#readers = this.#readers.filter(({ upTo }) => upTo < lost);
   }
 
   #pump(): void {

@@ -63,7 +63,6 @@ probe: { intervalMs: ${hangDeadlineMs / 4}, timeoutMs: ${hangDeadlineMs / 4}, th
   return `cluster: bench
 dialect: postgres
 username: ${user}
-clients: [{ name: ${user}, trust: loopback }]
 members:
 ${members.join('')}listen: { postgres: "127.0.0.1:${port}" }
 state: ./state

@@ -296,12 +296,11 @@ export class StatementRunner {
   /** The same, and a change of the schema by code that it runs is followed. */
   noting(work: Work): Work {
     const alone = this.#session.transaction === 'none';
-    const onSchemaChanged = (): void => {
-      if (alone) this.#schemaKnown ??= this.#hooks.schemaChanging();
-      else this.#transaction.noteSchemaChange();
-    };
-    return { ...work, onSchemaChanged };
+    return { ...work, onSchemaChanged: alone ? this.#changedAlone : this.#changedInside };
   }
+
+  readonly #changedAlone = (): void => void (this.#schemaKnown ??= this.#hooks.schemaChanging());
+  readonly #changedInside = (): void => this.#transaction.noteSchemaChange();
 
   noteEffects(statement: Statement): void {
     const session = this.#session;

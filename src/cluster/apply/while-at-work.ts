@@ -20,12 +20,17 @@ export interface Waiting {
   late(): Error;
 }
 
+/** No error of anybody's, so it needs no stack; one is made for each batch otherwise. */
+const overdue = new Error('overdue');
+
+/** Deadlines in round figures: timers of the same length cost least, and nobody is harmed by so little more. */
+const roundedToMs = 50;
+
 export async function whileAtWork<T>(work: Promise<T>, waiting: Waiting): Promise<T> {
   const { clock, everyMs, utmostMs } = waiting;
-  const overdue = new Error('overdue');
   for (let { untilMs } = waiting; ; untilMs = Math.min(clock.monotonicMs() + everyMs, utmostMs)) {
     try {
-      const leftMs = Math.max(1, untilMs - clock.monotonicMs());
+      const leftMs = Math.max(1, Math.ceil((untilMs - clock.monotonicMs()) / roundedToMs) * roundedToMs);
       return await withDeadline(clock, leftMs, work, () => overdue);
     } catch (error) {
       if (error !== overdue) throw error;

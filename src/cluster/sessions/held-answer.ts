@@ -25,8 +25,8 @@ export class HeldAnswer implements AnswerSink {
   #bytes = 0;
   #passedOn = false;
   #ending = false;
-  /** Those among what is kept. */
-  readonly #notices = new Set<Buffer>();
+  /** Those among what is kept; few answers have any. */
+  #notices: Set<Buffer> | undefined;
   #overtaking = false;
   #callOff: (() => void) | undefined;
 
@@ -51,7 +51,7 @@ export class HeldAnswer implements AnswerSink {
     const { notices } = this.#options;
     if (this.#overtaking || notices === 'overtake') return this.#tell(bytes);
     if (notices === undefined || (this.#passedOn && !this.#ending)) return this.write(bytes);
-    this.#notices.add(bytes);
+    (this.#notices ??= new Set()).add(bytes);
     this.#callOff ??= notices(() => this.#overtake());
     return this.write(bytes);
   }
@@ -74,15 +74,15 @@ export class HeldAnswer implements AnswerSink {
   release(): boolean {
     this.#passedOn = true;
     this.#ending = false;
-    const notices = this.#notices.size === 0 ? undefined : new Set(this.#notices);
+    const notices = this.#notices;
     this.#forgetNotices();
     const kept = this.#kept;
     this.#kept = [];
+    const keeper = notices !== undefined && this.#target instanceof HeldAnswer ? this.#target : undefined;
     let ready = true;
     for (const bytes of kept) {
-      const keeper =
-        notices?.has(bytes) === true && this.#target instanceof HeldAnswer ? this.#target : undefined;
-      ready = keeper === undefined ? this.#target.write(bytes) : keeper.#keepNotice(bytes);
+      const isKept = keeper !== undefined && notices?.has(bytes) === true;
+      ready = isKept ? keeper.#keepNotice(bytes) : this.#target.write(bytes);
     }
     return ready;
   }
@@ -96,9 +96,10 @@ export class HeldAnswer implements AnswerSink {
 
   /** What is told from now on comes behind the notices that are kept. */
   tellNotices(): void {
-    if (this.#notices.size === 0) return;
+    const notices = this.#notices;
+    if (notices === undefined) return;
     this.#kept = this.#kept.filter((bytes) => {
-      if (!this.#notices.has(bytes)) return true;
+      if (!notices.has(bytes)) return true;
       this.#bytes -= bytes.length;
       this.#tell(bytes);
       return false;
@@ -107,7 +108,7 @@ export class HeldAnswer implements AnswerSink {
   }
 
   #keepNotice(bytes: Buffer): boolean {
-    if (!this.#passedOn || this.#ending) this.#notices.add(bytes);
+    if (!this.#passedOn || this.#ending) (this.#notices ??= new Set()).add(bytes);
     return this.write(bytes);
   }
 
@@ -119,7 +120,7 @@ export class HeldAnswer implements AnswerSink {
   #forgetNotices(): void {
     this.#callOff?.();
     this.#callOff = undefined;
-    this.#notices.clear();
+    this.#notices = undefined;
   }
 
   #tell(bytes: Buffer): boolean {

@@ -10,6 +10,7 @@ import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '.
 import type { Cluster } from '../cluster.ts';
 import type { MemberUser, Unanswered, Verdict } from '../world.ts';
 import { HeldAnswer } from './held-answer.ts';
+import type { HeldAnswerOptions } from './held-answer.ts';
 import { noteTrouble, RequestRunner } from './request-runner.ts';
 import {
   answerCutShort,
@@ -37,6 +38,9 @@ const numbersMax = 1000;
 /** A read that turns out not to be its member's to give hardly takes longer, and then somebody else gives its notices. */
 const noticeHoldMs = 100;
 
+const untilCommitted: HeldAnswerOptions = { keepsEnd: true, notices: 'overtake' };
+const nobodyYet: ReadonlySet<string> = new Set();
+
 export class Session implements MemberUser {
   readonly settings = new SessionSettings();
   readonly #cluster: Cluster;
@@ -57,6 +61,7 @@ export class Session implements MemberUser {
   readonly #numbers = new Set<number>();
   /** A transaction that only reads is likely to meet some again. */
   #numbersMet = false;
+  readonly #noticesKept: HeldAnswerOptions;
   /** Kept back until its transaction is committed. */
   #answering: HeldAnswer | undefined;
   /** Its end came while a commit was carried through: the client is told after its answer. */
@@ -87,6 +92,8 @@ export class Session implements MemberUser {
       numbersMet: () => (this.#numbersMet = true),
       throwIfCancelled: () => this.#throwIfCancelled(),
     });
+    const { clock } = cluster.world;
+    this.#noticesKept = { notices: (overtake) => clock.after(noticeHoldMs, overtake) };
     this.#unregister = cluster.register(this);
   }
 
@@ -196,9 +203,9 @@ export class Session implements MemberUser {
     if (work.endsSessions) this.#cluster.expectEndings();
     this.#cancelling = 'possible';
     try {
-      this.#note(work.numbers);
+      if (work.numbers !== undefined) this.#note(work.numbers);
       const answer = await this.#runNow(work, sink);
-      this.#note(answer.numbers);
+      if (answer.numbers !== undefined) this.#note(answer.numbers);
       return answer;
     } finally {
       this.#cancelling = 'not-possible';
@@ -206,12 +213,12 @@ export class Session implements MemberUser {
     }
   }
 
-  async #runNow(work: Work, sink: AnswerSink): Promise<Answer> {
+  #runNow(work: Work, sink: AnswerSink): Promise<Answer> {
     const transaction = this.#transaction;
-    if (transaction !== undefined) return await this.#transactions.run(transaction, work, sink);
-    if (work.bare) return await this.#runBare(work, sink);
-    if (work.effect === 'write') return await this.#autocommit(work, sink);
-    return await this.#read(work, sink);
+    if (transaction !== undefined) return this.#transactions.run(transaction, work, sink);
+    if (work.bare) return this.#runBare(work, sink);
+    if (work.effect === 'write') return this.#autocommit(work, sink);
+    return this.#read(work, sink);
   }
 
   /** Ends the open transaction. 'rolled-back': it had failed before. 'refused': its error is in the sink. */
@@ -275,7 +282,7 @@ export class Session implements MemberUser {
     this.#hooks.primaryLost();
   }
 
-  #note(numbers: Iterable<number> = []): void {
+  #note(numbers: Iterable<number>): void {
     for (const number of numbers) {
       this.#numbersMet = true;
       if (this.#numbers.size < numbersMax) this.#numbers.add(number);
@@ -308,14 +315,12 @@ export class Session implements MemberUser {
   }
 
   async #read(work: Work, sink: AnswerSink): Promise<Answer> {
-    const tried = new Set<string>();
+    let tried = nobodyYet;
     const primaryOnly = work.effect === 'primary-read' || this.pinned !== undefined;
     for (let failures = 0; ; failures++) {
       const reader = primaryOnly ? undefined : this.#runner.chooseReader(tried);
       const member = reader === undefined ? undefined : this.#cluster.member(reader.id);
-      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, {
-        notices: (overtake) => this.#cluster.world.clock.after(noticeHoldMs, overtake),
-      });
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, this.#noticesKept);
       let link: SessionLink | undefined;
       try {
         const atPrimary = member === undefined || member.id === this.#cluster.primary.id;
@@ -343,7 +348,7 @@ export class Session implements MemberUser {
         // A read that breaks whatever answers it is not tried until nobody is left.
         if ((link === undefined && member === undefined) || failures >= readFailuresMax)
           throw noMember(error);
-        tried.add(error.memberId);
+        tried = new Set([...tried, error.memberId]);
         if (error.blame === 'gone')
           await noteTrouble(this.#cluster, error, link?.memberId === this.#cluster.primary.id);
       }
@@ -363,10 +368,7 @@ export class Session implements MemberUser {
   /** A transaction of one request: answered only when it is on every active member. */
   async #autocommit(work: Work, sink: AnswerSink): Promise<Answer> {
     for (;;) {
-      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, {
-        keepsEnd: true,
-        notices: 'overtake',
-      });
+      const held = new HeldAnswer(sink, this.#limits.heldAnswerBytes, untilCommitted);
       this.#answering = held;
       this.begin(this.#hooks.autocommit());
       const transaction = this.#transaction as Transaction;

@@ -5,6 +5,7 @@ import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import { HeldAnswer, nobody } from './held-answer.ts';
+import type { HeldAnswerOptions } from './held-answer.ts';
 import { noteTrouble } from './request-runner.ts';
 import type { RequestRunner } from './request-runner.ts';
 import { answerCutShort, cannotMove, cannotReplay, noMember, transactionAborted } from './session-errors.ts';
@@ -30,19 +31,20 @@ const noticeHoldMs = 10;
 
 export class TransactionRunner {
   readonly #parts: TransactionRunnerParts;
+  readonly #noticesKept: HeldAnswerOptions;
 
   constructor(parts: TransactionRunnerParts) {
     this.#parts = parts;
+    const { clock } = parts.cluster.world;
+    this.#noticesKept = { notices: (overtake) => clock.after(noticeHoldMs, overtake) };
   }
 
   async run(transaction: Transaction, work: Work, sink: AnswerSink): Promise<Answer> {
     if (transaction.failed) throw transactionAborted();
-    const { cluster, limits, runner } = this.#parts;
+    const { limits, runner } = this.#parts;
     if (work.atPrimary) await this.#toPrimary(transaction, { numbers: work.numbers !== undefined });
     for (;;) {
-      const held = new HeldAnswer(sink, limits.heldAnswerBytes, {
-        notices: (overtake) => cluster.world.clock.after(noticeHoldMs, overtake),
-      });
+      const held = new HeldAnswer(sink, limits.heldAnswerBytes, this.#noticesKept);
       try {
         const answer = await this.#step(transaction, work, held);
         if (answer.unsuitable !== undefined) {
@@ -54,10 +56,11 @@ export class TransactionRunner {
         // Who writes holds locks that others may wait for, and comes after what it saw: lost with it, or run again.
         const unsure =
           transaction.wrote || transaction.link === undefined ? undefined : runner.unsure(transaction.link);
-        await unsure?.catch((error: unknown) => {
-          transaction.failed = error instanceof LockstepError;
-          throw error;
-        });
+        if (unsure !== undefined)
+          await unsure.catch((error: unknown) => {
+            transaction.failed = error instanceof LockstepError;
+            throw error;
+          });
         held.release();
         transaction.record(work, answer, limits);
         return answer;
@@ -143,14 +146,13 @@ export class TransactionRunner {
     if (first) this.#parts.throwIfCancelled();
     transaction.link = link;
     let begin = first ? transaction.options.begin : undefined;
-    for (const own of work.before ?? []) {
-      const answer = await runner.runOwn(link, own, sink, begin);
-      begin = undefined;
-      if (answer.failed) return answer;
-    }
-    // Who has asked the catalog of this member goes by its numbers.
-    const asked = transaction.log.some((one) => one.work.effect === 'primary-read');
-    const numbersMatter = this.#atReplica(transaction) && !asked && transaction.unrepeatable === undefined;
+    if (work.before !== undefined)
+      for (const own of work.before) {
+        const answer = await runner.runOwn(link, own, sink, begin);
+        begin = undefined;
+        if (answer.failed) return answer;
+      }
+    const numbersMatter = this.#atReplica(transaction) && !goesByNumbers(transaction);
     const { clock } = this.#parts.cluster.world;
     const sinceMs = clock.monotonicMs();
     const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
@@ -160,10 +162,11 @@ export class TransactionRunner {
     if (work.changesSchema || answer.changesSchema)
       transaction.schemaMs = (transaction.schemaMs ?? 0) + tookMs;
     if (answer.failed || answer.unsuitable !== undefined) return answer;
-    for (const own of work.after ?? []) {
-      const after = await runner.runOwn(link, own, sink, undefined);
-      if (after.failed) return after;
-    }
+    if (work.after !== undefined)
+      for (const own of work.after) {
+        const after = await runner.runOwn(link, own, sink, undefined);
+        if (after.failed) return after;
+      }
     return answer;
   }
 
@@ -186,6 +189,11 @@ export class TransactionRunner {
     }
     return await links.primary();
   }
+}
+
+/** Who has asked the catalog of this member goes by its numbers, and cannot be moved to others. */
+function goesByNumbers({ log, unrepeatable }: Transaction): boolean {
+  return unrepeatable !== undefined || log.some(({ work }) => work.effect === 'primary-read');
 }
 
 function giveUp(transaction: Transaction, why: string): never {

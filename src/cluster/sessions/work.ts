@@ -11,7 +11,7 @@ export interface Work {
   readonly effect: Effect;
   /** Requests of our own around it, in the same transaction; their answers nobody sees unless they fail. */
   readonly before?: readonly unknown[];
-  readonly after?: readonly unknown[];
+  readonly after?: readonly unknown[] | undefined;
   /** The client sends data while it runs, so it cannot be run twice. */
   readonly takesInput?: boolean;
   /** It cannot be told how much it changes. */

@@ -26,7 +26,6 @@ interface Slices {
 }
 
 export class AnswerReader {
-  readonly descriptions = new Descriptions();
   /** What the client is told instead of the next error, which only follows from it. */
   errorInstead: ErrorFields | undefined;
   readonly #sink: AnswerSink;
@@ -34,6 +33,7 @@ export class AnswerReader {
   readonly #textBefore: Buffer | undefined;
   readonly #tableOid: (oid: number) => number;
   readonly #slow: (fetched: Promise<void>) => void;
+  #descriptions: Descriptions | undefined;
   #pending: Slices | undefined;
   #digest = 0;
   #rows = 0;
@@ -57,6 +57,11 @@ export class AnswerReader {
     this.#textBefore = textBefore;
     this.#tableOid = tableOid;
     this.#slow = slow;
+  }
+
+  /** What was asked to be described, by whoever asks. */
+  get descriptions(): Descriptions {
+    return (this.#descriptions ??= new Descriptions());
   }
 
   /** What comes is passed over. */
@@ -89,14 +94,14 @@ export class AnswerReader {
         break;
       }
       case Backend.NoData:
-        this.descriptions.columns(undefined);
+        this.#descriptions?.columns(undefined);
         break;
       case Backend.RowDescription:
-        this.descriptions.columns(frame);
+        this.#descriptions?.columns(frame);
         if (!this.#columns(frame)) return;
         break;
       case Backend.ParameterDescription:
-        this.descriptions.parameters(frame);
+        this.#descriptions?.parameters(frame);
         for (const oid of readParameterDescription(frame).typeOids)
           if (oid >= firstUserOid) (this.#numbers ??= new Set()).add(oid);
         if (this.#numbers !== undefined && this.#numbersMatter) return this.#giveUp('member-specific');

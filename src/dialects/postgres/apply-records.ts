@@ -69,11 +69,20 @@ export class ApplyRecords {
       else {
         let part = 0;
         const changes = new ChangeStream();
-        await rows.surround(null);
-        for await (const payload of record.writeSet.parts()) {
+        const way = { record, rows, sequences };
+        const surrounded = rows.surround(null);
+        if (surrounded !== undefined) await surrounded;
+        const parts = record.writeSet.parts();
+        const take = (payload: Buffer): Promise<void> | undefined => {
           logged.push({ record, part: ++part, payload });
-          await this.#take(changes.push(payload), { record, rows, sequences });
-        }
+          return this.#take(changes.push(payload), way);
+        };
+        if (Symbol.asyncIterator in parts) for await (const payload of parts) await take(payload);
+        else
+          for (const payload of parts) {
+            const taken = take(payload);
+            if (taken !== undefined) await taken;
+          }
         changes.end();
       }
       // What a statement has made may be of use only when it is committed, as the values added to an enum.
@@ -137,8 +146,18 @@ export class ApplyRecords {
   }
 
   /** Whatever is not a row waits until the rows before it are written, and those behind it wait for it. */
-  async #take(changes: readonly Piece[], { record, rows, sequences }: Way): Promise<void> {
+  #take(changes: readonly Piece[], way: Way): Promise<void> | undefined {
     for (let i = 0; i < changes.length; i++) {
+      const change = changes[i] as Piece;
+      if (change.op !== 'B' && !isRow(change)) return this.#takeRest(changes, i, way);
+      const added = change.op === 'B' ? way.rows.addBlock(change) : way.rows.add(change);
+      if (added !== undefined) return added.then(() => this.#takeRest(changes, i + 1, way));
+    }
+    return undefined;
+  }
+
+  async #takeRest(changes: readonly Piece[], from: number, { record, rows, sequences }: Way): Promise<void> {
+    for (let i = from; i < changes.length; i++) {
       const change = changes[i] as Piece;
       if (isLarge(change)) {
         await rows.addLarge(change, record);
@@ -148,7 +167,7 @@ export class ApplyRecords {
         await rows.addBlock(change);
         continue;
       }
-      if (change.op === 'I' || change.op === 'U' || change.op === 'D') {
+      if (isRow(change)) {
         await rows.add(change);
         continue;
       }
@@ -239,4 +258,8 @@ export class ApplyRecords {
       ],
     );
   }
+}
+
+function isRow(piece: Piece): piece is Change & { readonly op: 'I' | 'U' | 'D' } {
+  return (piece.op === 'I' || piece.op === 'U' || piece.op === 'D') && !isLarge(piece);
 }

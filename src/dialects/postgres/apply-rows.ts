@@ -62,25 +62,39 @@ export class ApplyRows {
     this.#net = new NetEffect(pipeline);
   }
 
-  async add(change: Change): Promise<void> {
-    if (this.#blocks.size > 0 && this.#blocks.has(tableKey(change))) await this.#copyBlocks();
+  /** Undefined: there is nothing to wait for. */
+  add(change: Change): Promise<void> | undefined {
+    if (this.#blocks.size > 0 && this.#blocks.has(tableKey(change))) return this.#addBehindBlocks(change);
+    this.#plan.add(change, this.#surroundings);
+    return undefined;
+  }
+
+  async #addBehindBlocks(change: Change): Promise<void> {
+    await this.#copyBlocks();
     this.#plan.add(change, this.#surroundings);
   }
 
-  /** For the rows behind it. Null: nothing is known. */
-  async surround(settings: Buffer | null): Promise<void> {
+  /** For the rows behind it. Null: nothing is known. Undefined: there is nothing to wait for. */
+  surround(settings: Buffer | null): Promise<void> | undefined {
     const before = this.#surroundings;
-    if (settings === null || before === null ? settings === before : settings.equals(before)) return;
+    const same = settings === null || before === null ? settings === before : settings.equals(before);
+    return same ? undefined : this.#surroundAnew(settings);
+  }
+
+  async #surroundAnew(settings: Buffer | null): Promise<void> {
     // Changes may overtake each other under other settings, too: they stay together, and each keeps its own.
     await this.#copyBlocks();
     this.#surroundings = settings === null ? null : Buffer.from(settings);
   }
 
-  async addBlock(block: RowBlock): Promise<void> {
-    if (this.#manner !== 'in parts' || block.rows < copiedRowsMin) {
-      for (const change of changesOf(block)) this.#plan.add(change, this.#surroundings);
-      return;
-    }
+  /** Undefined: there is nothing to wait for. */
+  addBlock(block: RowBlock): Promise<void> | undefined {
+    if (this.#manner === 'in parts' && block.rows >= copiedRowsMin) return this.#copyLater(block);
+    for (const change of changesOf(block)) this.#plan.add(change, this.#surroundings);
+    return undefined;
+  }
+
+  async #copyLater(block: RowBlock): Promise<void> {
     if (this.#plan.has(block)) await this.#emptyPlan();
     const key = tableKey(block);
     const before = this.#blocks.get(key);
@@ -147,13 +161,13 @@ export class ApplyRows {
   }
 
   async #emptyPlan(): Promise<void> {
-    await this.#copyBlocks();
+    if (this.#blocks.size > 0) await this.#copyBlocks();
     const plan = this.#plan;
     if (plan.empty) return;
     this.#plan = new RowPlan();
     const through: { readonly table: ReplicaTable; readonly changes: readonly RowChange[] }[] = [];
     for (const { changes, ...name } of plan.tables()) {
-      const table = await this.#tables.of(name);
+      const table = this.#tables.known(name) ?? (await this.#tables.of(name));
       if (table.through) through.push({ table, changes });
       else this.#write(table, changes);
     }

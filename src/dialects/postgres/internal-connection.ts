@@ -42,7 +42,8 @@ export interface CopyInput {
 
 type RowTaker = (row: (Buffer | null)[]) => void;
 
-interface Call extends Deferred<PipelineResult> {
+interface Call {
+  readonly done: Deferred<PipelineResult>;
   readonly tags: string[];
   readonly rows: (Buffer | null)[][];
   readonly onRow: RowTaker | undefined;
@@ -149,7 +150,7 @@ export class InternalConnection {
 
   /** One statement or several, as text. */
   query(sql: string | Buffer, onRow?: RowTaker): Promise<PipelineResult> {
-    return this.#start([frontend.query(sql)], { onRow }).promise;
+    return this.#start([frontend.query(sql)], { onRow }).done.promise;
   }
 
   /** Rows as text. */
@@ -160,11 +161,11 @@ export class InternalConnection {
 
   /** Messages of the extended protocol, up to and including Sync, and simple queries. The first error of any is that of all. */
   pipeline(messages: readonly Buffer[], onRow?: RowTaker): Promise<PipelineResult> {
-    return this.#start(messages, { onRow }).promise;
+    return this.#start(messages, { onRow }).done.promise;
   }
 
   copyOut(sql: string, onCopy: CopyTaker): Promise<PipelineResult> {
-    return this.#start([frontend.query(sql)], { onCopy }).promise;
+    return this.#start([frontend.query(sql)], { onCopy }).done.promise;
   }
 
   /** Resolves when the server wants the data. */
@@ -172,8 +173,8 @@ export class InternalConnection {
     const wanted = deferred();
     const call = this.#start([frontend.query(sql)], { inputWanted: () => wanted.resolve() });
     // It may fail while nobody waits for it: whoever writes or ends the data is told.
-    call.promise.catch(() => undefined);
-    await Promise.race([wanted.promise, call.promise]);
+    call.done.promise.catch(() => undefined);
+    await Promise.race([wanted.promise, call.done.promise]);
     this.#inputOver = false;
     const { socket } = this.#connection;
     return {
@@ -186,12 +187,12 @@ export class InternalConnection {
       end: () => {
         this.#inputOver = true;
         if (this.#call === call) socket.write(frontend.copyDone);
-        return call.promise;
+        return call.done.promise;
       },
       giveUp: async (reason) => {
         this.#inputOver = true;
         if (this.#call === call) socket.write(frontend.copyFail(reason));
-        await call.promise.catch(() => undefined);
+        await call.done.promise.catch(() => undefined);
       },
     };
   }
@@ -207,22 +208,26 @@ export class InternalConnection {
   }
 
   #start(messages: readonly Buffer[], takers: Takers): Call {
+    let statements = 0;
+    let readies = 0;
+    for (const message of messages) {
+      const type = message[0];
+      if (type === Frontend.Query || type === Frontend.Execute) statements += 1;
+      if (type === Frontend.Query || type === Frontend.Sync) readies += 1;
+    }
     const call: Call = {
-      ...deferred<PipelineResult>(),
+      done: deferred(),
       tags: [],
       rows: [],
       onRow: takers.onRow,
       onCopy: takers.onCopy,
       inputWanted: takers.inputWanted,
-      statements: messages.filter(
-        (message) => message[0] === Frontend.Query || message[0] === Frontend.Execute,
-      ).length,
-      readies: messages.filter((message) => message[0] === Frontend.Query || message[0] === Frontend.Sync)
-        .length,
+      statements,
+      readies,
       error: undefined,
     };
-    if (this.#lost !== undefined) call.reject(this.#lost);
-    else if (this.#call !== undefined) call.reject(this.#gone('two calls at a time'));
+    if (this.#lost !== undefined) call.done.reject(this.#lost);
+    else if (this.#call !== undefined) call.done.reject(this.#gone('two calls at a time'));
     else {
       this.#call = call;
       this.#connection.socket.write(Buffer.concat(messages));
@@ -276,8 +281,8 @@ export class InternalConnection {
           return;
         }
         this.#call = undefined;
-        if (call.error) call.reject(call.error);
-        else call.resolve({ tags: call.tags, rows: call.rows });
+        if (call.error) call.done.reject(call.error);
+        else call.done.resolve({ tags: call.tags, rows: call.rows });
         return;
       default:
     }
@@ -324,7 +329,7 @@ export class InternalConnection {
     this.#connection.socket.destroy();
     const call = this.#call;
     this.#call = undefined;
-    call?.reject(this.#lost);
+    call?.done.reject(this.#lost);
     // Whoever waits to write more finds out when it tries.
     this.#drained?.resolve();
   }

@@ -67,6 +67,8 @@ export interface LinkReceiverParts {
   newCollector(): WriteSetCollector;
   /** A message outside of any answer. A promise: nothing more should come before it resolves. */
   unasked(frame: Buffer): Promise<void> | undefined;
+  /** A statement was refused because what its connection collects changes in is gone. */
+  emptied(): void;
   /** The link is of no use any more. */
   lose(why: string, fields?: ErrorFields): void;
 }
@@ -329,8 +331,11 @@ export class LinkReceiver {
     this.#wantsData = false;
     this.#sqlState = fields.code;
     if (phase === undefined) return;
-    if (phase.kind === 'answer') phase.reader.error(frame, fields);
-    else if (phase.kind === 'prelude' || phase.kind === 'check' || phase.kind === 'open')
+    if (phase.kind === 'answer') {
+      if (fields.code === sqlStates.aroundLockstep || fields.code === sqlStates.recordLost)
+        this.#parts.emptied();
+      phase.reader.error(frame, fields);
+    } else if (phase.kind === 'prelude' || phase.kind === 'check' || phase.kind === 'open')
       phase.error = fields;
     else if (phase.kind === 'commit') {
       // Elsewhere the client's own code may say so.

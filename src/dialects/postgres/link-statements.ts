@@ -38,13 +38,13 @@ export class LinkStatements {
   }
 
   /** What the client has had described and this member does not know yet. A nameless one is used at once. */
-  unchecked(messages: PostgresRequest['messages']): ReadonlySet<PreparedStatement> {
-    const statements = new Set<PreparedStatement>();
+  unchecked(messages: PostgresRequest['messages']): ReadonlySet<PreparedStatement> | undefined {
+    let statements: Set<PreparedStatement> | undefined;
     for (const message of messages) {
       if (message.kind !== 'uses' || message.statement.name === '' || message.statement.shape === undefined)
         continue;
       const { statement } = message;
-      if (this.#prepared.get(statement.name) !== statement) statements.add(statement);
+      if (this.#prepared.get(statement.name) !== statement) (statements ??= new Set()).add(statement);
     }
     return statements;
   }

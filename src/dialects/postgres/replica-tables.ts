@@ -19,6 +19,10 @@ export interface TableName {
   readonly table: string;
 }
 
+function keyOf({ schema, table }: TableName): string {
+  return `${schema}\0${table}`;
+}
+
 export function nameOf({ schema, table }: { readonly schema: Buffer; readonly table: Buffer }): TableName {
   return { schema: schema.toString('latin1'), table: table.toString('latin1') };
 }
@@ -51,12 +55,16 @@ export class ReplicaTables {
   }
 
   async of(name: TableName): Promise<ReplicaTable> {
-    const key = `${name.schema}\0${name.table}`;
-    const known = this.#tables.get(key);
+    const known = this.known(name);
     if (known !== undefined) return known;
     const found = await this.#ask(name);
-    this.#tables.set(key, found);
+    this.#tables.set(keyOf(name), found);
     return found;
+  }
+
+  /** Undefined: the member has not been asked about it. */
+  known(name: TableName): ReplicaTable | undefined {
+    return this.#tables.get(keyOf(name));
   }
 
   /** Definitions may have changed. */

@@ -45,7 +45,6 @@ import { LinkReceiver } from './link-receiver.ts';
 import type { Phase } from './link-receiver.ts';
 import { LinkStatements } from './link-statements.ts';
 import type { ControlCall, OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
-import { sqlStates } from './sql-states.ts';
 import { shapeChanged } from './statement-shape.ts';
 import { WriteSetCollector } from './write-set-collector.ts';
 
@@ -102,6 +101,7 @@ export class PostgresSessionLink implements SessionLink {
       statements: this.#statements,
       newCollector: () => this.#newCollector(),
       unasked: (frame) => listener.unasked(memberId, frame),
+      emptied: () => (this.#emptied = true),
       lose: (why, fields) => this.#lose(why, fields),
     });
     const { socket } = connection;
@@ -149,16 +149,16 @@ export class PostgresSessionLink implements SessionLink {
     }
     this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#setting(own, out);
-    const answer =
-      asked.protocol === 'call'
-        ? await this.#runCall(asked, sink, options, out)
-        : await this.#runRequest(asked, sink, options, out);
-    if (answer.sqlState === sqlStates.aroundLockstep || answer.sqlState === sqlStates.recordLost)
-      this.#emptied = true;
-    return answer;
+    if (asked.protocol === 'call') return await this.#call(asked, sink, options, out);
+    const { mayBeUnsuitable } = options;
+    const { textBefore } = asked;
+    const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
+    const unchecked = this.#statements.unchecked(asked.messages);
+    const changed = unchecked === undefined ? undefined : await this.#check(unchecked, out, reader);
+    return await this.#send(asked, reader, { begin: options.begin, changed }, out);
   }
 
-  async #runCall(call: ControlCall, sink: AnswerSink, options: RunOptions, out: Buffer[]): Promise<Answer> {
+  #call(call: ControlCall, sink: AnswerSink, options: RunOptions, out: Buffer[]): Promise<Answer> {
     const reader = new AnswerReader(sink, 'no', undefined, this.#settings.tableOid, this.#slow);
     if (options.begin !== undefined) this.#prelude((options.begin as OwnStatement).sql, out);
     out.push(this.#settings.functions.call(call.name, call.values));
@@ -166,21 +166,17 @@ export class PostgresSessionLink implements SessionLink {
     const done = deferred<Answer>();
     this.#begin({ kind: 'answer', reader, done, quiet: true, statements: 1 });
     this.#write(out);
-    return await done.promise;
+    return done.promise;
   }
 
-  async #runRequest(
-    { messages, protocol, rest, textBefore }: PostgresRequest,
-    sink: AnswerSink,
-    options: RunOptions,
+  #send(
+    { messages, protocol, rest }: PostgresRequest,
+    reader: AnswerReader,
+    { begin, changed }: { readonly begin: unknown; readonly changed: PreparedStatement | undefined },
     out: Buffer[],
   ): Promise<Answer> {
-    const { mayBeUnsuitable } = options;
-    const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
     let statements = protocol === 'simple' ? 1 : 0;
-    const unchecked = this.#statements.unchecked(messages);
-    const changed = unchecked.size === 0 ? undefined : await this.#check(unchecked, out, reader);
-    if (options.begin !== undefined) this.#prelude((options.begin as OwnStatement).sql, out);
+    if (begin !== undefined) this.#prelude((begin as OwnStatement).sql, out);
     for (const message of messages) {
       if (protocol === 'simple') this.#statements.unnamedGone();
       if (message.kind === 'plain') {
@@ -204,12 +200,10 @@ export class PostgresSessionLink implements SessionLink {
     const done = deferred<Answer>();
     this.#begin({ kind: 'answer', reader, done, quiet: false, statements });
     this.#write(out);
-    if (rest !== undefined) {
-      // Lost while the client still sends, it has nobody yet who waits for it.
-      done.promise.catch(() => undefined);
-      await this.#stream(rest, protocol === 'extended');
-    }
-    return await done.promise;
+    if (rest === undefined) return done.promise;
+    // Lost while the client still sends, it has nobody yet who waits for it.
+    done.promise.catch(() => undefined);
+    return this.#stream(rest, protocol === 'extended').then(() => done.promise);
   }
 
   async commit(options: CommitOptions): Promise<'committed' | 'refused'> {

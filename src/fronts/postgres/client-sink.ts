@@ -12,6 +12,7 @@ export class ClientSink implements AnswerSink {
   /** Pieces of this turn; small ones are joined, because one write costs less than a gathered one. */
   #pieces: Buffer[] = [];
   #bytes = 0;
+  readonly #turnEnds = (): void => this.flush();
 
   constructor(socket: Socket, onInputWanted: () => void) {
     this.#socket = socket;
@@ -21,7 +22,7 @@ export class ClientSink implements AnswerSink {
   write(bytes: Buffer): boolean {
     const socket = this.#socket;
     if (socket.destroyed) return true;
-    if (this.#pieces.length === 0) process.nextTick(() => this.flush());
+    if (this.#pieces.length === 0) process.nextTick(this.#turnEnds);
     this.#pieces.push(bytes);
     this.#bytes += bytes.length;
     if (this.#bytes > joinedBytesMax) this.flush();

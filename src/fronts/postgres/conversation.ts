@@ -32,7 +32,7 @@ import { asClientError, functionCall, unexpectedMessage } from './front-errors.t
 import { largeExtended, largeQuery } from './large-messages.ts';
 import { simpleRequest } from './requests.ts';
 import { isLocal, StatementBook } from './statement-book.ts';
-import { StatementRunner } from './statement-runner.ts';
+import { hasEffects, StatementRunner } from './statement-runner.ts';
 import type { RunnerHooks } from './statement-runner.ts';
 import { writeFatal } from './write-fatal.ts';
 
@@ -390,8 +390,11 @@ export class Conversation {
     }
   }
 
-  async #simpleWhenKnown(text: Buffer, frame: Buffer): Promise<void> {
-    if (!asksForRoute(Frontend.Query, frame)) return await this.#simple(text, frame);
+  #simpleWhenKnown(text: Buffer, frame: Buffer): Promise<void> {
+    return asksForRoute(Frontend.Query, frame) ? this.#tellRoute(frame) : this.#simple(text, frame);
+  }
+
+  async #tellRoute(frame: Buffer): Promise<void> {
     await this.#options.hooks.schemaKnown(() => true);
     const asked = explainRoute(Frontend.Query, frame, this.#route);
     await this.#simple(readQuery(asked), asked);
@@ -514,7 +517,7 @@ export class Conversation {
   }
 
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
-    if (!(await this.#batchBefore())) return;
+    if ((await this.#batchBefore()) === false) return;
     this.#runner.unseen();
     await this.#session.run(this.#runner.noting(largeQuery(head, totalBytes, rest)), this.#sink);
     await this.#runner.settle();
@@ -535,10 +538,14 @@ export class Conversation {
 
   async #simple(text: Buffer, frame: Buffer): Promise<void> {
     try {
-      if (!(await this.#batchBefore())) return;
-      await this.#runner.followSchema();
+      // Every await costs each statement, and most statements have nothing to wait for.
+      const before = this.#batchBefore();
+      if (before !== undefined && !(await before)) return;
+      const followed = this.#runner.followSchema();
+      if (followed !== undefined) await followed;
       const isText = !this.#utf8 || isUtf8(text);
-      const statements = isText ? await this.#judge(text) : [];
+      const judged = isText ? this.#judge(text) : [];
+      const statements = judged instanceof Promise ? await judged : judged;
       const [only] = statements;
       if (!isText) await this.#notText(text, frame);
       else if (statements.length === 1 && only !== undefined) await this.#simpleOne(only, text, frame);
@@ -549,20 +556,18 @@ export class Conversation {
       await this.#failed(error);
     }
     this.#skipping = false;
-    await this.#runner.settle();
+    const settled = this.#runner.settle();
+    if (settled !== undefined) await settled;
     this.#readyForQuery();
   }
 
-  async #simpleOne(statement: Statement, text: Buffer, frame: Buffer): Promise<void> {
-    if (isLocal(statement) || statement.kind === 'empty') {
-      await this.#runner.run(statement, text);
-      return;
-    }
-    const answer = await this.#session.run(
-      this.#runner.workOf([statement], text, this.#runner.requestFor(statement, frame)),
-      this.#sink,
-    );
-    if (!answer.failed) this.#runner.noteEffects(statement);
+  #simpleOne(statement: Statement, text: Buffer, frame: Buffer): Promise<unknown> {
+    if (isLocal(statement) || statement.kind === 'empty') return this.#runner.run(statement, text);
+    const work = this.#runner.workOf([statement], text, this.#runner.requestFor(statement, frame));
+    const answered = this.#session.run(work, this.#sink);
+    return hasEffects(statement)
+      ? answered.then((answer) => !answer.failed && this.#runner.noteEffects(statement))
+      : answered;
   }
 
   /** The server looks at all of the message before anything of it runs, and refuses it in its own words. */
@@ -572,9 +577,15 @@ export class Conversation {
     await this.#session.run({ request: simpleRequest(frame), effect, bytes: text.length }, this.#sink);
   }
 
-  /** A simple query comes after what was sent before it, and takes the unnamed statement away. False: that has failed. */
-  async #batchBefore(): Promise<boolean> {
-    if (!this.#batch.empty) await this.#runBatch('flush');
+  /** A simple query comes after what was sent before it, and takes the unnamed statement away. False: that has failed. Undefined: nothing was. */
+  #batchBefore(): Promise<boolean> | undefined {
+    if (!this.#batch.empty) return this.#runBefore();
+    this.#book.removeStatement('');
+    return undefined;
+  }
+
+  async #runBefore(): Promise<boolean> {
+    await this.#runBatch('flush');
     if (this.#skipping) return false;
     this.#book.removeStatement('');
     return true;
@@ -633,19 +644,30 @@ export class Conversation {
     });
 
   /** By the schema as it is, if that makes a difference. */
-  async #judge(text: Buffer): Promise<readonly Statement[]> {
-    const statements = await this.#classifyInTurns(text);
-    const known = this.#options.hooks.schemaKnown(() =>
-      statements.some((statement) => dependsOnSchema(statement, text)),
-    );
+  #judge(text: Buffer): readonly Statement[] | Promise<readonly Statement[]> {
+    const statements = this.#classifyInTurns(text);
+    if (statements instanceof Promise) return this.#judgeWhenKnown(text, statements);
+    const known = this.#schemaFor(statements, text);
+    return known === undefined ? statements : known.then(() => this.#classifyInTurns(text));
+  }
+
+  async #judgeWhenKnown(text: Buffer, first: Promise<readonly Statement[]>): Promise<readonly Statement[]> {
+    const statements = await first;
+    const known = this.#schemaFor(statements, text);
     if (known === undefined) return statements;
     await known;
     return await this.#classifyInTurns(text);
   }
 
-  async #classifyInTurns(text: Buffer): Promise<readonly Statement[]> {
+  #schemaFor(statements: readonly Statement[], text: Buffer): Promise<void> | undefined {
+    return this.#options.hooks.schemaKnown(() =>
+      statements.some((statement) => dependsOnSchema(statement, text)),
+    );
+  }
+
+  #classifyInTurns(text: Buffer): readonly Statement[] | Promise<readonly Statement[]> {
     const { classifier, catalog } = this.#options;
-    return await (classifier.classifyScript(text, catalog, this.#reading, nextTurn) ?? this.#classify(text));
+    return classifier.classifyScript(text, catalog, this.#reading, nextTurn) ?? this.#classify(text);
   }
 
   #classify(text: Buffer): readonly Statement[] {

@@ -70,12 +70,16 @@ export class SessionState {
     return undefined;
   }
 
-  /** Before the client may send what relies on it. */
-  async settle(): Promise<void> {
+  /** Before the client may send what relies on it. Undefined: there is nothing to ask. */
+  settle(): Promise<void> | undefined {
     const session = this.#session;
-    if (!this.#unsure || session.transaction !== 'none') return;
+    if (!this.#unsure || session.transaction !== 'none') return undefined;
     this.#unsure = false;
-    if (session.pinnedForGood) return;
+    return session.pinnedForGood ? undefined : this.#ask();
+  }
+
+  async #ask(): Promise<void> {
+    const session = this.#session;
     this.#asked = this.#of.watched();
     const question = probeQuestion([...this.#asked, ...this.#carried], this.#all);
     // Lost before it has said what there is, the session would not know what it has lost.

@@ -83,6 +83,11 @@ const lockNotAvailable = '55P03';
 const preparedMax = 1000;
 const preparedBytesMax = 8192;
 
+/** When it has succeeded, the session depends on its connection. */
+export function hasEffects({ kind, sessionLock }: Statement): boolean {
+  return kind === 'temp-ddl' || kind === 'declare-cursor' || sessionLock === true;
+}
+
 export class StatementRunner {
   readonly #session: Session;
   readonly #book: StatementBook;
@@ -264,12 +269,15 @@ export class StatementRunner {
       : { protocol: 'simple', messages: [{ kind: 'uses', frame, statement: named }] };
   }
 
-  /** Between the last statement and the client's next: the session follows what code out of sight has made of it. */
-  async settle(): Promise<void> {
+  /**
+   * Between the last statement and the client's next: the session follows what code out of sight has made of it. Undefined:
+   * there is nothing to ask.
+   */
+  settle(): Promise<void> | undefined {
     const known = this.#schemaKnown;
     this.#schemaKnown = undefined;
     if (known !== undefined) this.#hooks.schemaChanged(known);
-    await this.#state.settle();
+    return this.#state.settle();
   }
 
   /** Before a statement: what the session has may mean more to the schema by now. */
@@ -285,12 +293,13 @@ export class StatementRunner {
   /** Throws where one of them is not possible now. */
   workOf(statements: readonly Statement[], text: Buffer, request: Work['request']): Work {
     for (const statement of statements) this.#expect(statement);
-    const work = workOf(statements, text, request, {
-      inTransaction: this.#session.transaction !== 'none',
+    const inTransaction = this.#session.transaction !== 'none';
+    return workOf(statements, text, request, {
+      inTransaction,
       readOnlyByDefault: this.#transaction.defaults.readOnly,
       knownBetter: this.#hooks.knownBetter,
+      onSchemaChanged: inTransaction ? this.#changedInside : this.#changedAlone,
     });
-    return this.noting(work);
   }
 
   /** The same, and a change of the schema by code that it runs is followed. */
@@ -302,6 +311,7 @@ export class StatementRunner {
   readonly #changedAlone = (): void => void (this.#schemaKnown ??= this.#hooks.schemaChanging());
   readonly #changedInside = (): void => this.#transaction.noteSchemaChange();
 
+  /** Where `hasEffects`, once it has succeeded. */
   noteEffects(statement: Statement): void {
     const session = this.#session;
     if (statement.kind === 'temp-ddl') {

@@ -19,6 +19,7 @@ export interface WorkContext {
   /** Of the client: our connections are read-only by default, whatever it has set. */
   readonly readOnlyByDefault: boolean;
   readonly knownBetter: KnownBetter;
+  readonly onSchemaChanged: () => void;
 }
 
 /** Throws where one of them is not possible now. */
@@ -26,7 +27,7 @@ export function workOf(
   statements: readonly Statement[],
   text: Buffer,
   request: Work['request'],
-  { inTransaction, readOnlyByDefault, knownBetter }: WorkContext,
+  { inTransaction, readOnlyByDefault, knownBetter, onSchemaChanged }: WorkContext,
 ): Work {
   let effect: Work['effect'] = 'read';
   let runsCode = false;
@@ -45,7 +46,7 @@ export function workOf(
     if (belongsToPrimary(statement)) atPrimary = true;
   }
   if (effect === 'primary-read' && asksForReadOnly(text))
-    return tellReadOnly(request, text, readOnlyByDefault);
+    return { ...tellReadOnly(request, text, readOnlyByDefault), onSchemaChanged };
   const better = effect === 'write' ? undefined : knownBetter.get(text);
   // Something out of sight writes: a function in a view, say.
   if (better === 'write') runsCode = true;
@@ -57,7 +58,8 @@ export function workOf(
     atPrimary,
     unknownSize: runsCode,
     bytes: text.length,
-    ...(setsSequences ? { after: afterSettingSequences } : runsCode ? { after: afterUnseenCode } : {}),
+    after: setsSequences ? afterSettingSequences : runsCode ? afterUnseenCode : undefined,
+    onSchemaChanged,
     onUnsuitable: (as) => knownBetter.note(text, as),
   };
 }

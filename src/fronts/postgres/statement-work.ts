@@ -36,7 +36,7 @@ export function workOf(
   let endsSessions = false;
   let atPrimary = false;
   for (const statement of statements) {
-    if (!inTransaction && statements.length === 1) refuseOutsideTransaction(statement);
+    if (!inTransaction && statements.length === 1 && isOverAtOnce(statement)) return asItIs(request, text);
     effect = heavier(effect, statement.kind);
     if (statement.runsCode) runsCode = true;
     if (statement.setsConfig) refuseOwnSettings(text, request);
@@ -86,11 +86,17 @@ function tellReadOnly(request: Work['request'], text: Buffer, readOnly: boolean)
   };
 }
 
-/** What would be over as soon as it is done is refused, as the server does it: here it would run in a transaction of ours. */
-function refuseOutsideTransaction(statement: Statement): void {
-  if (statement.kind === 'declare-cursor' && statement.hold !== true)
-    throw needsTransaction('DECLARE CURSOR');
-  if (statement.tag === 'LOCK') throw needsTransaction('LOCK TABLE');
+/**
+ * In a transaction of ours it would succeed, and be over. Outside of any the server refuses a cursor in its own words; a lock is refused
+ * here, because on our read-only connections the server has other words for it.
+ */
+function isOverAtOnce({ kind, hold, tag }: Statement): boolean {
+  if (tag === 'LOCK') throw needsTransaction('LOCK TABLE');
+  return kind === 'declare-cursor' && hold !== true;
+}
+
+function asItIs(request: Work['request'], text: Buffer): Work {
+  return { request, effect: 'primary-read', bytes: text.length };
 }
 
 function asksForReadOnly(text: Buffer): boolean {

@@ -1,5 +1,6 @@
 /**
- * Finds PostgreSQL programs: the embedded npm package, or what the system has installed.
+ * Finds PostgreSQL programs: those in the folder that LOCKSTEP_POSTGRES names, the embedded npm package, or what the system
+ * has installed.
  *
  * The embedded package carries `initdb`, `pg_ctl` and `postgres` only, built for demonstrations and tests. Its install
  * script makes symbolic links for its libraries; package managers that block install scripts leave them out, so the
@@ -22,7 +23,7 @@ import { LockstepError } from '../../base/index.ts';
 import { makeTemporaryDirectory } from './keeper.ts';
 
 export interface PostgresBinaries {
-  readonly origin: 'embedded' | 'system';
+  readonly origin: 'named' | 'embedded' | 'system';
   /** As the server says it, e.g. `18.4`. */
   readonly version: string;
   readonly major: number;
@@ -39,7 +40,8 @@ export interface FindPostgresOptions {
 }
 
 export function findPostgres(options: FindPostgresOptions = {}): PostgresBinaries {
-  const searches = options.prefer === 'system' ? [systemBinaries, embedded] : [embedded, systemBinaries];
+  const others = options.prefer === 'system' ? [systemBinaries, embedded] : [embedded, systemBinaries];
+  const searches = [named, ...others];
   for (const search of searches) {
     const found = search().find((one) => options.major === undefined || one.major === options.major);
     if (found) return found;
@@ -49,6 +51,20 @@ export function findPostgres(options: FindPostgresOptions = {}): PostgresBinarie
     code: 'testing.no-postgres',
     message: `no ${wanted} was found, neither embedded nor in the system`,
     hint: `install the optional package ${embeddedPackageName()}, or put initdb and postgres into the PATH`,
+  });
+}
+
+/** What tests are to run on, whatever else there is. */
+function named(): readonly PostgresBinaries[] {
+  const directory = process.env['LOCKSTEP_POSTGRES'];
+  if (directory === undefined) return [];
+  const root = dirname(dirname(directory));
+  const found = existsSync(linksOf(root)) ? packaged('named', root) : describe('named', directory, {});
+  if (found !== undefined) return [found];
+  throw new LockstepError({
+    code: 'testing.no-postgres',
+    message: `LOCKSTEP_POSTGRES names ${directory}, where no initdb and postgres can be run`,
+    hint: 'name the folder that holds both',
   });
 }
 
@@ -88,15 +104,24 @@ function locateEmbedded(): readonly PostgresBinaries[] {
   } catch {
     return [];
   }
+  const found = packaged('embedded', root);
+  return found ? [found] : [];
+}
+
+/** The programs of the npm package that lies here. */
+function packaged(origin: PostgresBinaries['origin'], root: string): PostgresBinaries | undefined {
   const variable = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
   const path = [...missingLibraryLinks(root), join(root, 'native', 'lib')].join(delimiter);
-  const found = describe('embedded', join(root, 'native', 'bin'), { [variable]: path });
-  return found ? [found] : [];
+  return describe(origin, join(root, 'native', 'bin'), { [variable]: path });
+}
+
+function linksOf(root: string): string {
+  return join(root, 'native', 'pg-symlinks.json');
 }
 
 /** A directory with the library links that the package's install script would have made; none when it has made them. */
 function missingLibraryLinks(root: string): readonly string[] {
-  const list = join(root, 'native', 'pg-symlinks.json');
+  const list = linksOf(root);
   if (!existsSync(list)) return [];
   const links = JSON.parse(readFileSync(list, 'utf8')) as readonly { source: string; target: string }[];
   const missing = links.filter((link) => !existsSync(join(root, link.target)));

@@ -640,6 +640,10 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       'FETCH c',
     ],
     'without a transaction': ['DECLARE c CURSOR FOR SELECT 1'],
+    'without a transaction, and wrong': [
+      'DECLARE c CURSOR FOR SELECT 1 INTO x',
+      'DECLARE c CURSOR FOR SELECT * FROM nowhere',
+    ],
     'scrolled and updated': [
       three,
       'BEGIN',

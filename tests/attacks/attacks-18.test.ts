@@ -1,3 +1,0 @@
-import { withstand } from './withstand.ts';
-
-withstand(18);

@@ -1,0 +1,4 @@
+import { findPostgres } from '../../src/testing/index.ts';
+import { withstand } from './withstand.ts';
+
+withstand(findPostgres().major);

@@ -16,6 +16,7 @@ import {
 import type { ErrorFields } from '../../wire/postgres/index.ts';
 import type { Answer, AnswerSink, RunOptions } from '../contract.ts';
 import { hintFor } from './errors.ts';
+import { withoutOwnTriggers } from './explained-rows.ts';
 import { Descriptions, firstUserOid, isRecord } from './statement-shape.ts';
 
 /** Neighbouring slices of one chunk. */
@@ -33,6 +34,8 @@ export class AnswerReader {
   readonly #textBefore: Buffer | undefined;
   readonly #tableOid: (oid: number) => number;
   readonly #slow: (fetched: Promise<void>) => void;
+  /** What it says of Lockstep's own triggers is left out. */
+  explains = false;
   #descriptions: Descriptions | undefined;
   #pending: Slices | undefined;
   #digest = 0;
@@ -78,7 +81,7 @@ export class AnswerReader {
   rows(frames: Buffer): void {
     if (this.#unsuitable !== undefined) return;
     if (this.#repeatable) this.#digest = crc32(frames, this.#digest);
-    this.forward(frames);
+    this.forward(this.explains ? withoutOwnTriggers(frames) : frames);
   }
 
   message(type: number, frame: Buffer): void {

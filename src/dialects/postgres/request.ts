@@ -28,6 +28,8 @@ export interface PostgresRequest {
   readonly messages: readonly RequestMessage[];
   /** What stood in front of the statement in the client's own text, by which it reads the position of an error. */
   readonly textBefore?: Buffer;
+  /** EXPLAIN ANALYZE of a change: what the answer says of Lockstep's own triggers is left out. */
+  readonly explains?: boolean;
   /** Bytes that still arrive for the last message, which is too large to be held: pulled while the member takes them. */
   readonly rest?: AsyncIterable<Buffer>;
 }

@@ -153,6 +153,7 @@ export class PostgresSessionLink implements SessionLink {
     const { mayBeUnsuitable } = options;
     const { textBefore } = asked;
     const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
+    if (asked.explains) reader.explains = true;
     const unchecked = this.#statements.unchecked(asked.messages);
     const changed = unchecked === undefined ? undefined : await this.#check(unchecked, out, reader);
     return await this.#send(asked, reader, { begin: options.begin, changed }, out);

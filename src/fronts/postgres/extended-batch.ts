@@ -25,7 +25,7 @@ import {
   tooManyPortals,
   tooManyStatements,
 } from './front-errors.ts';
-import { extendedRequest } from './requests.ts';
+import { explains, extendedRequest } from './requests.ts';
 import { isLocal } from './statement-book.ts';
 import type { BookedStatement, StatementBook } from './statement-book.ts';
 import type { StatementRunner } from './statement-runner.ts';
@@ -279,7 +279,9 @@ export class ExtendedBatch {
     const prepared = parsed.map(({ statement }) => statement);
     // Planning, too, runs functions that call themselves immutable.
     const statements = executed.length > 0 ? executed : [...prepared, ...bound];
-    let work = this.#parts.runner.workOf(statements, text, extendedRequest(messages));
+    const plain = extendedRequest(messages);
+    const request = executed.some(explains) ? { ...plain, explains: true } : plain;
+    let work = this.#parts.runner.workOf(statements, text, request);
     // Without Execute nothing happens yet, so nothing has to be committed.
     if (executed.length === 0 && work.effect === 'write' && this.#parts.session.transaction === 'none')
       work = { ...work, effect: 'primary-read', after: [] };

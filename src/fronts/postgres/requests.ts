@@ -1,5 +1,6 @@
 /** Requests for a session link: from what the client sent, and of our own. */
 
+import type { Statement } from '../../sql/index.ts';
 import { frontend } from '../../wire/postgres/index.ts';
 import type { ControlCall, PostgresRequest, RequestMessage } from '../../dialects/postgres/index.ts';
 
@@ -19,6 +20,11 @@ export function simpleRequest(frame: Buffer, textBefore?: Buffer): PostgresReque
 
 export function extendedRequest(messages: readonly RequestMessage[]): PostgresRequest {
   return { protocol: 'extended', messages };
+}
+
+/** EXPLAIN ANALYZE of what changes rows. */
+export function explains({ tag, kind }: Statement): boolean {
+  return tag === 'EXPLAIN' && kind !== 'read';
 }
 
 /** Fails an open transaction on the member, as an error found here would have failed it there. */

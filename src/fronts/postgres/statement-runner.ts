@@ -8,7 +8,7 @@ import { HeldAnswer, nobody, transactionAborted } from '../../cluster/index.ts';
 import type { BeginOptions, Session, Work } from '../../cluster/index.ts';
 import type { AnswerSink, SessionLink } from '../../dialects/contract.ts';
 import { PostgresSessionLink } from '../../dialects/postgres/index.ts';
-import type { OwnStatement } from '../../dialects/postgres/index.ts';
+import type { OwnStatement, PostgresRequest } from '../../dialects/postgres/index.ts';
 import type { Statement } from '../../sql/index.ts';
 import { backend, frontend, readErrorFields } from '../../wire/postgres/index.ts';
 import { ClientTransaction } from './client-transaction.ts';
@@ -22,7 +22,7 @@ import {
   volatileView,
 } from './front-errors.ts';
 import { complete } from './own-answers.ts';
-import { extendedRequest, failingRequest, simpleRequest } from './requests.ts';
+import { explains, extendedRequest, failingRequest, simpleRequest } from './requests.ts';
 import { aroundResetAll, aroundSchemaStatement, givesWay } from './schema-work.ts';
 import { SessionState } from './session-state.ts';
 import type { StatementBook } from './statement-book.ts';
@@ -262,7 +262,8 @@ export class StatementRunner {
   }
 
   /** A simple query. EXECUTE may name a statement that the client prepared by the protocol, on whichever member. */
-  requestFor(statement: Statement, frame: Buffer, textBefore?: Buffer): Work['request'] {
+  requestFor(statement: Statement, frame: Buffer, textBefore?: Buffer): PostgresRequest {
+    if (explains(statement)) return { ...simpleRequest(frame, textBefore), explains: true };
     const named = statement.tag === 'EXECUTE' ? this.#book.statement(statement.name ?? '') : undefined;
     return named === undefined || named.local
       ? simpleRequest(frame, textBefore)

@@ -12,6 +12,13 @@ function run(sql: string, ...values: string[]): Buffer[] {
   return [parse({ query: sql }), bind({ values }), describe('portal'), execute()];
 }
 
+/** In all formats, without what is never the same twice. */
+function explained(sql: string): string[] {
+  const formats = ['TEXT', 'JSON', 'YAML', 'XML'];
+  const options = 'ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF';
+  return formats.flatMap((format) => ['BEGIN', `EXPLAIN (${options}, FORMAT ${format}) ${sql}`, 'ROLLBACK']);
+}
+
 const largeData = copyData(Buffer.alloc(400_000, '1\ta\n'));
 
 const three = "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
@@ -664,6 +671,17 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       [...run('FETCH 2 FROM c'), sync],
       [execute('c', 0), sync],
       'COMMIT',
+    ],
+  },
+  'plans that were carried out': {
+    'list the client’s triggers and no others': [
+      "CREATE FUNCTION looks() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'",
+      'CREATE TABLE u (id int REFERENCES t)',
+      ...explained("INSERT INTO t VALUES (1, 'a'), (2, 'b')"),
+      'CREATE TRIGGER looks BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION looks()',
+      ...explained("UPDATE t SET v = 'c' WHERE id = 1"),
+      ...explained('INSERT INTO u VALUES (1)'),
+      [...run('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) DELETE FROM u'), sync],
     ],
   },
   'prepared in SQL': {

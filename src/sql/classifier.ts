@@ -128,19 +128,23 @@ export class Classifier {
     const plain = reading.standardConformingStrings === false ? maskBackslashStrings(readable) : readable;
     if (weigh(plain, this.#parseTokensMax) === 'light' && sql.length <= this.#parseBytesMax) return undefined;
     const pieces = splitStatements(plain);
-    if (pieces === undefined || pieces.length < 2) return undefined;
-    return this.#classifyPieces(sql, pieces, (piece) => this.classify(piece, catalog, reading), turn);
+    const { value: first } = pieces.next();
+    if (typeof first !== 'object' || first.end === plain.length) return undefined;
+    return this.#classifyPieces(sql, first, pieces, (piece) => this.classify(piece, catalog, reading), turn);
   }
 
   async #classifyPieces(
     sql: Buffer,
-    pieces: readonly Piece[],
+    first: Piece,
+    others: Generator<Piece, boolean>,
     classify: (piece: Buffer) => readonly Statement[],
     turn: () => Promise<void>,
   ): Promise<readonly Statement[]> {
     const statements: Statement[] = [];
     let inTurn = 0;
-    for (const { start, end } of pieces) {
+    let next: IteratorResult<Piece, boolean> = { value: first, done: false };
+    for (; next.done !== true; next = others.next()) {
+      const { start, end } = next.value;
       for (const statement of classify(sql.subarray(start, end))) {
         if (statement.kind === 'empty') continue;
         // The server looks at all of it before any of it runs.
@@ -152,6 +156,7 @@ export class Classifier {
       inTurn = 0;
       await turn();
     }
+    if (!next.value) return classify(sql);
     return statements.length === 0 ? [whole(sql, { kind: 'empty', tag: '' })] : statements;
   }
 

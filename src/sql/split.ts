@@ -28,9 +28,8 @@ export interface Piece {
 const OPEN = 0x28;
 const CLOSE = 0x29;
 
-/** Undefined: something in it has no end. */
-export function splitStatements(sql: Uint8Array): readonly Piece[] | undefined {
-  const pieces: Piece[] = [];
+/** One after the other, so that each can be examined before the next is looked for. Returns false when something has no end. */
+export function* splitStatements(sql: Uint8Array): Generator<Piece, boolean> {
   let start = 0;
   let parentheses = 0;
   let body = new BodyOfRoutine();
@@ -62,7 +61,7 @@ export function splitStatements(sql: Uint8Array): readonly Piece[] | undefined {
         break;
       case SEMICOLON:
         if (parentheses === 0 && !body.open) {
-          pieces.push({ start, end: at });
+          yield { start, end: at };
           start = at + 1;
           body = new BodyOfRoutine();
         }
@@ -73,10 +72,10 @@ export function splitStatements(sql: Uint8Array): readonly Piece[] | undefined {
         else if (sql[at] === CLOSE) parentheses = Math.max(0, parentheses - 1);
         at += 1;
     }
-    if (at === -1) return undefined;
+    if (at === -1) return false;
   }
-  pieces.push({ start, end: sql.length });
-  return pieces;
+  yield { start, end: sql.length };
+  return true;
 }
 
 /** `CREATE FUNCTION … BEGIN ATOMIC …; …; END` has semicolons of its own. */

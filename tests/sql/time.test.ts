@@ -221,7 +221,10 @@ describe('sql: long texts', () => {
   test('a script with an error anywhere is refused as a whole, and one without an end is no script', async () => {
     const { statements } = await script(`${'SELECT 1; '.repeat(100)} SELECT FROM FROM; SELECT 2`);
     expect(statements).toMatchObject([{ kind: 'unparsable' }]);
-    expect((await script(`${'SELECT 1; '.repeat(100)} SELECT 'a`)).statements).toBeUndefined();
+    const endless = `${'SELECT 1; '.repeat(100)} SELECT 'a`;
+    expect((await script(endless)).statements).toEqual(
+      (await few).classify(Buffer.from(endless), someFunctions),
+    );
     expect((await script(`SELECT ${'1 + '.repeat(100)} 1`)).statements).toBeUndefined();
     const backslash = `SELECT 1; SELECT '\\'; DROP TABLE t; --';\n ${'SELECT 2; '.repeat(100)}`;
     const kinds = async (standard: boolean) =>

@@ -214,5 +214,8 @@ export class AnswerReader {
 
 /** As the server counts them, where each byte is one or the text is UTF-8. */
 function charactersIn(text: Buffer): number {
-  return isUtf8(text) ? Array.from(text.toString()).length : text.length;
+  if (!isUtf8(text)) return text.length;
+  let characters = 0;
+  for (const byte of text) if ((byte & 0xc0) !== 0x80) characters += 1;
+  return characters;
 }

@@ -29,6 +29,7 @@ import { ClientSink } from './client-sink.ts';
 import { asksForRoute, explainRoute, routeSentences } from './explain-route.ts';
 import { ExtendedBatch } from './extended-batch.ts';
 import { asClientError, functionCall, unexpectedMessage } from './front-errors.ts';
+import { keptTexts } from './kept-texts.ts';
 import { largeExtended, largeQuery } from './large-messages.ts';
 import { simpleRequest } from './requests.ts';
 import { isLocal, StatementBook } from './statement-book.ts';
@@ -516,7 +517,23 @@ export class Conversation {
     return this.#largeExtended(type, head, totalBytes, rest);
   }
 
+  /** A text that may be a script is examined statement by statement, and for that it has to be there in full. */
   async #largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
+    const release = keptTexts.take(totalBytes);
+    if (release !== undefined) {
+      try {
+        const pieces = [head];
+        for await (const piece of rest) pieces.push(piece);
+        const frame = Buffer.concat(pieces);
+        // The client has gone in the middle of it.
+        if (frame.length < totalBytes) return;
+        this.#stream = undefined;
+        await this.#simple(readQuery(frame), frame);
+      } finally {
+        release();
+      }
+      return;
+    }
     if ((await this.#batchBefore()) === false) return;
     this.#runner.unseen();
     await this.#session.run(this.#runner.noting(largeQuery(head, totalBytes, rest)), this.#sink);

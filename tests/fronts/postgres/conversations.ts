@@ -19,6 +19,10 @@ function explained(sql: string): string[] {
   return formats.flatMap((format) => ['BEGIN', `EXPLAIN (${options}, FORMAT ${format}) ${sql}`, 'ROLLBACK']);
 }
 
+/** Longer than what is usually kept of a text. */
+const longScript = (...statements: string[]): string =>
+  statements.join(`;\nINSERT INTO t VALUES ((SELECT count(*) FROM t), '${'ä'.repeat(70_000)}');\n`);
+
 const largeData = copyData(Buffer.alloc(400_000, '1\ta\n'));
 
 const three = "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
@@ -30,6 +34,14 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       three,
       'SELECT * FROM t ORDER BY id',
       'DELETE FROM t WHERE id > 1',
+    ],
+    'scripts of some hundred kilobytes': [
+      longScript('CREATE TABLE u (id int)', 'INSERT INTO u VALUES (1)', 'SELECT count(*) FROM u'),
+      longScript('BEGIN', 'DELETE FROM u', 'COMMIT; SELECT count(*) FROM u'),
+      longScript('DELETE FROM t', 'INSERT INTO u VALUES (2)', 'SELECT nothing FROM u'),
+      longScript('BEGIN', 'SELECT 1/0', 'COMMIT'),
+      'ROLLBACK',
+      'SELECT id, length(v) FROM t ORDER BY id',
     ],
     'an empty query': ['', ';', '  -- nothing\n ', ';;'],
     'several statements are one transaction': [

@@ -206,15 +206,23 @@ describe('http: who may ask', () => {
     expect(answer.json).toEqual({ role: 'operator', csrf: expect.any(String) });
     const [cookie] = answer.headers['set-cookie'] ?? [];
     for (const word of ['HttpOnly', 'SameSite=Strict', 'Path=/']) expect(cookie).toContain(word);
-    const own = { cookie: String(cookie?.split(';')[0]) };
+    const own = { cookie: String(cookie?.split(';')[0]), 'x-csrf-token': answer.json.csrf };
     expect((await ask('GET', '/api/session', { headers: own })).json).toEqual(answer.json);
     expect((await ask('GET', '/api/status', { headers: own })).status).toBe(200);
   });
 
-  test('http: a change by cookie needs the second secret', async () => {
+  test('http: the cookie alone, as another port of this host is sent it, fetches nothing, the second secret least of all', async () => {
     const { cookie, csrf } = await logIn(tokens.operator);
     const body = { member: 'db2' };
     for (const headers of [{ cookie }, { cookie, 'x-csrf-token': 'guess' }]) {
+      const whoAmI = await ask('GET', '/api/session', { headers });
+      expect([whoAmI.status, whoAmI.text.includes(csrf)]).toEqual([401, false]);
+      for (const path of ['/api/status', '/api/config', '/api/sessions', '/api/stream']) {
+        const refused = await ask('GET', path, { headers });
+        expect([path, refused.status, refused.json.error.code]).toEqual([path, 403, 'admin.no-csrf-token']);
+      }
+      const stays = await ask('DELETE', '/api/session', { headers });
+      expect([stays.status, stays.json.error.code]).toEqual([403, 'admin.no-csrf-token']);
       const refused = await ask('POST', '/api/commands/deactivate-member', { headers, body });
       expect([refused.status, refused.json.error.code]).toEqual([403, 'admin.no-csrf-token']);
     }
@@ -226,17 +234,19 @@ describe('http: who may ask', () => {
   test('http: a session ends by logging out, by lying idle, and at the latest after half a day', async () => {
     const first = await logIn(tokens.operator);
     await ask('DELETE', '/api/session', { headers: { cookie: first.cookie, 'x-csrf-token': first.csrf } });
-    expect((await ask('GET', '/api/session', { headers: { cookie: first.cookie } })).status).toBe(401);
+    const lives = async ({ cookie, csrf }: typeof first) =>
+      (await ask('GET', '/api/session', { headers: { cookie, 'x-csrf-token': csrf } })).status;
+    expect(await lives(first)).toBe(401);
 
     const idle = await logIn(tokens.operator);
     const used = await logIn(tokens.operator);
     for (let hours = 1; hours < 12; hours += 1) {
       nowMs += HOUR_MS;
-      expect((await ask('GET', '/api/session', { headers: { cookie: used.cookie } })).status).toBe(200);
+      expect(await lives(used)).toBe(200);
     }
-    expect((await ask('GET', '/api/session', { headers: { cookie: idle.cookie } })).status).toBe(401);
+    expect(await lives(idle)).toBe(401);
     nowMs += HOUR_MS;
-    expect((await ask('GET', '/api/session', { headers: { cookie: used.cookie } })).status).toBe(401);
+    expect(await lives(used)).toBe(401);
   });
 
   test('http: who may only look is refused what changes something, and that is on record', async () => {
@@ -286,6 +296,8 @@ describe('http: where a request comes from', () => {
       { origin: 'null' },
       { origin: `http://127.0.0.1:${port + 1}` },
       { 'sec-fetch-site': 'cross-site' },
+      // Another port of this host.
+      { 'sec-fetch-site': 'same-site' },
     ];
     for (const headers of foreign) {
       const answer = await ask('POST', '/api/commands/deactivate-member', {
@@ -301,6 +313,17 @@ describe('http: where a request comes from', () => {
     expect(records).toEqual([]);
     const own = { ...secret, origin: `http://127.0.0.1:${port}`, 'sec-fetch-site': 'same-origin' };
     expect((await ask('GET', '/api/status', { headers: own })).status).toBe(200);
+  });
+
+  test('http: nothing is changed by a GET', async () => {
+    const { cookie, csrf } = await logIn(tokens.operator);
+    const headers = { cookie, 'x-csrf-token': csrf };
+    const { commands } = (await ask('GET', '/api/commands', { headers })).json;
+    for (const { name } of commands) {
+      const answer = await ask('GET', `/api/commands/${name}?member=db2`, { headers });
+      expect([name, answer.status]).toEqual([name, 404]);
+    }
+    expect(records).toEqual([]);
   });
 
   test('http: every answer forbids scripts of others, frames and guessing of types', async () => {
@@ -329,7 +352,7 @@ describe('http: encrypted', () => {
     });
     answer.resume();
     expect(answer.statusCode).toBe(200);
-    expect(answer.headers['set-cookie']?.[0]).toContain('Secure');
+    expect(answer.headers['set-cookie']?.[0]).toMatch(/^__Host-lockstep_session=.*Path=\/; HttpOnly; Secure/);
     expect(answer.headers['strict-transport-security']).toBeDefined();
     await expect(ask('GET', '/health')).rejects.toThrow();
   });

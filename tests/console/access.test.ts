@@ -44,10 +44,24 @@ describe.skipIf(withoutBrowser)('console: access', { timeout: 240_000 }, () => {
     await signIn(page, TOKEN);
     await page.reload();
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+    const tab = await context.newPage();
+    await tab.goto(address);
+    await tab.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You have signed out.').waitFor();
     await page.reload();
     await page.getByLabel('Access token').waitFor();
+    await tab.getByText('Your session has ended').waitFor();
+    await context.close();
+  });
+
+  test('a browser that has the cookie, and not the secret that this port alone was given, has to sign in', async () => {
+    const { page, context } = await open(address);
+    await signIn(page, TOKEN);
+    await page.evaluate('localStorage.clear()');
+    await page.reload();
+    await page.getByLabel('Access token').waitFor();
+    expect(await context.cookies()).toHaveLength(1);
     await context.close();
   });
 

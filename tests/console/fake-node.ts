@@ -156,7 +156,9 @@ export class FakeNode {
     if (role === undefined)
       return refuse(response, 401, { code: 'admin.not-logged-in', message: 'nobody is logged in' });
     const changing = request.method !== 'GET';
-    if (changing && request.headers['x-csrf-token'] !== `csrf-${cookie}`) {
+    if (request.headers['x-csrf-token'] !== `csrf-${cookie}`) {
+      if (url.pathname === '/api/session' && !changing)
+        return refuse(response, 401, { code: 'admin.not-logged-in', message: 'nobody is logged in' });
       return refuse(response, 403, { code: 'admin.forged', message: 'the secret of the session is missing' });
     }
     if (url.pathname === '/api/session') {

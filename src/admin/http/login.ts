@@ -1,6 +1,7 @@
 /**
  * Who asks. Programs show a token with each request; browsers exchange it once for a cookie that no script can read and that
- * is not sent along from other sites, and repeat a second secret with whatever changes something.
+ * is not sent along from other sites, and repeat a second secret with every request. A cookie goes to every port of a host
+ * name, so alone it opens nothing; the second secret is answered once, at the login, and kept by the page where other ports do not see it.
  */
 import type { Context, Hono } from 'hono';
 import { getCookie, setCookie, deleteCookie } from 'hono/cookie';
@@ -9,13 +10,13 @@ import { LockstepError } from '../../base/index.ts';
 import type { Caller } from '../command-runner.ts';
 import type { HttpAppParts, HttpEnv } from './http-app.ts';
 import { LoginSessions, sameSecret, sessionMs } from './login-sessions.ts';
+import type { LoginSession } from './login-sessions.ts';
 import { readBody } from './read-body.ts';
 import { addressOf } from './request-guard.ts';
 import { WrongTokens } from './wrong-tokens.ts';
 
 const COOKIE = 'lockstep_session';
 const CSRF_HEADER = 'x-csrf-token';
-const SAFE_METHODS = ['GET', 'HEAD'];
 
 const loginInput = z.strictObject({ token: z.string().min(1).max(500) });
 
@@ -43,19 +44,19 @@ export class Login {
       const { tokens, clock } = this.#parts;
       const role = tokens.takeOnce(token, clock.monotonicMs()) ?? this.#roleOf(c, token);
       const { cookie, session } = this.#sessions.open(role);
-      setCookie(c, COOKIE, cookie, { ...this.#cookie, maxAge: sessionMs.longest / 1000 });
+      setCookie(c, this.#name, cookie, { ...this.#cookie, maxAge: sessionMs.longest / 1000 });
       return c.json({ role: session.role, csrf: session.csrf });
     });
     app.get('/api/session', (c) => {
-      const session = this.#sessions.find(getCookie(c, COOKIE) ?? '');
-      if (session === undefined) throw notLoggedIn();
+      const session = this.#sessionOf(c);
+      // Whoever has the cookie alone is nobody yet.
+      if (session === undefined || !hasSecret(c, session)) throw notLoggedIn();
       return c.json({ role: session.role, csrf: session.csrf });
     });
     app.delete('/api/session', (c) => {
-      const cookie = getCookie(c, COOKIE) ?? '';
-      if (this.#sessions.find(cookie) !== undefined) this.callerOf(c);
-      this.#sessions.close(cookie);
-      deleteCookie(c, COOKIE, this.#cookie);
+      if (this.#sessionOf(c) !== undefined) this.callerOf(c);
+      this.#sessions.close(getCookie(c, this.#name) ?? '');
+      deleteCookie(c, this.#name, this.#cookie);
       return c.json({});
     });
   }
@@ -67,13 +68,13 @@ export class Login {
       const token = /^Bearer\s+(\S+)$/i.exec(shown)?.[1] ?? '';
       return callerFrom(c, this.#roleOf(c, token), 'token');
     }
-    const session = this.#sessions.find(getCookie(c, COOKIE) ?? '');
+    const session = this.#sessionOf(c);
     if (session === undefined) throw notLoggedIn();
-    if (!SAFE_METHODS.includes(c.req.method) && !sameSecret(c.req.header(CSRF_HEADER) ?? '', session.csrf)) {
+    if (!hasSecret(c, session)) {
       throw new LockstepError({
         code: 'admin.no-csrf-token',
-        message: 'a request that changes something has to repeat the secret of its session',
-        hint: 'send the header X-CSRF-Token with the `csrf` that GET /api/session answers',
+        message: 'a request with a cookie has to repeat the secret of its session',
+        hint: 'send the header X-CSRF-Token with the `csrf` that POST /api/session answered',
       });
     }
     return callerFrom(c, session.role, 'cookie');
@@ -81,10 +82,16 @@ export class Login {
 
   /** For what goes on after it was begun. */
   isStillAllowed(c: Asked): boolean {
-    return (
-      c.req.header('authorization') !== undefined ||
-      this.#sessions.find(getCookie(c, COOKIE) ?? '') !== undefined
-    );
+    return c.req.header('authorization') !== undefined || this.#sessionOf(c) !== undefined;
+  }
+
+  #sessionOf(c: Asked): LoginSession | undefined {
+    return this.#sessions.find(getCookie(c, this.#name) ?? '');
+  }
+
+  /** Encrypted, it is a name that a browser takes from this very host alone, and over TLS alone. */
+  get #name(): string {
+    return this.#parts.encrypted ? `__Host-${COOKIE}` : COOKIE;
   }
 
   get #cookie() {
@@ -112,6 +119,10 @@ export class Login {
       hint: `try again in ${waitSeconds} seconds`,
     });
   }
+}
+
+function hasSecret(c: Asked, { csrf }: LoginSession): boolean {
+  return sameSecret(c.req.header(CSRF_HEADER) ?? '', csrf);
 }
 
 /** For the record, too. */

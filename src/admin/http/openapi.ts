@@ -186,7 +186,8 @@ const securitySchemes: Json = {
     type: 'apiKey',
     in: 'cookie',
     name: 'lockstep_session',
-    description: 'By POST /api/session; with `X-CSRF-Token` for whatever is not a GET.',
+    description:
+      'By POST /api/session; always with the `X-CSRF-Token` that it answers. With TLS its name is `__Host-lockstep_session`.',
   },
 };
 

@@ -21,12 +21,41 @@ export class ApiError extends Error {
 }
 
 interface Access {
+  /** The secret beside the cookie: kept for this origin, port included, so that a page that is loaded again and other tabs have it. */
   csrf: string | undefined;
   /** Called when the node no longer knows the session. */
   onExpired: () => void;
 }
 
-export const access: Access = { csrf: undefined, onExpired: () => undefined };
+const KEPT = 'lockstep.session';
+/** Where the browser keeps nothing for pages, a session lasts as long as its page. */
+let held: string | undefined;
+
+export const access: Access = {
+  get csrf() {
+    try {
+      return window.localStorage.getItem(KEPT) ?? undefined;
+    } catch {
+      return held;
+    }
+  },
+  set csrf(secret) {
+    held = secret;
+    try {
+      if (secret === undefined) window.localStorage.removeItem(KEPT);
+      else window.localStorage.setItem(KEPT, secret);
+    } catch {
+      // It is held here.
+    }
+  },
+  onExpired: () => undefined,
+};
+
+/** Of a request of this page. */
+export function credentials(): Readonly<Record<string, string>> {
+  const { csrf } = access;
+  return csrf === undefined ? {} : { 'x-csrf-token': csrf };
+}
 
 /** A node that does not answer at all is told from one that is busy. */
 const TIMEOUT_MS = 30_000;
@@ -45,9 +74,8 @@ export async function request<T>(
 }
 
 async function reach(method: string, path: string, body: unknown): Promise<Response> {
-  const headers: Record<string, string> = { accept: 'application/json' };
+  const headers: Record<string, string> = { accept: 'application/json', ...credentials() };
   if (body !== undefined) headers['content-type'] = 'application/json';
-  if (access.csrf !== undefined) headers['x-csrf-token'] = access.csrf;
   try {
     return await fetch(path, {
       method,

@@ -4,6 +4,7 @@
  */
 import { computed, signal } from '@preact/signals';
 import { getEvents, getTraffic } from '../api/calls.ts';
+import { readStream } from '../api/read-stream.ts';
 import type { ClusterEvent, ClusterStatus, StreamEvents, TrafficSample } from '../contract.ts';
 import { announceEvent } from './announce.ts';
 import { stillSignedIn } from './session.ts';
@@ -45,7 +46,7 @@ const EVENTS_MAX = 200;
 const SILENCE_MS = 8000;
 const RETRY_MS = [500, 1000, 2000, 5000];
 
-let source: EventSource | undefined;
+let source: AbortController | undefined;
 let heardAt = 0;
 let failures = 0;
 let retryTimer: number | undefined;
@@ -75,40 +76,49 @@ function tick(): void {
 
 function close(): void {
   window.clearTimeout(retryTimer);
-  source?.close();
+  source?.abort();
   source = undefined;
 }
 
 function open(): void {
   heardAt = Date.now();
-  const stream = new EventSource('/api/stream');
+  const stream = new AbortController();
   source = stream;
-  const on = <K extends keyof StreamEvents>(name: K, take: (value: StreamEvents[K]) => void) =>
-    stream.addEventListener(name, (message: MessageEvent<string>) => {
-      heardAt = Date.now();
-      take(JSON.parse(message.data) as StreamEvents[K]);
-    });
-  stream.addEventListener('open', () => {
+  const hear = (): void => {
     heardAt = Date.now();
+  };
+  const onOpen = (): void => {
+    hear();
     failures = 0;
     connection.value = { state: 'live' };
     void backfill();
-  });
-  stream.addEventListener('error', lose);
-  on('status', (value) => {
-    status.value = value;
-  });
-  on('traffic', (sample) => {
-    setClock(sample.at);
-    traffic.value = [...traffic.value.slice(1 - SAMPLES_MAX), sample];
-  });
-  on('event', (event) => {
-    addEvents([event]);
-    announceEvent(event);
+  };
+  const onMessage = (name: string, data: string): void => {
+    if (source === stream && isKnown(name)) TAKERS[name](JSON.parse(data) as never);
+  };
+  void readStream('/api/stream', { onOpen, onBytes: hear, onMessage }, stream.signal).catch(() => {
+    if (source === stream) lose();
   });
 }
 
-/** The browser would try again by itself, but not tell when, nor that the session has ended. */
+const TAKERS: { readonly [K in keyof StreamEvents]: (value: StreamEvents[K]) => void } = {
+  status: (value) => {
+    status.value = value;
+  },
+  traffic: (sample) => {
+    setClock(sample.at);
+    traffic.value = [...traffic.value.slice(1 - SAMPLES_MAX), sample];
+  },
+  event: (event) => {
+    addEvents([event]);
+    announceEvent(event);
+  },
+};
+
+function isKnown(name: string): name is keyof StreamEvents {
+  return Object.hasOwn(TAKERS, name);
+}
+
 function lose(): void {
   close();
   const delay = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 0;

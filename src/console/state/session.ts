@@ -46,7 +46,8 @@ export async function resume(): Promise<void> {
     enter(await whoAmI());
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) leave('none');
+    // Another tab may have signed in meanwhile: what is kept is not touched.
+    if (error.status === 401) session.value = { state: 'signed-out', because: 'none' };
     else session.value = { state: 'unreachable', error };
   }
 }
@@ -80,7 +81,7 @@ function enter(info: SignedIn): void {
   session.value = { state: 'signed-in', info };
 }
 
-function leave(because: 'none' | 'expired' | 'left'): void {
+function leave(because: 'expired' | 'left'): void {
   access.csrf = undefined;
   session.value = { state: 'signed-out', because };
 }

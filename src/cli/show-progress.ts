@@ -76,9 +76,21 @@ function left(leftMs: number | null): readonly string[] {
   return leftMs === null ? [] : [`${duration(Math.max(1000, leftMs))} left`];
 }
 
-function doneFraction({ rowsDone, rowsTotal, lagCsn }: WorkProgress): number | undefined {
+/** Rows are not what they work at. */
+const ROWLESS: readonly WorkProgress['phase'][] = [
+  'choose',
+  'snapshot',
+  'schema',
+  'indexes',
+  'conclude',
+  'join',
+];
+
+function doneFraction({ phase, rowsDone, rowsTotal, lagCsn }: WorkProgress): number | undefined {
   // Totals are estimates: what is under way is not said to be done.
-  return rowsTotal === 0 || lagCsn !== null ? undefined : Math.min(rowsDone / rowsTotal, 0.99);
+  return rowsTotal === 0 || lagCsn !== null || ROWLESS.includes(phase)
+    ? undefined
+    : Math.min(rowsDone / rowsTotal, 0.99);
 }
 
 function bar(fraction: number): string {

@@ -250,6 +250,9 @@ Rows that were removed or overwritten are in /state/kept/db2-1.copy
     const cli = new FakeCli();
     const ended = cli.run('sync', 'db2', '--config', file);
     await waitFor(() => cli.stderr !== '', { what: 'the first line' });
+    // Nothing of the rows is done yet, and nothing of them is being done.
+    work.progress({ ...copying, phase: 'schema', rowsDone: 0 });
+    await waitFor(() => cli.stderr.includes('schema'), { what: 'the line of the schema' });
     work.progress({ ...copying, rowsDone: 1 });
     await waitFor(() => cli.stderr.includes('copying'), { what: 'the line of the copy' });
     work.progress(copying);
@@ -259,6 +262,7 @@ Rows that were removed or overwritten are in /state/kept/db2-1.copy
     expect(await ended).toBe(0);
     expect(cli.stderr.split('\n')).toEqual([
       'db2: sync',
+      expect.stringMatching(/^db2: sync: schema, public/),
       expect.stringMatching(/^db2: sync: copying, 0%, /),
       'db2: sync: catching up, 4.32k commits behind',
       '',
@@ -578,6 +582,19 @@ describe('cli: status --watch', () => {
     cli.signals.emit('SIGINT');
     expect(await ended).toBe(0);
     expect(cli.stdout.endsWith('\u001B[?25h')).toBe(true);
+  });
+
+  test('cli: status --watch: a common terminal shows since when, and the reason in full', async () => {
+    const size = { columns: 130, rows: 24 };
+    await serve({});
+    const cli = new FakeCli({}, {}, size);
+    const ended = cli.run('status', '--watch', '--config', file);
+    await waitFor(() => cli.stdout.includes('lost and'), { what: 'a frame' });
+    cli.signals.emit('SIGINT');
+    expect(await ended).toBe(0);
+    const shown = shownBy(cli.stdout, size);
+    expect(shown.find((line) => line.startsWith('db2 '))).toMatch(/ \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ /);
+    expect(shown).toContain('db2 is inactive: lost and \uFFFD[2Jgone');
   });
 
   test('cli: status --watch: a terminal that is too small gets what fits', async () => {

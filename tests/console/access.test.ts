@@ -33,6 +33,7 @@ describe.skipIf(withoutBrowser)('console: access', { timeout: 240_000 }, () => {
     await page.getByRole('link', { name: 'Events' }).first().click();
     node.expireSessions();
     await page.getByText('Your session has ended').waitFor();
+    await page.getByText('whenever the node is started again').waitFor();
     await page.getByLabel('Access token').fill(TOKEN);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('heading', { level: 1, name: 'Events' }).waitFor();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PreflightView } from '../../src/console/contract.ts';
+import { titleOf } from '../../src/console/pages/database/option-kind.ts';
 import { seriousFaults } from './accessibility.ts';
 import { signIn, useBrowser, withoutBrowser } from './browser.ts';
 import { fakeStatus } from './fake-data.ts';
@@ -321,6 +322,17 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     await context.close();
   });
 
+  test('whoever asks to remove the last active one is told that it will be refused, and promised nothing', async () => {
+    node.changeMember('db1', { active: false, state: 'held', role: 'none', reason: 'maintenance' });
+    node.changeMember('db2', { role: 'primary' });
+    const { page, context } = await openDatabase();
+    await page.getByRole('button', { name: 'Remove: db2' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('It is the last active one: the node will refuse.').waitFor();
+    expect(await dialog.getByText('takes its place').count()).toBe(0);
+    await context.close();
+  });
+
   test('a database is removed only by who means it', async () => {
     const { page, context } = await openDatabase();
     await page.getByRole('button', { name: 'Remove: db2' }).click();
@@ -333,3 +345,16 @@ describe.skipIf(withoutBrowser)('console: database', { timeout: 240_000 }, () =>
     await context.close();
   });
 });
+
+test('console: a setting has a name that says whose it is', () => {
+  const vague = /^(mode|ca|cert|key|source)$/i;
+  for (const path of [
+    'source',
+    ...['mode', 'ca', 'cert', 'key'].map((key) => `tls.${key}`),
+    'listen.tls.cert',
+    'listen.tls.key',
+  ])
+    expect([path, titleOf({ ...anyOption, path }).title]).toEqual([path, expect.not.stringMatching(vague)]);
+});
+
+const anyOption = { type: 'text', default: 'none', help: '', allowed: '', restart: false };

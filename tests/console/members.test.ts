@@ -65,6 +65,34 @@ describe.skipIf(withoutBrowser)('console: members', { timeout: 240_000 }, () => 
     await context.close();
   });
 
+  test('an activation that fails at once is said aloud, and its details have the button that helps', async () => {
+    takeOut('db3');
+    const job = dryRun();
+    node.reactions.set('sync-member', () => {
+      const message = 'it has never been part of the cluster, and it has data of its own';
+      const error = {
+        code: 'sync.refused',
+        message,
+        outcome: 'none',
+        hint: 'lockstep sync db3 --strategy full',
+      } as const;
+      node.jobs = [
+        { ...job, state: 'failed', endedAt: new Date().toISOString(), error: { ...error, retryable: false } },
+      ];
+      return { job: { id: job.id } };
+    });
+    const { page, context } = await openMembers();
+    await page.getByRole('button', { name: 'Activate: db3' }).click();
+    await page.getByRole('button', { name: 'Activate db3', exact: true }).click();
+    await page.getByText('Synchronisation of db3 has failed: it has never been part').waitFor();
+    await page.getByRole('button', { name: 'Details: Synchronisation of db3' }).click();
+    const dialog = page.getByRole('dialog');
+    expect(await dialog.getByText('lockstep sync').count()).toBe(0);
+    await dialog.getByRole('button', { name: 'Replace what it holds' }).click();
+    await dialog.getByText('This cannot be undone').waitFor();
+    await context.close();
+  });
+
   test('a copy of everything has to be meant', async () => {
     takeOut('db3');
     const { page, context } = await openMembers();

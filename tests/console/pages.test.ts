@@ -136,6 +136,40 @@ describe.skipIf(withoutBrowser)('console: pages', { timeout: 240_000 }, () => {
     await context.close();
   });
 
+  test('of twenty members those that need an eye come first, eight are shown, and each takes the writes of all', async () => {
+    await node.stop();
+    node = new FakeNode({ members: 20 });
+    address = await node.start();
+    node.changeMember('db17', {
+      active: false,
+      state: 'inactive',
+      role: 'none',
+      reason: 'no probe was answered',
+    });
+    const { page, context } = await open(address);
+    await signIn(page, TOKEN);
+    const rows = page.getByRole('region', { name: 'Members' }).locator('tbody tr');
+    await page.getByRole('button', { name: 'Show all 20 members' }).waitFor();
+    expect(await rows.locator('.member-name').allTextContents()).toEqual([
+      'db17',
+      'db1',
+      'db2',
+      'db3',
+      'db4',
+      'db5',
+      'db6',
+      'db7',
+    ]);
+    const writes = rows.nth(2).getByRole('cell').nth(5);
+    await writes.getByText(/^[1-9]/).waitFor();
+    // What a query takes on a member is no state of its health.
+    await page.getByRole('columnheader', { name: 'Query time' }).waitFor();
+    await page.getByText('Pauses: longest time that Lockstep had somebody wait').waitFor();
+    await page.getByRole('button', { name: 'Show all 20 members' }).click();
+    expect(await rows.count()).toBe(20);
+    await context.close();
+  });
+
   test('who is active waits for nothing; a bar that goes back says why, and has no per cent where no rows are counted', async () => {
     const { sync } = synchronising;
     node.changeMember('db3', {

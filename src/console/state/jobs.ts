@@ -22,14 +22,23 @@ export function stopJobs(): void {
   timer = undefined;
 }
 
+/** Begun here: that it failed is said, also when that was quicker than the first look. */
+export function followJob(id: number): void {
+  followed.add(id);
+  void refreshJobs();
+}
+
+const followed = new Set<number>();
+
 export async function refreshJobs(): Promise<void> {
   window.clearTimeout(timer);
   try {
-    const before = new Set(jobs.value.filter(({ state }) => state === 'running').map(({ id }) => id));
+    for (const { id, state } of jobs.value) if (state === 'running') followed.add(id);
     jobs.value = await getJobs();
-    for (const job of jobs.value)
-      if (job.state === 'failed' && before.has(job.id))
-        addNote('bad', `${jobTitle(job)} has failed: ${job.error?.message ?? ''}`);
+    for (const job of jobs.value) {
+      if (job.state === 'running' || !followed.delete(job.id) || job.state !== 'failed') continue;
+      addNote('bad', `${jobTitle(job)} has failed: ${job.error?.message ?? ''}`);
+    }
   } catch {
     // The connection's own banner says that the node is not there.
   }

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { ApiError } from '../../api/request.ts';
 import type { Candidate, NewMember } from '../../contract.ts';
 import { Choices, TextField } from '../../ui/field.tsx';
+import { Icon } from '../../ui/icon.tsx';
 import { takeUrlApart } from '../../text/take-apart.ts';
 import { mayTypeSecrets, secretWords } from './typed-secrets.ts';
 
@@ -77,7 +78,8 @@ interface FormProps {
 
 export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.Element {
   const set = (part: Partial<DatabaseEntry>) => onChange({ ...entry, ...part });
-  const ownLogin = entry.username !== '' || entry.secret !== 'same';
+  const refused = errorAt(error, 'username') ?? errorAt(error, 'password');
+  const ownLogin = entry.username !== '' || entry.secret !== 'same' || refused !== undefined;
   return (
     <>
       {isNew && (
@@ -129,6 +131,11 @@ export function DatabaseForm({ entry, onChange, error, isNew }: FormProps): JSX.
             ]}
             onChange={(secret) => set({ secret, where: '' })}
           />
+          {entry.secret === 'same' && errorAt(error, 'password') !== undefined && (
+            <p class="field-error" role="alert">
+              <Icon name="bad" size={14} /> {errorAt(error, 'password')}
+            </p>
+          )}
           {entry.secret !== 'same' && (
             <TextField
               label={WHERE[entry.secret]}

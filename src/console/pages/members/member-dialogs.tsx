@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { commands } from '../../api/calls.ts';
 import type { ClusterStatus, CommandAnswer, MemberStatus } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
-import { refreshJobs } from '../../state/jobs.ts';
+import { followJob, refreshJobs } from '../../state/jobs.ts';
 import { Confirm } from '../../ui/dialog.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { useAction } from '../../ui/use-action.ts';
@@ -47,7 +47,8 @@ function useCommand(onClose: () => void) {
     const answer = await action.run(work);
     if (answer === undefined) return;
     addNote(answer.job === undefined ? 'good' : 'info', answer.message ?? done);
-    void refreshJobs();
+    if (answer.job === undefined) void refreshJobs();
+    else followJob(answer.job.id);
     onClose();
   };
   return { action, send };

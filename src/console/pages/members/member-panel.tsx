@@ -31,7 +31,7 @@ export function MemberPanel({ member, lone, onAsk }: PanelProps): JSX.Element {
       <p class="panel-url mono">{url}</p>
       <dl class="panel-facts">
         <Fact name="Load">{active ? count(member.load) : '–'}</Fact>
-        <Fact name="Latency">{milliseconds(active ? member.latencyMs : null)}</Fact>
+        <Fact name="Query time">{milliseconds(active ? member.latencyMs : null)}</Fact>
         <Fact name="Lag">{count(member.lagCsn)}</Fact>
         <Fact name="Reads/s">{rate(active ? reads : undefined)}</Fact>
         <Fact name="Weight">{member.weight}</Fact>

@@ -5,7 +5,7 @@ import { commands } from '../../api/calls.ts';
 import type { SyncInput } from '../../api/calls.ts';
 import type { ClusterStatus, MemberStatus, SyncStrategy } from '../../contract.ts';
 import { addNote } from '../../state/announce.ts';
-import { refreshJobs } from '../../state/jobs.ts';
+import { followJob, refreshJobs } from '../../state/jobs.ts';
 import { STRATEGIES } from '../../text/words.ts';
 import { Confirm } from '../../ui/dialog.tsx';
 import { Check, Choices, TextField } from '../../ui/field.tsx';
@@ -48,8 +48,11 @@ export function SyncDialog({ member: { id }, onClose, begin: first }: SyncDialog
     };
     const answer = await action.run(() => commands.sync(input));
     if (answer === undefined) return;
-    void refreshJobs();
-    if (dryRun && answer.job !== undefined) return setJob(answer.job.id);
+    if (dryRun && answer.job !== undefined) {
+      void refreshJobs();
+      return setJob(answer.job.id);
+    }
+    if (answer.job !== undefined) followJob(answer.job.id);
     addNote('info', `${id} is being brought level.`);
     onClose();
   };

@@ -33,7 +33,7 @@ export function MemberTable({ members }: { readonly members: readonly MemberStat
                 Load
               </th>
               <th scope="col" class="number">
-                Latency
+                Query time
               </th>
               <th scope="col" class="number">
                 Lag
@@ -106,7 +106,7 @@ function MemberRow({ member, reads, writes, mostReads }: RowProps): JSX.Element 
       <td data-label="Load" class="number">
         <span>{active ? count(load) : '–'}</span>
       </td>
-      <td data-label="Latency" class="number">
+      <td data-label="Query time" class="number">
         <span>{milliseconds(active ? latencyMs : null)}</span>
       </td>
       <td data-label="Lag" class="number">

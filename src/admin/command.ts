@@ -82,15 +82,18 @@ export function forDoor<Input, Output>(command: Command<Input, Output>): DoorCom
     job,
     input: command.input,
     output: command.output,
-    execute: (operations, input, by) => {
-      const parsed = command.input.safeParse(input);
-      if (parsed.success) return command.run(operations, parsed.data, by);
-      const path = parsed.error.issues[0]?.path;
-      throw new LockstepError({
-        code: 'admin.bad-input',
-        message: parsed.error.issues.map(sentenceOf).join('; '),
-        ...(path !== undefined && path.length > 0 && { field: z.core.toDotPath(path) }),
-      });
-    },
+    execute: (operations, input, by) => command.run(operations, readInput(command.input, input), by),
   };
+}
+
+/** Throws what is wrong with it. */
+export function readInput<Input>(schema: z.ZodType<Input>, input: unknown): Input {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const path = parsed.error.issues[0]?.path;
+  throw new LockstepError({
+    code: 'admin.bad-input',
+    message: parsed.error.issues.map(sentenceOf).join('; '),
+    ...(path !== undefined && path.length > 0 && { field: z.core.toDotPath(path) }),
+  });
 }

@@ -33,6 +33,8 @@ export { errorToJson } from './error-json.ts';
 export type { ErrorJson } from './error-json.ts';
 export { openHttpDoor } from './http/http-door.ts';
 export type { HttpDoor, HttpDoorOptions, Readiness } from './http/http-door.ts';
+export { openSetUpDoor } from './http/set-up-door.ts';
+export type { SetUpDoor } from './http/set-up-door.ts';
 export { openApiDocument } from './http/openapi.ts';
 export { operatorToken, tokenFiles } from './http/tokens.ts';
 export type {
@@ -83,5 +85,6 @@ export type {
   PreflightView,
   Settings,
 } from './settings.ts';
+export type { SetUp, SetUpAnswer, SetUpInput, SetUpState } from './set-up.ts';
 export { SqlDoor } from './sql/sql-door.ts';
 export type { SqlAnswer, SqlStatement } from './sql/sql-door.ts';

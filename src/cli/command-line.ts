@@ -16,6 +16,7 @@ import { EXIT_CODES } from './exit-codes.ts';
 import { leaves } from './leaves.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { addCompletion, addLookCommands } from './look-commands.ts';
+import { USUAL } from './usual-answers.ts';
 
 /** `finish` is told how the command that ran has ended. */
 export function buildCommands(io: CliIo, version: string, finish: (code: ExitCode) => void): Command {
@@ -34,7 +35,14 @@ export function buildCommands(io: CliIo, version: string, finish: (code: ExitCod
     .showHelpAfterError('(lockstep --help shows what there is)')
     .addHelpText('after', () => `\nExit status:\n${exitHelp()}`);
 
-  withCommon(root.command('serve').description('Runs a node, until Ctrl-C or SIGTERM.'))
+  withCommon(
+    root
+      .command('serve')
+      .summary('Runs a node, until Ctrl-C or SIGTERM.')
+      .description(
+        'Runs a node, until Ctrl-C or SIGTERM. At a terminal, and without a configuration file, it prints a link first: the file is made in a browser on this machine, and the node goes on with it.',
+      ),
+  )
     .option(
       '--trust <id>',
       'take the word that this member has everything, when no other can be proven to; the others are left out',
@@ -337,12 +345,12 @@ function withNew(command: Command): Command {
         '--config <file>',
         'the file to write, never over one that is there (else $LOCKSTEP_CONFIG, else ./lockstep.yaml)',
       )
-      .option('--listen <address>', 'address on which clients find the node', '127.0.0.1:6432')
+      .option('--listen <address>', 'address on which clients find the node', USUAL.listen)
       .option('--admin <address>', 'address of the console and the HTTP API (default: none)')
       .option(
         '--state <directory>',
         'directory for what the node remembers, relative to the file',
-        './state',
+        USUAL.state,
       ),
   );
 }

@@ -1,4 +1,5 @@
 /** What the command line asks of the rest of Lockstep. `wiring.ts` fills it; tests hand in their own. */
+import type { PreflightView } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 
@@ -7,6 +8,8 @@ export interface Program {
   serve(config: Config, options: ServeOptions): Promise<ServingNode>;
   /** Looks at every member without changing anything. An unreachable member is a finding, not an error. */
   check(config: Config): Promise<CheckReport>;
+  /** The same of the first member alone, as of a database that is new to everybody. */
+  look(config: Config): Promise<PreflightView>;
   /** How the members are doing that can be reached; nothing is said of the others. Changes nothing. */
   examine(config: Config): Promise<readonly { readonly id: string; readonly findings: readonly Finding[] }[]>;
   /** Removes every trace of Lockstep from the members. Refuses while a node runs. */

@@ -1,7 +1,7 @@
 /** Joins the command line to the rest. Loaded only by the commands that need it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, systemClock } from '../base/index.ts';
+import { invariant, messageOf, systemClock } from '../base/index.ts';
 import { tokenFiles } from '../admin/index.ts';
 import { loadConfig } from '../config/index.ts';
 import type { MemberConfig } from '../config/index.ts';
@@ -43,6 +43,23 @@ export const program: Program = {
       }),
     );
     return { members, cluster: reports.size > 1 ? comparePreflight(reports) : [] };
+  },
+
+  async look(config) {
+    const [one] = buildMembers(config).members;
+    invariant(one, 'there is a database to look at');
+    const { id, url } = one.config;
+    try {
+      const { items, contents } = await one.member.useBare((connection) =>
+        preflightMember(connection, { memberId: id, clusterId: config.cluster, candidate: true }),
+      );
+      const holds =
+        contents === undefined ? {} : ({ holds: contents.tables === 0 ? 'nothing' : 'its own' } as const);
+      return { members: [{ id, url, findings: items, reach: 'database', ...holds }], cluster: [] };
+    } catch (error) {
+      const { reach, ...finding } = explainConnection(error, one.config);
+      return { members: [{ id, url, findings: [finding], reach }], cluster: [] };
+    }
   },
 
   async examine(config) {

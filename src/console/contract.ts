@@ -27,6 +27,9 @@ export type {
   OptionChange,
   PreflightView,
   ReloadResult,
+  SetUpAnswer,
+  SetUpInput,
+  SetUpState,
   SyncReport,
   SyncStatus,
   SyncStrategy,
@@ -45,6 +48,8 @@ export interface SignedIn {
   readonly role: 'operator' | 'read-only';
   /** Sent back with every call that changes something. */
   readonly csrf: string;
+  /** There is no node yet: it is set up here. */
+  readonly setUp?: true;
 }
 
 /** `field` names what was wrong in the input: a key of it, or the path of an option. */

@@ -424,6 +424,8 @@ describe('http: commands', () => {
       body: { member: 'db2', maxRate: 1 },
     });
     expect([bad.status, bad.json.error]).toMatchObject([400, { code: 'admin.bad-input', field: 'maxRate' }]);
+    const empty = await ask('POST', '/api/commands/preflight', { headers, body: { url: '' } });
+    expect(empty.json.error).toMatchObject({ message: 'url is missing', field: 'url' });
     expect((await ask('POST', '/api/commands/drop-everything', { headers, body: {} })).status).toBe(404);
     expect((await ask('GET', '/api/nothing', { headers })).json.error.code).toBe('admin.unknown-path');
   });

@@ -435,6 +435,79 @@ describe('cli: serve', () => {
     expect(cli.stderr).toContain('hint: Start it, correct its url and password, or name the member');
   });
 
+  const LINK = /http:\/\/127\.0\.0\.1:\d+\/#\/enter\/[\w-]+/;
+  const terminal = { columns: 200, rows: 24 };
+  const absent = () => join(directory, 'absent.yaml');
+
+  test('cli: serve without a file: where nobody sits it has status 2; at a terminal it prints a link, and Ctrl-C leaves nothing', async () => {
+    const service = new FakeCli();
+    expect(await service.run('serve', '--config', absent())).toBe(2);
+    expect(service.stderr).toContain('cannot be read');
+    const before = await readdir(directory);
+    const cli = new FakeCli({}, {}, terminal);
+    const ended = cli.run('serve', '--config', absent());
+    await until(() => LINK.test(cli.stdout));
+    cli.signals.emit('SIGINT');
+    expect(await ended).toBe(0);
+    const { origin } = new URL(LINK.exec(cli.stdout)?.[0] ?? '');
+    await expect(fetch(origin)).rejects.toThrow();
+    expect(await readdir(directory)).toEqual(before);
+  });
+
+  test('cli: serve without a file: its link opens one session; wrong answers are named; a start that fails is told to the page', async () => {
+    const seen: CheckReport = { members: [{ id: 'db1', url: '', findings: [] }], cluster: [] };
+    const why = new LockstepError({ code: 'cluster.no-start', message: 'no member can be used' });
+    const cli = new FakeCli(
+      { check: () => Promise.resolve(seen), serve: () => Promise.reject(why) },
+      {},
+      terminal,
+    );
+    const ended = cli.run('serve', '--config', absent());
+    await until(() => LINK.test(cli.stdout));
+    const { origin, hash } = new URL(LINK.exec(cli.stdout)?.[0] ?? '');
+    const ask = (path: string, body?: object, headers: Record<string, string> = {}) =>
+      fetch(`${origin}${path}`, {
+        headers: { 'content-type': 'application/json', ...headers },
+        ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+      });
+    const token = hash.slice('#/enter/'.length);
+    const signedIn = await ask('/api/session', { token });
+    const { csrf } = (await signedIn.json()) as { csrf: string };
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const own = { cookie, 'x-csrf-token': csrf };
+    expect((await ask('/api/session', { token })).status).toBe(401);
+    expect((await ask('/api/set-up', undefined, { cookie })).status).toBe(403);
+    expect((await ask('/api/set-up', undefined, { ...own, origin: 'http://127.0.0.1:1' })).status).toBe(403);
+
+    const state = async () =>
+      (await (await ask('/api/set-up', undefined, own)).json()) as { state: string; defaults: object };
+    const { defaults } = await state();
+    const members = [{ id: 'db1', url: 'postgres://127.0.0.1:5432/orders' }];
+    const good = { ...defaults, members, password: 'hush', listen: '127.0.0.1:0', admin: '' };
+    const write = (change: object) => ask('/api/set-up', { ...good, ...change }, own);
+    for (const [change, field] of [
+      [{ cluster: 'Not A Name' }, 'cluster'],
+      [{ clients: [] }, 'clients'],
+      [{ listen: 'nowhere' }, 'listen'],
+      [{ password: '$NOT_SET' }, 'password'],
+      [{ members: [{ id: 'db1', url: 'postgres://u:hush@h:1/d' }] }, 'db1'],
+    ] as const) {
+      const refused = await write(change);
+      expect([refused.status, await refused.json()]).toMatchObject([422, { error: { field } }]);
+    }
+    const place = { url: members[0]?.url, password: { file: '/etc/hostname' } };
+    expect((await ask('/api/commands/preflight', place, own)).status).toBe(422);
+    expect(await readdir(directory)).not.toContain('absent.yaml');
+    expect(await (await write({})).json()).toMatchObject({
+      written: [join(directory, 'absent.password'), absent()],
+    });
+    expect((await write({})).status).toBe(409);
+    while ((await state()).state === 'starting');
+    expect(await ended).toBe(4);
+    expect(cli.stderr).toContain('no member can be used');
+    expect(await readFile(absent(), 'utf8')).not.toContain('hush');
+  });
+
   test('cli: the word of the operator reaches the node, for one start', async () => {
     const words: unknown[] = [];
     const cli = new FakeCli({

@@ -36,6 +36,7 @@ export class FakeCli {
     this.#program = {
       serve: unused,
       check: unused,
+      look: unused,
       examine: () => Promise.resolve([]),
       detach: unused,
       removeMember: unused,

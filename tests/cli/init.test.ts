@@ -1,6 +1,4 @@
 /** `init` and `import`: the files that they write, and that they write over nothing. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +8,7 @@ import type { CheckReport } from '../../src/cli/index.ts';
 import type { Config } from '../../src/config/index.ts';
 import { waitFor } from '../support/index.ts';
 import { FakeCli } from './fake-cli.ts';
-import { shownBy } from './terminal.ts';
+import { atTerminal, shownBy } from './terminal.ts';
 
 let directory: string;
 let file: string;
@@ -150,15 +148,9 @@ test('cli: init: asks, tests each database, keeps the password in a file beside,
 });
 
 test('cli: init: at a real terminal every question is on the screen while it is answered, and no password is', async () => {
-  const program = fileURLToPath(new URL('../../bin/lockstep.js', import.meta.url));
-  const command = `stty cols 200 rows 50 && exec '${process.execPath}' '${program}' init --no-check --config '${file}'`;
-  // It gives the program a terminal of its own.
-  const terminal = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = once(terminal, 'exit');
-  let written = '';
-  terminal.stdout.setEncoding('utf8').on('data', (text: string) => (written += text));
+  const terminal = atTerminal(['init', '--no-check', '--config', file]);
   const lastLine = () =>
-    shownBy(written, { columns: 200, rows: 50 }).findLast((line) => line.trim() !== '') ?? '';
+    shownBy(terminal.written(), { columns: 200, rows: 50 }).findLast((line) => line.trim() !== '') ?? '';
   for (const [question, answer] of [
     [/^Name of the cluster \[main\]: $/, 'plant'],
     [/Lockstep works on the databases \[lockstep\]: $/, ''],
@@ -173,11 +165,11 @@ test('cli: init: at a real terminal every question is on the screen while it is 
     await waitFor(() => question.test(lastLine()), {
       what: `the question ${question}, instead of ${lastLine()}`,
     });
-    terminal.stdin.write(`${answer}\r`);
+    terminal.type(`${answer}\r`);
   }
-  await ended;
-  expect(written).toContain('Written: ');
-  expect(written).not.toContain('hush');
+  await terminal.ended;
+  expect(terminal.written()).toContain('Written: ');
+  expect(terminal.written()).not.toContain('hush');
   expect(await readFile(join(directory, 'lockstep.password'), 'utf8')).toBe('hush hush');
 });
 

@@ -1,3 +1,33 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** The program at a terminal of its own. */
+export interface AtTerminal {
+  /** All that it has written so far. */
+  written(): string;
+  type(text: string): void;
+  readonly ended: Promise<unknown>;
+}
+
+const PROGRAM = fileURLToPath(new URL('../../bin/lockstep.js', import.meta.url));
+
+export function atTerminal(
+  args: readonly string[],
+  { columns = 200, rows = 50 }: { readonly columns?: number; readonly rows?: number } = {},
+): AtTerminal {
+  const words = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ');
+  const command = `stty cols ${columns} rows ${rows} && exec ${words}`;
+  const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let written = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (written += text));
+  return {
+    written: () => written,
+    type: (text) => child.stdin.write(text),
+    ended: once(child, 'exit'),
+  };
+}
+
 /** What a terminal shows after all that was written to it: the few control sequences that the program uses, and no others. */
 export function shownBy(
   written: string,

@@ -16,10 +16,8 @@ import { LockstepError } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import type { Caller, CommandRunner } from '../command-runner.ts';
 import type { Operations } from '../operations.ts';
-import { errorToJson } from '../error-json.ts';
 import { commandRoutes } from './command-routes.ts';
-import { consoleNotBuilt, readConsoleFile } from './console-files.ts';
-import { statusOf } from './http-status.ts';
+import { answerError, SECURITY_HEADERS, serveConsole } from './http-answers.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { Login } from './login.ts';
 import { checkHost, checkOrigin, isFromHere } from './request-guard.ts';
@@ -54,18 +52,6 @@ export interface HttpEnv {
   readonly Bindings: HttpBindings;
   readonly Variables: { caller: Caller };
 }
-
-/** Nothing but what the node itself serves, in nobody's frame. */
-const SECURITY_HEADERS = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-} as const;
 
 /** `streams` are opened here; whoever made them closes them. */
 export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<HttpEnv> {
@@ -142,22 +128,6 @@ export function buildHttpApp(parts: HttpAppParts, streams: LiveStreams): Hono<Ht
     });
   });
 
-  app.get('*', async (c) => {
-    const file = await readConsoleFile(parts.consoleDirectory, c.req.path);
-    if (file !== undefined) {
-      const caching = file.lasting ? 'public, max-age=31536000, immutable' : 'no-cache';
-      return c.body(file.body, 200, { 'content-type': file.type, 'cache-control': caching });
-    }
-    return c.req.path === '/' ? c.html(consoleNotBuilt, 503) : c.text('There is no such page.\n', 404);
-  });
+  serveConsole(app, parts.consoleDirectory);
   return app;
-}
-
-const ENDS_CONNECTION: ReadonlySet<string> = new Set(['admin.too-large', 'admin.too-many-connections']);
-
-function answerError(c: Context<HttpEnv>, error: Error): Response {
-  if (error instanceof LockstepError && ENDS_CONNECTION.has(error.code)) c.header('connection', 'close');
-  if (error instanceof LockstepError && error.code === 'admin.not-logged-in')
-    c.header('www-authenticate', 'Bearer');
-  return c.json({ error: errorToJson(error) }, statusOf(error));
 }

@@ -2,17 +2,14 @@
  * The admin address: HTTP for browsers, programs, load balancers and monitoring. Whoever comes holds a bounded number of
  * connections, and sends headers and bodies of bounded size in bounded time.
  */
-import { createServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import { getRequestListener } from '@hono/node-server';
-import { LockstepError, messageOf, systemClock } from '../../base/index.ts';
+import { systemClock } from '../../base/index.ts';
 import type { Clock } from '../../base/index.ts';
 import { buildHttpApp } from './http-app.ts';
 import type { HttpAppParts } from './http-app.ts';
+import { builtConsole, listen, newServer } from './http-server.ts';
 import { LiveStreams } from './live-streams.ts';
 import { Places } from './places.ts';
 import { Tokens } from './tokens.ts';
@@ -45,15 +42,6 @@ export interface HttpDoor {
 
 /** A browser holds six, and one for its stream of events. */
 const PLACES = { connections: 256, ofAddress: 96, beyond: 32, beyondMs: 2_000 } as const;
-const HEADER_BYTES_MAX = 16 * 1024;
-const HEADERS_MS = 10_000;
-const REQUEST_MS = 20_000;
-/** Of a connection on which nothing moves. */
-const IDLE_MS = 120_000;
-const KEEP_ALIVE_MS = 10_000;
-
-/** From here in the sources as in the built program. */
-const builtConsole = fileURLToPath(new URL('../../../dist/console', import.meta.url));
 
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
   const { host, port, tls, clock = systemClock, consoleDirectory = builtConsole } = options;
@@ -91,42 +79,4 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
         server.closeAllConnections();
       }),
   };
-}
-
-function newServer(tls: HttpDoorOptions['tls'], listener: RequestListener): Server {
-  const limits = {
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: HEADERS_MS,
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: 1000,
-  };
-  const server =
-    tls === undefined
-      ? createServer(limits, listener)
-      : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' }, listener);
-  server.setTimeout(IDLE_MS, (socket) => socket.destroy());
-  return server;
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host, port, exclusive: true }, () => {
-        server.off('error', reject);
-        // Out of descriptors, say: whoever comes later is let in when it can be done.
-        server.on('error', () => undefined);
-        resolve();
-      });
-    });
-  } catch (error) {
-    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-    throw new LockstepError({
-      code: taken ? 'admin.port-in-use' : 'admin.cannot-listen',
-      message: `the admin address ${host}:${port} cannot be listened on: ${taken ? 'another program does' : messageOf(error)}`,
-      hint: 'choose another address for `listen.admin`',
-      cause: error,
-    });
-  }
 }

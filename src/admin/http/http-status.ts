@@ -4,6 +4,7 @@ import { LockstepError } from '../../base/index.ts';
 const STATUS: Readonly<Record<string, Status>> = {
   'admin.bad-input': 400,
   'admin.not-logged-in': 401,
+  'admin.link-only': 401,
   'admin.wrong-token': 401,
   'admin.file-only': 403,
   'admin.foreign-host': 403,

@@ -22,12 +22,17 @@ const loginInput = z.strictObject({ token: z.string().min(1).max(500) });
 
 type Asked = Context<HttpEnv>;
 
+interface LoginParts extends Pick<HttpAppParts, 'tokens' | 'clock' | 'encrypted' | 'refused'> {
+  /** There is no node yet, and no token: its link alone lets in. */
+  readonly setUp?: true;
+}
+
 export class Login {
-  readonly #parts: HttpAppParts;
+  readonly #parts: LoginParts;
   readonly #sessions: LoginSessions;
   readonly #wrong: WrongTokens;
 
-  constructor(parts: HttpAppParts) {
+  constructor(parts: LoginParts) {
     this.#parts = parts;
     this.#sessions = new LoginSessions(parts.clock);
     this.#wrong = new WrongTokens(parts.clock);
@@ -45,13 +50,13 @@ export class Login {
       const role = tokens.takeOnce(token, clock.monotonicMs()) ?? this.#roleOf(c, token);
       const { cookie, session } = this.#sessions.open(role);
       setCookie(c, this.#name, cookie, { ...this.#cookie, maxAge: sessionMs.longest / 1000 });
-      return c.json({ role: session.role, csrf: session.csrf });
+      return c.json(this.#answer(session));
     });
     app.get('/api/session', (c) => {
       const session = this.#sessionOf(c);
       // Whoever has the cookie alone is nobody yet.
-      if (session === undefined || !hasSecret(c, session)) throw notLoggedIn();
-      return c.json({ role: session.role, csrf: session.csrf });
+      if (session === undefined || !hasSecret(c, session)) throw this.#nobody();
+      return c.json(this.#answer(session));
     });
     app.delete('/api/session', (c) => {
       if (this.#sessionOf(c) !== undefined) this.callerOf(c);
@@ -69,7 +74,7 @@ export class Login {
       return callerFrom(c, this.#roleOf(c, token), 'token');
     }
     const session = this.#sessionOf(c);
-    if (session === undefined) throw notLoggedIn();
+    if (session === undefined) throw this.#nobody();
     if (!hasSecret(c, session)) {
       throw new LockstepError({
         code: 'admin.no-csrf-token',
@@ -83,6 +88,14 @@ export class Login {
   /** For what goes on after it was begun. */
   isStillAllowed(c: Asked): boolean {
     return c.req.header('authorization') !== undefined || this.#sessionOf(c) !== undefined;
+  }
+
+  #answer({ role, csrf }: LoginSession): object {
+    return { role, csrf, ...(this.#parts.setUp === true && { setUp: true }) };
+  }
+
+  #nobody(): LockstepError {
+    return this.#parts.setUp === true ? byLinkOnly() : notLoggedIn();
   }
 
   #sessionOf(c: Asked): LoginSession | undefined {
@@ -105,6 +118,7 @@ export class Login {
     const waitSeconds = this.#wrong.note(address);
     if (waitSeconds === 0) {
       this.#parts.refused(address, 'a wrong admin token');
+      if (this.#parts.setUp === true) throw byLinkOnly();
       throw new LockstepError({
         code: 'admin.wrong-token',
         message: 'this is not the token of this node',
@@ -128,6 +142,14 @@ function hasSecret(c: Asked, { csrf }: LoginSession): boolean {
 /** For the record, too. */
 function callerFrom(c: Asked, role: Caller['role'], by: 'cookie' | 'token'): Caller {
   return { door: 'http', who: `${role}, by ${by}`, from: addressOf(c.env.incoming.socket), role };
+}
+
+function byLinkOnly(): LockstepError {
+  return new LockstepError({
+    code: 'admin.link-only',
+    message: 'this page is opened by the link that `lockstep serve` has printed',
+    hint: 'the link works once, and for a quarter of an hour; stop `lockstep serve` and start it again for a new one',
+  });
 }
 
 function notLoggedIn(): LockstepError {

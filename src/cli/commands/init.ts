@@ -1,14 +1,24 @@
 /** A first configuration: by asking, or from options where nobody can be asked. */
 import { LockstepError } from '../../base/index.ts';
-import { configPath, parseListenAddress, parseMemberUrl } from '../../config/index.ts';
+import { configPath } from '../../config/index.ts';
 import type { ConfigDraft, DraftMember, SecretPlace } from '../../config/index.ts';
 import { Asker } from '../asker.ts';
 import type { CliIo, CommonOptions } from '../cli-io.ts';
 import { print } from '../cli-io.ts';
 import type { ExitCode } from '../exit-codes.ts';
+import {
+  clientsFault,
+  hasFailed,
+  listenFault,
+  nameFault,
+  passwordFault,
+  urlFault,
+  variableIn,
+} from '../new-answers.ts';
 import { NewConfig } from '../new-config.ts';
 import type { CheckReport } from '../program.ts';
-import { findingsOf, showCheck } from '../show-check.ts';
+import { showCheck } from '../show-check.ts';
+import { USUAL } from '../usual-answers.ts';
 
 export interface InitOptions extends CommonOptions {
   readonly cluster?: string;
@@ -27,9 +37,6 @@ export interface InitOptions extends CommonOptions {
   /** `--no-check` makes it false. */
   readonly check: boolean;
 }
-
-const NAME = /^[a-z0-9_-]{1,63}$/;
-const NAME_FAULT = '1 to 63 characters, each one of a–z, 0–9, "_" and "-"';
 
 export async function init(io: CliIo, options: InitOptions): Promise<ExitCode> {
   const file = await NewConfig.at(configPath(options.config, io.env), io.env);
@@ -102,14 +109,6 @@ function memberFrom(text: string, index: number): DraftMember {
   return { id: match?.[1] ?? `db${index + 1}`, url };
 }
 
-function urlFault(url: string): string | undefined {
-  const address = parseMemberUrl(url);
-  if ('fault' in address) return `${address.fault}; it is of the form postgres://host:port/database`;
-  return address.password === undefined
-    ? undefined
-    : 'a password does not belong in a URL, where others see it';
-}
-
 // ——— by asking
 
 async function byAsking(io: CliIo, options: InitOptions, file: NewConfig): Promise<ExitCode> {
@@ -120,12 +119,15 @@ async function byAsking(io: CliIo, options: InitOptions, file: NewConfig): Promi
       options.cluster ??
       (await asker.ask({
         text: 'Name of the cluster',
-        fallback: 'main',
-        fault: (answer) => (NAME.test(answer) ? undefined : NAME_FAULT),
+        fallback: USUAL.cluster,
+        fault: nameFault,
       }));
     const username =
       options.username ??
-      (await asker.ask({ text: 'Role with which Lockstep works on the databases', fallback: 'lockstep' }));
+      (await asker.ask({
+        text: 'Role with which Lockstep works on the databases',
+        fallback: USUAL.username,
+      }));
     const password = passwordPlace(options) ?? (await askPassword(asker, io, file));
     const clients = options.client ?? (await askClients(asker, username, password !== undefined));
     const base = { cluster, username, ...(password !== undefined && { password }), clients, notes: [] };
@@ -146,7 +148,7 @@ async function byAsking(io: CliIo, options: InitOptions, file: NewConfig): Promi
     });
     const admin = await asker.ask({
       text: 'Address of the console for a browser, or none',
-      fallback: options.admin ?? '127.0.0.1:6480',
+      fallback: options.admin ?? USUAL.admin,
       fault: (answer) => (answer === 'none' ? undefined : listenFault(answer)),
     });
     const state = await asker.ask({ text: 'Directory for what the node remembers', fallback: options.state });
@@ -167,14 +169,9 @@ async function askPassword(asker: Asker, io: CliIo, file: NewConfig): Promise<Se
   const typed = await asker.ask({
     text: 'Its password (kept in a file beside, for its owner only; $NAME takes it from the environment; empty for none)',
     hidden: true,
-    fault: (answer) => {
-      const name = /^\$(\w+)$/.exec(answer)?.[1];
-      return name === undefined || io.env[name] !== undefined
-        ? undefined
-        : `the environment variable ${name} is not set`;
-    },
+    fault: (answer) => passwordFault(answer, io.env),
   });
-  const name = /^\$(\w+)$/.exec(typed)?.[1];
+  const name = variableIn(typed);
   if (name !== undefined) return { env: name };
   return typed === '' ? undefined : file.keep('password', typed);
 }
@@ -182,12 +179,8 @@ async function askPassword(asker: Asker, io: CliIo, file: NewConfig): Promise<Se
 async function askClients(asker: Asker, username: string, hasPassword: boolean): Promise<readonly string[]> {
   const text = await asker.ask({
     text: 'Roles with which clients log in, with commas between; their passwords are those that the databases keep',
-    fallback: 'app',
-    fault: (answer) => {
-      const names = namesIn(answer);
-      if (names.length === 0) return 'name one at least';
-      return names.includes(username) && !hasPassword ? `${username} has no password to prove` : undefined;
-    },
+    fallback: USUAL.clients,
+    fault: (answer) => clientsFault(namesIn(answer), username, hasPassword),
   });
   return namesIn(text);
 }
@@ -230,16 +223,7 @@ function askSource(asker: Asker, members: readonly DraftMember[]): Promise<strin
   });
 }
 
-function listenFault(text: string): string | undefined {
-  const address = parseListenAddress(text);
-  return 'fault' in address ? address.fault : undefined;
-}
-
 // ——— words
-
-function hasFailed(report: CheckReport): boolean {
-  return findingsOf(report).some(({ ok }) => ok === 'fail');
-}
 
 export function next(file: NewConfig, written: readonly string[]): string {
   return [

@@ -1,8 +1,10 @@
 import type { CliIo, CommonOptions } from '../cli-io.ts';
 import { tokenFiles } from '../../admin/index.ts';
+import { invariant } from '../../base/index.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { notifySupervisor } from '../notify-supervisor.ts';
 import { runUntilStopped } from '../run-until-stopped.ts';
+import { setUpFirst } from '../set-up-first.ts';
 import { load } from './load.ts';
 
 export interface ServeCommandOptions extends CommonOptions {
@@ -10,16 +12,26 @@ export interface ServeCommandOptions extends CommonOptions {
 }
 
 export async function serve(io: CliIo, options: ServeCommandOptions): Promise<ExitCode> {
-  const config = await load(io, options);
-  const { createLogger } = await import('../../telemetry/index.ts');
-  const format = options.json === true ? 'json' : config.logging.format;
-  const logger = await createLogger({ level: config.logging.level, format, output: io.stderr });
-  const program = await io.loadProgram();
-  const { setLevel } = logger;
+  const setUp = await setUpFirst(io, options);
+  let prepared = setUp === undefined ? await prepare(io, options) : undefined;
   return await runUntilStopped(
     io,
-    (signal) => program.serve(config, { logger, signal, trust: options.trust, setLogLevel: setLevel }),
+    async (signal) => {
+      await setUp?.ask(signal);
+      try {
+        prepared ??= await prepare(io, options);
+        const { program, config, logger } = prepared;
+        const { setLevel } = logger;
+        return await program.serve(config, { logger, signal, trust: options.trust, setLogLevel: setLevel });
+      } catch (error) {
+        await setUp?.end({ error });
+        throw error;
+      }
+    },
     (node) => {
+      invariant(prepared, 'a node runs by its configuration');
+      const { config } = prepared;
+      void setUp?.end({ link: node.consoleLink?.() });
       const { address, adminUrl } = node;
       const { cluster } = config;
       // A log is read by more people than a terminal.
@@ -44,4 +56,12 @@ export async function serve(io: CliIo, options: ServeCommandOptions): Promise<Ex
       onStopping: () => notifySupervisor(io, 'STOPPING=1'),
     },
   );
+}
+
+async function prepare(io: CliIo, options: ServeCommandOptions) {
+  const config = await load(io, options);
+  const { createLogger } = await import('../../telemetry/index.ts');
+  const format = options.json === true ? 'json' : config.logging.format;
+  const logger = await createLogger({ level: config.logging.level, format, output: io.stderr });
+  return { config, logger, program: await io.loadProgram() };
 }

@@ -13,6 +13,9 @@ import type {
   OptionChange,
   PreflightView,
   ReloadResult,
+  SetUpAnswer,
+  SetUpInput,
+  SetUpState,
   SignedIn,
   SyncStrategy,
   TrafficSample,
@@ -23,6 +26,9 @@ import { request } from './request.ts';
 export const signIn = (token: string) => request<SignedIn>('POST', '/api/session', { token });
 export const whoAmI = () => request<SignedIn>('GET', '/api/session');
 export const signOut = () => request<unknown>('DELETE', '/api/session');
+
+export const getSetUp = () => request<SetUpState>('GET', '/api/set-up');
+export const writeSetUp = (input: SetUpInput) => request<SetUpAnswer>('POST', '/api/set-up', input);
 
 export const getTraffic = () => request<{ samples: readonly TrafficSample[] }>('GET', '/api/traffic');
 export const getVerification = () => request<VerificationReport | null>('GET', '/api/verification');

@@ -17,7 +17,8 @@ export async function readStream(path: string, reader: StreamReader, signal: Abo
     cache: 'no-store',
     signal,
   });
-  if (!response.ok || response.body === null) throw new Error(`the stream was answered with ${response.status}`);
+  if (!response.ok || response.body === null)
+    throw new Error(`the stream was answered with ${response.status}`);
   reader.onOpen();
   const bytes = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';

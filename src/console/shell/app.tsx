@@ -7,6 +7,7 @@ import { IntegrityPage } from '../pages/integrity/integrity-page.tsx';
 import { MembersPage } from '../pages/members/members-page.tsx';
 import { OverviewPage } from '../pages/overview/overview-page.tsx';
 import { SessionsPage } from '../pages/sessions/sessions-page.tsx';
+import { SetUpPage } from '../pages/set-up/set-up-page.tsx';
 import { startJobs, stopJobs } from '../state/jobs.ts';
 import { startLive, status, stopLive } from '../state/live.ts';
 import { TITLES } from '../state/pages.ts';
@@ -32,8 +33,9 @@ const pages: Readonly<Record<Page, () => JSX.Element>> = {
 };
 
 export function App(): JSX.Element {
-  const { state } = session.value;
-  return state === 'signed-in' ? <Inside /> : <Login />;
+  const now = session.value;
+  if (now.state !== 'signed-in') return <Login />;
+  return now.info.setUp === true ? <SetUpPage /> : <Inside />;
 }
 
 function Inside(): JSX.Element {

@@ -50,7 +50,16 @@ export function Login(): JSX.Element {
                 </p>
               </Notice>
             )}
-            <TokenForm />
+            {now.because === 'link-only' ? (
+              <Notice tone="info" title="This node has no configuration yet">
+                <p>
+                  This page is opened by the link that <code>lockstep serve</code> has printed at its
+                  terminal.
+                </p>
+              </Notice>
+            ) : (
+              <TokenForm />
+            )}
           </>
         )}
       </div>

@@ -7,7 +7,7 @@ import type { SignedIn } from '../contract.ts';
 export type SessionState =
   | { readonly state: 'asking' }
   | { readonly state: 'unreachable'; readonly error: ApiError }
-  | { readonly state: 'signed-out'; readonly because: 'none' | 'expired' | 'left' }
+  | { readonly state: 'signed-out'; readonly because: 'none' | 'expired' | 'left' | 'link-only' }
   | { readonly state: 'signed-in'; readonly info: SignedIn };
 
 export const session = signal<SessionState>({ state: 'asking' });
@@ -47,7 +47,11 @@ export async function resume(): Promise<void> {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Another tab may have signed in meanwhile: what is kept is not touched.
-    if (error.status === 401) session.value = { state: 'signed-out', because: 'none' };
+    if (error.status === 401)
+      session.value = {
+        state: 'signed-out',
+        because: error.code === 'admin.link-only' ? 'link-only' : 'none',
+      };
     else session.value = { state: 'unreachable', error };
   }
 }

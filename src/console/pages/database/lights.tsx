@@ -55,13 +55,16 @@ export function useLook(candidate: Candidate): {
 export function Lights({
   seen,
   asking,
+  mayHold = false,
 }: {
   readonly seen: Looked | undefined;
   readonly asking: boolean;
+  /** It is the one whose data the others get. */
+  readonly mayHold?: boolean;
 }): JSX.Element {
   return (
     <ul class="lights" aria-label="What is seen there" aria-live="polite">
-      {lightsOf(seen, asking).map(({ tone, text }, place) => (
+      {lightsOf(seen, asking, mayHold).map(({ tone, text }, place) => (
         <li key={place}>
           <Badge tone={tone}>{text}</Badge>
         </li>
@@ -73,9 +76,11 @@ export function Lights({
 function lightsOf(
   seen: Looked | undefined,
   asking: boolean,
+  mayHold: boolean,
 ): readonly { readonly tone: Tone; readonly text: string }[] {
   const open: Tone = asking ? 'busy' : 'idle';
-  const [server, login, empty] = ['Server answers', 'Login works', 'Database is empty'];
+  const [server, login] = ['Server answers', 'Login works'];
+  const empty = mayHold ? 'Database is there' : 'Database is empty';
   if (seen === undefined) return [server, login, empty].map((text) => ({ tone: open, text }));
   const { reach, holds } = seen;
   if (reach === 'nothing')
@@ -95,7 +100,7 @@ function lightsOf(
     { tone: 'good', text: login },
     reach === 'login'
       ? { tone: 'bad', text: 'There is no such database' }
-      : holds === 'its own'
+      : holds === 'its own' && !mayHold
         ? { tone: 'warn', text: 'Database is not empty' }
         : { tone: 'good', text: holds === 'ours' ? 'Database was a member before' : empty },
   ];

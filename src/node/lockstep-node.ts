@@ -39,6 +39,7 @@ import { SchemaReader } from './schema-reader.ts';
 import { sweepSequences } from './sequence-sweep.ts';
 import { syncTools } from './sync-tools.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
+import { UnfinishedIndexes } from './unfinished-indexes.ts';
 
 export interface NodeOptions {
   readonly config: Config;
@@ -50,6 +51,11 @@ export interface NodeOptions {
   readonly version?: string;
   /** `logging.level` has changed in the configuration. */
   readonly setLogLevel?: (level: Config['logging']['level']) => void;
+}
+
+/** Told of each member that comes back. */
+interface OnActivated {
+  call: (id: string) => void;
 }
 
 /** For those who are told to leave when their time is over to be gone by themselves. */
@@ -86,6 +92,7 @@ export class LockstepNode {
   readonly #closers: (() => Promise<void>)[] = [];
   #http: HttpDoor | undefined;
   readonly #schema: SchemaReader;
+  readonly #unfinished: UnfinishedIndexes;
   readonly #doorOf: (config: Config) => Door;
   #stopping: Promise<void> | undefined;
   #end!: (error?: Error) => void;
@@ -114,9 +121,15 @@ export class LockstepNode {
         raise: (event) => events.raise(event),
       });
       closers.push(() => hooks.close());
+      const onActivated: OnActivated = { call: () => undefined };
       const events: EventHub = new EventHub({
         clock: systemClock,
-        sinks: [new EventLog(logger), journal, hooks],
+        sinks: [
+          new EventLog(logger),
+          journal,
+          hooks,
+          { emit: (event) => event.type === 'member-activated' && onActivated.call(event.member) },
+        ],
         onSinkFailure: (message) => logger.error({ message }, 'an event could not be reported'),
       });
       const built = buildMembers(
@@ -148,7 +161,8 @@ export class LockstepNode {
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
       const token = await operatorToken(config.state, (message) => logger.warn({}, message));
-      const parts = { options, inForce, hooks, raise, journal, cluster, built, classifier, closers, token };
+      const more = { journal, cluster, built, classifier, closers, token, onActivated };
+      const parts = { options, inForce, hooks, raise, ...more };
       const node = new LockstepNode(parts);
       await node.#open();
       events.raise({
@@ -175,8 +189,21 @@ export class LockstepNode {
     classifier: Classifier;
     closers: (() => Promise<void>)[];
     token: string;
+    onActivated: OnActivated;
   }) {
-    const { options, inForce, hooks, raise, journal, cluster, built, classifier, closers, token } = parts;
+    const {
+      options,
+      inForce,
+      hooks,
+      raise,
+      journal,
+      cluster,
+      built,
+      classifier,
+      closers,
+      token,
+      onActivated,
+    } = parts;
     const { config, logger } = options;
     this.#inForce = inForce;
     this.#logger = logger;
@@ -192,6 +219,9 @@ export class LockstepNode {
     this.#doorOf = (wanted) => doorOf(wanted, token, (names) => passwords.ask(names));
     this.#schema = new SchemaReader({ cluster, built, clock: systemClock, logger });
     closers.push(async () => this.#schema.stop());
+    this.#unfinished = new UnfinishedIndexes({ cluster, built, clock: systemClock, logger });
+    closers.push(async () => this.#unfinished.stop());
+    onActivated.call = (id) => this.#unfinished.lookAt(id);
     this.#knownBetter = rememberBetter();
     this.#limits = {
       heldAnswerBytes: 64 * 1024,
@@ -296,6 +326,7 @@ export class LockstepNode {
     const cluster = this.#cluster;
     await this.#schema.read();
     await cluster.open();
+    this.#unfinished.look();
     await this.#listener.start();
     const { host, port } = this.#listener.address;
     (this as { address: string }).address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -388,7 +419,8 @@ export class LockstepNode {
         schemaKnown: (depends) => this.#schema.known(depends),
         watchedSettings: () => this.#built.catalog.settings,
         oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
-        maintain: (sql) => this.#maintain(sql),
+        maintain: (sql, searchPath) => void this.#maintain(sql, searchPath),
+        reindexed: () => this.#unfinished.look(),
         knownBetter: this.#knownBetter,
       },
       limits: {
@@ -446,22 +478,25 @@ export class LockstepNode {
   }
 
   /** VACUUM and its kind, on the replicas. It changes no data, so nobody waits for it. */
-  #maintain(sql: Buffer): void {
-    for (const { member } of this.#built.members) {
-      if (
-        member.id === this.#cluster.primary.id ||
-        this.#cluster.membership.entry(member.id)?.state !== 'active'
-      )
-        continue;
-      member
-        .use((connection) => connection.query(sql))
-        .catch((error: unknown) => {
+  async #maintain(sql: Buffer, search_path: string): Promise<void> {
+    const replicas = this.#built.members.filter(
+      ({ member: { id } }) =>
+        id !== this.#cluster.primary.id && this.#cluster.membership.entry(id)?.state === 'active',
+    );
+    await Promise.all(
+      replicas.map(async ({ member }) => {
+        try {
+          const connection = await member.openInternal({ search_path });
+          await connection.query(sql).finally(() => connection.close());
+        } catch (error) {
           this.#logger.warn(
             { member: member.id, error: messageOf(error) },
             'maintenance failed on a replica',
           );
-        });
-    }
+        }
+        this.#unfinished.lookAt(member.id);
+      }),
+    );
   }
 
   /** Reads the configuration file again; throws what is wrong with it. */

@@ -16,6 +16,7 @@ export { PostgresSessionLink } from './session-link.ts';
 export { carryStatement, probeQuestion } from './session-probe.ts';
 export type { SessionState } from './session-probe.ts';
 export { firstUserOid } from './statement-shape.ts';
+export { clearingSettings, clearUnfinishedIndexes } from './unfinished-indexes.ts';
 export { compareFingerprints } from './compare-fingerprints.ts';
 export { comparePreflight } from './compare-preflight.ts';
 export { PostgresDataSync } from './sync/postgres-data-sync.ts';

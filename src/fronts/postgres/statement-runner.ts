@@ -43,7 +43,9 @@ export interface RunnerHooks {
   /** All members call their database the same. */
   readonly oneDatabaseName: () => boolean;
   /** Done on the primary; the others do it for themselves, each in its own time. */
-  maintain(sql: Buffer): void;
+  maintain(sql: Buffer, searchPath: string): void;
+  /** An index has been rebuilt, or perhaps not to the end. */
+  reindexed(): void;
   /** Taken for a read before, and found out. */
   readonly knownBetter: KnownBetter;
 }
@@ -78,6 +80,9 @@ const standsInTheWayMs = 200;
 const standsAsideMs = 200;
 const triesMax = 1500;
 const lockNotAvailable = '55P03';
+
+/** The schemas in which the client's names are found, without temporary ones. */
+const pathQuery = `SELECT pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS found (s)), ', ')`;
 
 /** Of other statements that were prepared in SQL it is not remembered what they are. */
 const preparedMax = 1000;
@@ -214,7 +219,7 @@ export class StatementRunner {
       case 'maintenance':
         if (statement.inTransactionOk === false && textBefore !== undefined && this.#transaction.implicit)
           throw notInTransaction(statement.tag);
-        return await this.#maintain(text);
+        return await this.#maintain(statement, text);
       case 'create-matview':
         if (statement.volatile || statement.orderDependent)
           throw volatileView(statement.createdTable?.name ?? '');
@@ -546,7 +551,7 @@ export class StatementRunner {
     }
   }
 
-  async #maintain(text: Buffer): Promise<boolean> {
+  async #maintain({ tag }: Statement, text: Buffer): Promise<boolean> {
     const inside = this.#session.transaction !== 'none' && !this.#transaction.implicitAndUnbegun;
     const request = simpleRequest(frontend.query(text), this.#textBefore);
     if (inside) {
@@ -554,11 +559,18 @@ export class StatementRunner {
       return !answer.failed;
     }
     await this.endImplicit(true);
-    const answer = await this.#session.run(
-      { request, effect: 'write', bare: true, bytes: text.length },
-      this.#sink,
-    );
-    if (!answer.failed) this.#hooks.maintain(Buffer.from(text));
-    return !answer.failed;
+    try {
+      const answer = await this.#session.run(
+        { request, effect: 'write', bare: true, bytes: text.length },
+        this.#sink,
+      );
+      if (answer.failed) return false;
+      // Names mean to the others what they mean to the client.
+      const path = await this.#session.ask((link) => (link as PostgresSessionLink).firstValue(pathQuery));
+      if (path !== undefined) this.#hooks.maintain(Buffer.from(text), path);
+      return true;
+    } finally {
+      if (tag === 'REINDEX') this.#hooks.reindexed();
+    }
   }
 }

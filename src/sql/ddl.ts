@@ -61,7 +61,15 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     ...(runsScript.has(node) && { extension: text(body.extname) ?? '' }),
     ...(objectTypeOf(body) === 'OBJECT_DATABASE' && { namesDatabase: true }),
     ...(setsPassword(node, body) && { setsPassword: true }),
+    ...(restartsSequence(node, body) && { setsSequences: true }),
   };
+}
+
+/** ALTER SEQUENCE, and ALTER TABLE of an identity column. */
+function restartsSequence(node: string, body: Ast): boolean {
+  if (node === 'AlterSeqStmt') return true;
+  const commands = node === 'AlterTableStmt' ? list(body.cmds) : [];
+  return commands.some((item) => asNode(asNode(item).AlterTableCmd).subtype === 'AT_SetIdentity');
 }
 
 function setsPassword(node: string, body: Ast): boolean {

@@ -12,6 +12,9 @@ export interface Around {
 
 const done = controlCall('statement_done');
 
+/** After statements that may have moved sequences which nobody saw. */
+export const afterUnseenCode: readonly ControlCall[] = [controlCall('sweep_sequences', ['f'])];
+
 /**
  * What CONCURRENTLY is for where nothing long is to be done: that nobody stands behind a statement which itself stands behind somebody.
  * It is carried out as without the word, in one transaction, and gives up its place again and again until nobody is in the way.
@@ -63,13 +66,13 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer, patien
   ];
   if (extension !== undefined)
     return { before, after: [controlCall('record_extension_rows', [named(extension)]), done] };
-  if (rewritesRows === undefined) return { before, after: [done] };
+  // Where a sequence stood says nothing any more of where a transaction that is rolled back has left it.
+  const positions = statement.setsSequences ? afterUnseenCode : [];
+  if (rewritesRows === undefined) return { before, after: [done, ...positions] };
   const rows = [named(regclassText(rewritesRows)), statement.ifDomains ? 't' : 'f'];
-  return { before, after: [controlCall('record_table_rows', rows), done] };
+  return { before, after: [controlCall('record_table_rows', rows), done, ...positions] };
 }
 
-/** After statements that may have moved sequences which nobody saw. */
-export const afterUnseenCode: readonly ControlCall[] = [controlCall('sweep_sequences', ['f'])];
 /** After statements that set them. */
 export const afterSettingSequences: readonly ControlCall[] = [controlCall('sweep_sequences', ['t'])];
 /** By itself, now and then. */

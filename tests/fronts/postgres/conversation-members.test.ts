@@ -378,3 +378,39 @@ async function running(sql: string): Promise<void> {
   );
   await Promise.all(direct.map((one) => one.end()));
 }
+
+test.each([
+  ['ALTER SEQUENCE', 'CREATE SEQUENCE again', 'ALTER SEQUENCE again RESTART WITH 4'],
+  [
+    'ALTER TABLE of an identity',
+    'CREATE TABLE counted (n int GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME again))',
+    'ALTER TABLE counted ALTER COLUMN n RESTART WITH 4',
+  ],
+])(
+  'members: a sequence that %s has set back, and a transaction in vain to where it once stood, is the same on all',
+  async (_name, create, restart) => {
+    const client = await talk();
+    await client.query(`DROP TABLE IF EXISTS counted; DROP SEQUENCE IF EXISTS again`);
+    await client.query(create);
+    await client.query(`SELECT nextval('again') FROM generate_series(1, 8)`);
+    const all = await Promise.all(servers.servers.map((server) => connect(server.url)));
+    const [primary] = all;
+    const told = `SELECT FROM lockstep.sequence_shipped WHERE seq = 'again' AND value = 8 AND called AND settled`;
+    // Nobody looks again before something is asked of the primary.
+    const atRest = async (): Promise<boolean> => {
+      await client.query('SELECT pg_current_xact_id()');
+      return (await primary?.query(told))?.rowCount === 1;
+    };
+    await waitFor(atRest, { what: 'the sweep to come to rest' });
+    await client.query(restart);
+    await client.query(`SELECT nextval('again') FROM generate_series(4, 7)`);
+    await client.query('BEGIN');
+    expect(await client.query(`SELECT nextval('again')`)).toContain('D 8');
+    await client.query('ROLLBACK');
+    for (const one of all) {
+      const stands = async (): Promise<unknown> =>
+        (await one.query('SELECT last_value FROM again')).rows[0]?.last_value;
+      await waitFor(async () => (await stands()) === '8', { what: 'all members to stand at 8' });
+    }
+  },
+);

@@ -19,8 +19,11 @@ const forInsert = 4;
 /** Made or changed by the open transaction: a subtransaction has a number of its own. */
 const isNew = (xmin: string): string => `age(${xmin}) <= age(pg_current_xact_id_if_assigned()::xid)`;
 
-/** For queries by number: making a plan takes longer than they do. What such a function calls is planned once as well. */
-const plannedOnce = `SET search_path = ${definerPath} SET plan_cache_mode = force_generic_plan`;
+/**
+ * For queries by number: making a plan takes longer than they do. What such a function calls is planned once as well, and while the
+ * catalogs are small: the plan goes by indexes, and what that makes of its costs is no reason to compile it.
+ */
+const plannedOnce = `SET search_path = ${definerPath} SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off`;
 
 const goOn = `IF hushed THEN PERFORM set_config('session_replication_role', 'origin', true); END IF;`;
 
@@ -121,7 +124,7 @@ BEGIN
     made := made + 1;
 ${makeTriggers}
   END LOOP;
-  PERFORM lockstep.note_settings(true), ${expecting.restore('before')};
+  PERFORM lockstep.note_settings(NULL), ${expecting.restore('before')};
   ${goOn}
   RETURN made;
 END $f$;
@@ -148,7 +151,7 @@ END $f$;
 CREATE FUNCTION lockstep.attach_to(only_these oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   PERFORM lockstep.watch(x.o) FROM (SELECT DISTINCT unnest(only_these)) AS x (o);
-  PERFORM lockstep.note_settings(false);
+  PERFORM lockstep.note_settings(coalesce(only_these, '{}'));
 END $f$;
 
 -- The relations that the open transaction has locked as who changes their definition does, and of them those that it alone holds.
@@ -173,7 +176,7 @@ DECLARE relations oid[]; held oid[];
 BEGIN
   ${nodeOnly}
   SELECT t.relations, t.held INTO relations, held FROM lockstep.touched() t;
-  PERFORM lockstep.refuse_uncarried(held), lockstep.note_numbers(), lockstep.attach_to(relations), lockstep.refuse_unable(), lockstep.warn_unrepeatable(), ${expecting.set('nothing')};
+  PERFORM lockstep.refuse_uncarried(held), lockstep.note_numbers(), lockstep.attach_to(relations), lockstep.refuse_unable(), lockstep.warn_unrepeatable(relations), ${expecting.set('nothing')};
   IF EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'lockstep_guard_ddl') THEN
     PERFORM ${expecting.note('c.oid')} FROM pg_class c WHERE c.oid = ANY (held) AND c.relkind = 'm';
   END IF;

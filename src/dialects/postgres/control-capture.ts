@@ -179,35 +179,65 @@ const isAnybodys = (name: string): string =>
 
 /** The numbers of both functions current_setting() in an expression. */
 const readsSetting = (tree: string): string => `${tree}::text ~ ':funcid (2077|3294) '`;
-const isFresh = 'AND (anew OR age(x.xmin) <= age(pg_current_xact_id_if_assigned()::xid))';
+/** Written by the open transaction: a subtransaction has a number of its own. The cheap question comes in front of the dear one. */
+const isFresh = 'age(x.xmin) <= age(pg_current_xact_id_if_assigned()::xid)';
+
+/** Where such an expression may stand, with whose it is, and the expression as text. */
+const expressionsOfSettings = [
+  ['pg_constraint x', 'x.conrelid', readsSetting('x.conbin'), 'pg_get_constraintdef(x.oid)'],
+  ['pg_attrdef x', 'x.adrelid', readsSetting('x.adbin'), 'pg_get_expr(x.adbin, x.adrelid)'],
+  [
+    'pg_policy x',
+    'x.polrelid',
+    `(${readsSetting('x.polqual')} OR ${readsSetting('x.polwithcheck')})`,
+    'concat(pg_get_expr(x.polqual, x.polrelid), pg_get_expr(x.polwithcheck, x.polrelid))',
+  ],
+  [
+    'pg_rewrite x',
+    'x.ev_class',
+    `x.oid >= 16384 AND x.ev_type = '1' AND ${readsSetting('x.ev_action')} AND (SELECT relkind FROM pg_class WHERE oid = x.ev_class) IN ('v', 'm')`,
+    'pg_get_viewdef(x.ev_class)',
+  ],
+] as const;
+
+/** Of all that there is; of `these` relations, what is fresh. Domains have no relation. */
+const settingsOf = (these: string | undefined): string => `RETURN QUERY SELECT DISTINCT lower(m[1]) FROM (
+    ${expressionsOfSettings
+      .map(
+        ([from, relation, reads, expression]) =>
+          `SELECT ${expression} FROM ${from} WHERE ${these === undefined ? '' : `${relation} = ANY (${these}) AND ${isFresh} AND `}${reads}`,
+      )
+      .join('\n    UNION ALL ')}${
+      these === undefined
+        ? ''
+        : `\n    UNION ALL SELECT pg_get_constraintdef(x.oid) FROM pg_constraint x WHERE x.contypid > 0 AND ${isFresh} AND ${readsSetting('x.conbin')}`
+    }) e (expression),
+    regexp_matches(e.expression, '${settingLiteral}', 'g') m;`;
 
 export const capture = `
 -- Settings of the users' own that their functions may read. The server lists none of these: it is asked for each by its name.
 CREATE TABLE lockstep.setting_read (name text PRIMARY KEY);
 
--- Those that an expression reads by itself. anew: of all there are, and not of those alone that the open transaction has written.
-CREATE FUNCTION lockstep.settings_in_expressions(anew boolean) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+-- Those that an expression reads by itself. these: of which relations, and of what the open transaction has written; NULL: of all there is.
+CREATE FUNCTION lockstep.settings_in_expressions(these oid[]) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  RETURN QUERY SELECT DISTINCT lower(m[1]) FROM (
-    SELECT pg_get_constraintdef(x.oid) FROM pg_constraint x WHERE x.oid >= 16384 AND ${readsSetting('x.conbin')} ${isFresh}
-    UNION ALL SELECT pg_get_expr(x.adbin, x.adrelid) FROM pg_attrdef x WHERE ${readsSetting('x.adbin')} ${isFresh}
-    UNION ALL SELECT concat(pg_get_expr(x.polqual, x.polrelid), pg_get_expr(x.polwithcheck, x.polrelid)) FROM pg_policy x
-      WHERE (${readsSetting('x.polqual')} OR ${readsSetting('x.polwithcheck')}) ${isFresh}
-    UNION ALL SELECT pg_get_viewdef(x.ev_class) FROM pg_rewrite x JOIN pg_class c ON c.oid = x.ev_class
-      WHERE x.oid >= 16384 AND c.relkind IN ('v', 'm') AND x.ev_type = '1' AND ${readsSetting('x.ev_action')} ${isFresh}) e (expression),
-    regexp_matches(e.expression, '${settingLiteral}', 'g') m;
+  IF these IS NULL THEN
+    ${settingsOf(undefined)}
+  ELSE
+    ${settingsOf('these')}
+  END IF;
 END $f$;
 
 -- Whatever is written like such a name in a function is taken for one; what names nothing is passed over where rows are captured.
--- anew: in all functions, and not in those alone that the open transaction has written.
-CREATE FUNCTION lockstep.note_settings(anew boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+-- these: relations that the open transaction has changed; with the functions that it has written. NULL: all there is.
+CREATE FUNCTION lockstep.note_settings(these oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   INSERT INTO lockstep.setting_read
   SELECT f.name FROM (
     SELECT DISTINCT lower(m[1]) AS name FROM pg_proc p,
       regexp_matches(CASE WHEN p.prosrc = '' AND p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prosrc END, '''([A-Za-z_]\\w*(?:\\.[A-Za-z_]\\w*)+)''', 'g') m
-    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace AND (anew OR age(p.xmin) <= age(pg_current_xact_id_if_assigned()::xid))
-    UNION SELECT lockstep.settings_in_expressions(anew)) f
+    WHERE p.oid >= 16384 AND p.pronamespace <> 'lockstep'::regnamespace AND (these IS NULL OR age(p.xmin) <= age(pg_current_xact_id_if_assigned()::xid))
+    UNION SELECT lockstep.settings_in_expressions(these)) f
   WHERE NOT EXISTS (SELECT FROM lockstep.setting_read s WHERE s.name = f.name) AND ${isAnybodys('f.name')}
   ORDER BY 1 LIMIT greatest(0, ${settingsReadMax} - (SELECT count(*) FROM lockstep.setting_read))
   ON CONFLICT DO NOTHING;

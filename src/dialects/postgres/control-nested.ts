@@ -159,7 +159,7 @@ BEGIN
     PERFORM lockstep.record_rows(o) FROM unnest(tables) o WHERE NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = o AND i.inhparent = ANY (tables));
     PERFORM ${rewritten.forget};
   END IF;
-  PERFORM lockstep.refuse_uncarried(held), lockstep.note_numbers(), lockstep.attach_to(relations), lockstep.refuse_unable(), lockstep.warn_unrepeatable();
+  PERFORM lockstep.refuse_uncarried(held), lockstep.note_numbers(), lockstep.attach_to(relations), lockstep.refuse_unable(), lockstep.warn_unrepeatable(relations);
   PERFORM ${expecting.note('c.oid')} FROM pg_class c WHERE c.oid = ANY (held) AND c.relkind = 'm' AND NOT ${expecting.isNoted('c.oid')};
   -- INFO passes whatever the client has set. One that somebody else says makes the node look, and find nothing.
   RAISE INFO USING MESSAGE = 'schema changed', ERRCODE = '${sqlStates.schemaChanged}';

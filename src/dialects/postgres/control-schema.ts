@@ -20,7 +20,7 @@ import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
 /** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 6;
+export const controlFormat = 7;
 
 const tables = `
 CREATE SCHEMA lockstep;

@@ -33,11 +33,9 @@ export const ofTable = (relations: readonly string[], domains: readonly string[]
 };
 
 const recent = 'age(x.xmin) <= age(pg_current_xact_id()::xid)';
-/** By the transaction under way: what it has made or altered is locked by it. */
-const locked = `ARRAY(SELECT l.relation FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'
-    AND l.mode IN ('AccessExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ShareUpdateExclusiveLock'))`;
+/** By the transaction under way, of relations that it has locked as who makes or alters something: `touched`. */
 const madeNow: Which = {
-  tables: `x.place = ANY (${locked}) AND ${recent}`,
+  tables: `x.place = ANY (p_touched) AND ${recent}`,
   domains: `x.place > 0 AND ${recent}`,
 };
 
@@ -98,7 +96,7 @@ const mayBeMadeNow = `
 
 /** A part of the control schema: tells the session of what its transaction has made. */
 export const warnings = `
-CREATE FUNCTION lockstep.warn_unrepeatable() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
+CREATE FUNCTION lockstep.warn_unrepeatable(p_touched oid[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
 DECLARE r record;
 BEGIN
   IF NOT (${mayBeMadeNow}) THEN RETURN; END IF;

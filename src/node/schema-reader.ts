@@ -18,8 +18,9 @@ interface Asked {
 /** A schema of no more objects is quickly read: a statement that is judged by it waits for that. */
 const smallMax = 1000;
 const waitMs = 1000;
-/** Changes of the schema seldom come alone. */
+/** Changes of the schema seldom come alone, and the more there is to read, the longer a pause has to be. */
 const quietMs = 100;
+const quietMsMax = 1000;
 const firstPauseMs = 200;
 const lastPauseMs = 10_000;
 
@@ -34,6 +35,10 @@ export class SchemaReader {
   /** The last reading did not succeed, and is made again later. */
   #failing = false;
   #endQuiet: () => void = () => undefined;
+  /** Somebody needs it now, and not only in the next pause. */
+  #urgent = false;
+  /** How long the last reading took. */
+  #tookMs = 0;
 
   constructor(parts: { cluster: Cluster; built: BuiltMembers; clock: Clock; logger: Logger }) {
     this.#parts = parts;
@@ -42,14 +47,14 @@ export class SchemaReader {
   /** `known` is what was told that it is going to change. */
   changed(known: () => void): void {
     this.#asked.push({ known, tried: () => undefined });
-    this.#endQuiet();
-    this.#endQuiet = this.#parts.clock.after(quietMs, () => this.#begin());
+    this.#beginWhenQuiet();
   }
 
   /** Before a statement that depends on the schema. Undefined: it is known. Resolves when it is, or takes too long to wait for. */
   known(depends: () => boolean): Promise<void> | undefined {
     const { built, clock } = this.#parts;
     if ((this.#asked.length === 0 && !this.#reading) || !depends()) return undefined;
+    this.#urgent = this.#asked.length > 0;
     this.#begin();
     if (this.#failing || built.catalog.size > smallMax) return undefined;
     return new Promise((resolve) => {
@@ -65,6 +70,7 @@ export class SchemaReader {
   read(): Promise<void> {
     return new Promise((resolve) => {
       this.#asked.push({ known: this.#parts.built.catalog.changing(), tried: resolve });
+      this.#urgent = true;
       this.#begin();
     });
   }
@@ -73,6 +79,17 @@ export class SchemaReader {
     this.#endQuiet();
     this.#stopped.abort();
     this.#release();
+  }
+
+  /** While another change is under way, what is read now proves nothing: it would have to be read again. */
+  #beginWhenQuiet(): void {
+    const { built, clock } = this.#parts;
+    this.#endQuiet();
+    const pauseMs = Math.min(Math.max(quietMs, this.#tookMs), quietMsMax);
+    this.#endQuiet = clock.after(pauseMs, () => {
+      if (built.catalog.underWay > this.#asked.length) this.#beginWhenQuiet();
+      else this.#begin();
+    });
   }
 
   #begin(): void {
@@ -85,25 +102,32 @@ export class SchemaReader {
     const { signal } = this.#stopped;
     this.#working = true;
     let pauseMs = firstPauseMs;
-    for (let again = false; (again || this.#asked.length > 0) && !signal.aborted; ) {
+    for (let again = true; again && !signal.aborted; ) {
       const asked = this.#asked;
       this.#asked = [];
+      this.#urgent = false;
       this.#reading = true;
+      const begunMs = clock.monotonicMs();
       const unread = await this.#readOnce();
+      this.#tookMs = clock.monotonicMs() - begunMs;
       this.#reading = false;
       for (const one of asked) {
         if (!unread.primary) one.known();
         one.tried();
       }
-      again = unread.primary || unread.replicas;
-      this.#failing = again;
-      if (this.#asked.length === 0 || again) this.#release();
+      this.#failing = unread.primary || unread.replicas;
+      if (this.#asked.length === 0 || this.#failing) this.#release();
       if (unread.primary) this.#asked.unshift(...asked);
-      if (!again) continue;
+      again = this.#failing || this.#urgent || this.#waiting.length > 0;
+      if (!this.#failing) continue;
       await pause(clock, pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, lastPauseMs);
     }
     this.#working = false;
+    if (!signal.aborted) {
+      if (this.#asked.length > 0) this.#beginWhenQuiet();
+      return;
+    }
     for (const one of this.#asked) one.tried();
     this.#release();
   }

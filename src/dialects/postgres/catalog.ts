@@ -59,6 +59,11 @@ export class PostgresCatalog implements FunctionCatalog {
     return this.#purity.hidden.get(letters[what] + keyOf(schema, name));
   }
 
+  /** How many changes have begun that are not both over and read. */
+  get underWay(): number {
+    return this.#changing;
+  }
+
   /** Until what this returns is called, nothing is proven: what is read may be older than what members do. */
   changing(): () => void {
     this.#changing += 1;

@@ -1,6 +1,7 @@
 /** With a large schema nobody waits until it has been read anew. Until then answers are right all the same. */
 
 import { afterAll, expect, test } from 'vitest';
+import { invariant } from '../../src/base/index.ts';
 import { FreshCluster, patientProbe } from '../failure/fresh-cluster.ts';
 import { connect, withServers } from '../support/index.ts';
 
@@ -8,10 +9,14 @@ const fixture = withServers(2);
 let cluster: FreshCluster | undefined;
 afterAll(() => cluster?.stop());
 
+/** Each with a default and a CHECK. */
+const tables = 600;
+
 /** More than a thousand objects: see `src/node/schema-reader.ts`. */
 const many = `
   CREATE TABLE t (id int PRIMARY KEY, v text);
-  DO $$ BEGIN FOR i IN 1 .. 1200 LOOP EXECUTE format('CREATE FUNCTION many_%s(int) RETURNS int LANGUAGE sql IMMUTABLE AS ''SELECT $1 + 1''', i); END LOOP; END $$`;
+  DO $$ BEGIN FOR i IN 1 .. 1200 LOOP EXECUTE format('CREATE FUNCTION many_%s(int) RETURNS int LANGUAGE sql IMMUTABLE AS ''SELECT $1 + 1''', i); END LOOP; END $$;
+  DO $$ BEGIN FOR i IN 1 .. ${tables} LOOP EXECUTE format('CREATE TABLE table_%s (id serial PRIMARY KEY, n int CHECK (n > 0))', i); END LOOP; END $$`;
 
 /** What a function does, and what must be true of the session behind it. */
 const kinds = [
@@ -51,4 +56,24 @@ test('reads: what a schema statement has changed holds at once, however long the
   const sums = cluster.members.map(({ ask }) => ask('SELECT count(*), sum(id) FROM u'));
   const [first, second] = await Promise.all(sums);
   expect(second).toEqual(first);
+});
+
+/** Rows of these that the open transaction has gone through by now, at the primary. */
+const goneThrough = `SELECT sum(pg_stat_get_xact_tuples_returned(c::regclass))::int AS n
+  FROM unnest('{pg_attrdef,pg_class,pg_constraint,pg_index,pg_namespace,pg_policy,pg_rewrite,pg_trigger,pg_type}'::text[]) c`;
+
+test('reads: what a schema statement goes through of the catalogs is not all tables', {
+  timeout: 120_000,
+}, async () => {
+  invariant(cluster, 'the test before has started it');
+  const client = await connect(cluster.url);
+  const asked = async (): Promise<number> => Number((await client.query(goneThrough)).rows[0].n);
+  // The first one of a session looks up much that the next ones know.
+  await client.query('BEGIN; CREATE TABLE gone_0 (id serial PRIMARY KEY, n int CHECK (n > 0))');
+  const before = await asked();
+  await client.query('CREATE TABLE gone_1 (id serial PRIMARY KEY, n int CHECK (n > 0))');
+  const after = await asked();
+  await client.query('COMMIT');
+  expect(after - before).toBeGreaterThan(0);
+  expect(after - before).toBeLessThan(tables);
 });

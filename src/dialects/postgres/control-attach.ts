@@ -220,7 +220,8 @@ BEGIN
     SELECT object_identity INTO permanent
       FROM (SELECT c.object_identity, c.schema_name, ${relationOf('c.classid', 'c.objid')} AS relation FROM pg_event_trigger_ddl_commands() c) o
      WHERE NOT starts_with(coalesce(schema_name, ''), 'pg_temp')
-       AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = o.relation AND r.relpersistence = 't') LIMIT 1;
+       -- By its number: as EXISTS, the server reads all tables to find one.
+       AND (SELECT r.relpersistence FROM pg_class r WHERE r.oid = o.relation) IS DISTINCT FROM 't' LIMIT 1;
   END IF;
   IF NOT FOUND AND NOT (TG_EVENT = 'ddl_command_end' AND TG_TAG = 'DROP OWNED') THEN
     GET DIAGNOSTICS stack = PG_CONTEXT;

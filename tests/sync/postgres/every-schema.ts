@@ -16,6 +16,13 @@ export const everySchema: Readonly<Record<string, string>> = {
     CREATE TABLE public.m2 PARTITION OF public.m FOR VALUES FROM (10) TO (20) PARTITION BY LIST (v); CREATE TABLE public.m2x PARTITION OF public.m2 DEFAULT WITH (fillfactor = 40);
     INSERT INTO public.m SELECT i, 'v' || i FROM generate_series(0, 19) i;
     CREATE TYPE public.pair AS (x int, y text, z int); ALTER TYPE public.pair DROP ATTRIBUTE y; CREATE TABLE public.holder (p public.pair, ps public.pair[], whole public.m1); INSERT INTO public.holder VALUES ((1, 2), ARRAY[(1, 2)::public.pair], ('a', 1, 2));`,
+  'foreign keys of partitions, by names that no dump brings': `
+    CREATE TABLE public.referred (a int PRIMARY KEY) PARTITION BY RANGE (a); CREATE TABLE public.referred_1 PARTITION OF public.referred FOR VALUES FROM (0) TO (10);
+    CREATE TABLE public.referred_2 PARTITION OF public.referred FOR VALUES FROM (10) TO (20); CREATE TABLE public.refers (a int) PARTITION BY RANGE (a);
+    CREATE TABLE public.refers_1 (a int CONSTRAINT "of its own" REFERENCES public.referred); CREATE TABLE public.refers_2 PARTITION OF public.refers FOR VALUES FROM (10) TO (20);
+    ALTER TABLE public.refers ADD CONSTRAINT refers_fk FOREIGN KEY (a) REFERENCES public.referred; ALTER TABLE public.refers ATTACH PARTITION public.refers_1 FOR VALUES FROM (0) TO (10);
+    ALTER TABLE public.referred DETACH PARTITION public.referred_1; ALTER TABLE public.referred ATTACH PARTITION public.referred_1 FOR VALUES FROM (0) TO (10);
+    INSERT INTO public.referred VALUES (1), (11); INSERT INTO public.refers VALUES (1), (11);`,
   'how tables are stored': `
     CREATE TABLE public.stored (a text, b text COMPRESSION pglz, c int, d int NOT NULL) WITH (fillfactor = 60, autovacuum_enabled = off, toast.autovacuum_enabled = off);
     ALTER TABLE public.stored ALTER c SET STATISTICS 7, ALTER d SET (n_distinct = 5), REPLICA IDENTITY FULL; CREATE INDEX stored_up ON public.stored ((c + d)); ALTER INDEX public.stored_up ALTER COLUMN 1 SET STATISTICS 50;

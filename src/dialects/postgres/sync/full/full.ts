@@ -24,6 +24,7 @@ import { findDumpTools, noDumpTools, SchemaDump } from './dump-tools.ts';
 import type { DumpTools, DumpToolOptions } from './dump-tools.ts';
 import { chooseVersions } from './extensions.ts';
 import { makeMissingIndexes } from './left-out-indexes.ts';
+import { likeNames } from './constraint-names.ts';
 import { likeValidity, readOddChildren } from './inherited-columns.ts';
 import { makeRoles } from './roles.ts';
 import { sideBySide } from './side-by-side.ts';
@@ -158,6 +159,7 @@ class FullCopy {
     member.remarks.leftOut(member.id, leftOut);
     await this.#make(dump, plan.rest);
     if (superuser) await this.#likeValidity();
+    await this.#likeNames();
     if (!superuser) await refresh(crew, member, new Set(views.keys()));
     await this.#equalProperties();
     await target.query(`SELECT lockstep.attach(), lockstep.fence(${term})`);
@@ -205,6 +207,12 @@ class FullCopy {
   async #likeValidity(): Promise<void> {
     const { job, snapshot, target } = this.#options;
     const statements = await snapshot.use((source) => likeValidity(source, target));
+    await target.query(['BEGIN', ...statements, `SELECT lockstep.fence(${job.term})`, 'COMMIT'].join('; '));
+  }
+
+  async #likeNames(): Promise<void> {
+    const { job, snapshot, target } = this.#options;
+    const statements = await snapshot.use((source) => likeNames(source, target));
     await target.query(['BEGIN', ...statements, `SELECT lockstep.fence(${job.term})`, 'COMMIT'].join('; '));
   }
 

@@ -39,6 +39,7 @@ export class ApplyRecords {
   readonly #tables: ReplicaTables;
   readonly #schema: ApplySchema;
   #statementCount = 0;
+  #attachedCount = 0;
   /** What the next statement must have made. */
   #effect: Buffer | undefined;
 
@@ -90,6 +91,7 @@ export class ApplyRecords {
     }
     await rows.settle();
     this.#addSequences(sequences);
+    this.#attach();
     this.#addLog(logged);
     return count;
   }
@@ -106,7 +108,15 @@ export class ApplyRecords {
     changes.end();
     await rows.settle();
     this.#addSequences(sequences);
+    this.#attach();
     await this.#pipeline.send();
+  }
+
+  /** Behind all statements. */
+  #attach(): void {
+    if (this.#statementCount === this.#attachedCount) return;
+    this.#attachedCount = this.#statementCount;
+    this.#schema.attach();
   }
 
   async log(record: CommitRecord): Promise<void> {
@@ -140,6 +150,7 @@ export class ApplyRecords {
       }
       changes.end();
       await rows.settle();
+      this.#attach();
       if (this.#statementCount > statements) break;
     }
     return count;

@@ -12,7 +12,7 @@ const confinedQuery = `SELECT coalesce((SELECT oid::text FROM pg_roles WHERE rol
 
 /** `before`: what the transaction had written before it. What code in it writes has come as rows, too: it would be there twice. */
 const statementDone = (before: string | undefined): string =>
-  `RESET ROLE; SELECT lockstep.leave_nothing()${before === undefined ? '' : `, lockstep.demand_unwritten(${quoteLiteral(before)})`}, lockstep.attach_touched(); RELEASE lockstep_statement; DEALLOCATE ALL`;
+  `RESET ROLE; SELECT lockstep.leave_nothing()${before === undefined ? '' : `, lockstep.demand_unwritten(${quoteLiteral(before)})`}; RELEASE lockstep_statement; DEALLOCATE ALL`;
 
 /** Whose scripts write rows of their own, which do not come as rows. */
 const isOfExtension = /^\s*(create|alter)\s+extension\b/i;
@@ -83,6 +83,14 @@ export class ApplySchema {
       await this.#pipeline.run(`ROLLBACK TO lockstep_statement; ${statementDone(undefined)}`);
     }
     this.#pipeline.reset();
+  }
+
+  /**
+   * Behind the last statement of a transaction: what they have made is watched, should this member be the primary one day. Nothing that
+   * is applied fires a trigger, and a transaction may have a thousand statements.
+   */
+  attach(): void {
+    this.#pipeline.add('lockstep_attach', 'SELECT lockstep.attach_touched()', [], 0);
   }
 
   /** Of a statement that code has run: here it has made what it made on the primary, or the record is not applied. */

@@ -150,7 +150,8 @@ END $f$;
 
 CREATE FUNCTION lockstep.attach_to(only_these oid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  PERFORM lockstep.watch(x.o) FROM (SELECT DISTINCT unnest(only_these)) AS x (o);
+  -- Of what a transaction has locked, most are indexes, sequences and what is out of line.
+  PERFORM lockstep.watch(x.o) FROM (SELECT DISTINCT unnest(only_these)) AS x (o) WHERE (SELECT relkind FROM pg_class WHERE oid = x.o) IN ('r', 'p');
   PERFORM lockstep.note_settings(coalesce(only_these, '{}'));
 END $f$;
 

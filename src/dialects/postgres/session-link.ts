@@ -368,7 +368,9 @@ export class PostgresSessionLink implements SessionLink {
     this.#receiver.expect({ kind: 'prelude', error: undefined });
   }
 
+  /** Throws where the link was lost meanwhile, for example by what came right behind the answer before: nobody would end the phase. */
   #begin(phase: Phase): void {
+    if (this.#lost !== undefined) throw this.#lost;
     this.#receiver.expect(phase);
     this.#receiver.clear();
   }

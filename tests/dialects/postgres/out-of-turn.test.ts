@@ -123,6 +123,22 @@ test.each([
   await expect(committed).rejects.toMatchObject(outOfTurn);
 });
 
+test('out of turn: a large commit ends when its link was lost between two of its steps', async () => {
+  // Two parts are to come; and in the same packet something that loses the link.
+  const twoParts = Buffer.from([0x56, 0, 0, 0, 12, 0, 0, 0, 4, 0, 0, 0, 2]);
+  const link = await linkTo(await serverThatSays([twoParts, open, one]));
+  const committed = link.commit({
+    csn: 1,
+    term: 1,
+    slot: 0,
+    large: true,
+    onWriteSet: () => undefined,
+    onLatePart: () => undefined,
+    sink,
+  });
+  await expect(committed).rejects.toMatchObject(outOfTurn);
+});
+
 test.each([
   ['nothing', [idle]],
   ['rows and no end', [one, idle]],

@@ -11,7 +11,7 @@ import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { PostgresSessionLink } from '../dialects/postgres/index.ts';
 import { CancelRegistry, Conversation, PostgresListener, writeFatal } from '../fronts/postgres/index.ts';
-import type { AuthenticatedClient, KnownBetter } from '../fronts/postgres/index.ts';
+import type { AuthenticatedClient, KnownBetter, Maintenance } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
 import { EventHub, EventJournal, EventLog, Hooks } from '../telemetry/index.ts';
 import type { EngineEventBody, Logger } from '../telemetry/index.ts';
@@ -419,7 +419,7 @@ export class LockstepNode {
         schemaKnown: (depends) => this.#schema.known(depends),
         watchedSettings: () => this.#built.catalog.settings,
         oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
-        maintain: (sql, searchPath) => void this.#maintain(sql, searchPath),
+        maintain: (sql, as) => void this.#maintain(sql, as),
         reindexed: () => this.#unfinished.look(),
         knownBetter: this.#knownBetter,
       },
@@ -478,7 +478,7 @@ export class LockstepNode {
   }
 
   /** VACUUM and its kind, on the replicas. It changes no data, so nobody waits for it. */
-  async #maintain(sql: Buffer, search_path: string): Promise<void> {
+  async #maintain(sql: Buffer, { searchPath, role }: Maintenance): Promise<void> {
     const replicas = this.#built.members.filter(
       ({ member: { id } }) =>
         id !== this.#cluster.primary.id && this.#cluster.membership.entry(id)?.state === 'active',
@@ -486,8 +486,9 @@ export class LockstepNode {
     await Promise.all(
       replicas.map(async ({ member }) => {
         try {
-          const connection = await member.openInternal({ search_path });
-          await connection.query(sql).finally(() => connection.close());
+          const connection = await member.openInternal({ search_path: searchPath });
+          const done = connection.query(`SET ROLE ${role}`).then(() => connection.query(sql));
+          await done.finally(() => connection.close());
         } catch (error) {
           this.#logger.warn(
             { member: member.id, error: messageOf(error) },

@@ -6,6 +6,7 @@ export type { AuthenticatedClient } from './authenticated-client.ts';
 export { statementText } from './statement-text.ts';
 export { sweepOfMoved } from './schema-work.ts';
 export type { KnownBetter } from './statement-work.ts';
+export type { Maintenance } from './statement-runner.ts';
 export { TableConversation } from './table-conversation.ts';
 export { writeFatal } from './write-fatal.ts';
 export { beginOptions } from './transaction-words.ts';

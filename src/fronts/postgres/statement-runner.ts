@@ -31,6 +31,16 @@ import { withoutConcurrently } from './without-concurrently.ts';
 import { withoutPassword } from './without-password.ts';
 import type { KnownBetter } from './statement-work.ts';
 
+/**
+ * Names mean to the replicas what they mean to the client, and code that is met (in the expression of an index) is run there for nobody
+ * who could not run it here: what is not the role's own is passed over, as on the primary.
+ */
+export interface Maintenance {
+  readonly searchPath: string;
+  /** Quoted. */
+  readonly role: string;
+}
+
 export interface RunnerHooks {
   /** The schema of the cluster is going to change. What this returns is called when it has not, or is known. */
   schemaChanging(): () => void;
@@ -43,7 +53,7 @@ export interface RunnerHooks {
   /** All members call their database the same. */
   readonly oneDatabaseName: () => boolean;
   /** Done on the primary; the others do it for themselves, each in its own time. */
-  maintain(sql: Buffer, searchPath: string): void;
+  maintain(sql: Buffer, as: Maintenance): void;
   /** An index has been rebuilt, or perhaps not to the end. */
   reindexed(): void;
   /** Taken for a read before, and found out. */
@@ -83,6 +93,7 @@ const lockNotAvailable = '55P03';
 
 /** The schemas in which the client's names are found, without temporary ones. */
 const pathQuery = `SELECT pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS found (s)), ', ')`;
+const roleQuery = 'SELECT pg_catalog.quote_ident(current_user)';
 
 /** Of other statements that were prepared in SQL it is not remembered what they are. */
 const preparedMax = 1000;
@@ -565,9 +576,12 @@ export class StatementRunner {
         this.#sink,
       );
       if (answer.failed) return false;
-      // Names mean to the others what they mean to the client.
-      const path = await this.#session.ask((link) => (link as PostgresSessionLink).firstValue(pathQuery));
-      if (path !== undefined) this.#hooks.maintain(Buffer.from(text), path);
+      const ask = (sql: string): Promise<string | undefined> =>
+        this.#session.ask((link) => (link as PostgresSessionLink).firstValue(sql));
+      const searchPath = await ask(pathQuery);
+      const role = await ask(roleQuery);
+      if (searchPath !== undefined && role !== undefined)
+        this.#hooks.maintain(Buffer.from(text), { searchPath, role });
       return true;
     } finally {
       if (tag === 'REINDEX') this.#hooks.reindexed();

@@ -414,3 +414,30 @@ test.each([
     }
   },
 );
+
+test('members: maintenance runs on replicas with the rights of who asks for it, and not with the node’s', async () => {
+  const client = await talk();
+  for (const sql of [
+    'CREATE ROLE careless; CREATE ROLE mallory; CREATE SCHEMA trap AUTHORIZATION mallory; GRANT USAGE ON SCHEMA trap TO careless',
+    'CREATE FUNCTION public.helper(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$SELECT $1$$',
+    // Whose helper this is, the path of the moment says.
+    "CREATE FUNCTION public.plain(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN helper($1); END'",
+    'CREATE TABLE public.held (i int); ALTER TABLE public.held OWNER TO careless; CREATE INDEX ON public.held (public.plain(i))',
+    'INSERT INTO public.held SELECT generate_series(1, 50)',
+    'SET ROLE mallory',
+    'CREATE SEQUENCE trap.seen; GRANT USAGE ON SEQUENCE trap.seen TO careless; CREATE TABLE trap.own (i int)',
+    "CREATE FUNCTION trap.helper(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN PERFORM nextval('trap.seen'); RETURN $1; END$$",
+    'SET search_path = trap, public',
+    'ANALYZE public.held, trap.own',
+  ])
+    expect((await client.query(sql)).filter((said) => said.startsWith('E'))).toEqual([]);
+  for (const server of servers.servers) {
+    const direct = await connect(server.url);
+    const analyzed = async (): Promise<boolean> =>
+      (await direct.query(`SELECT FROM pg_stat_user_tables WHERE relname = 'own' AND analyze_count > 0`))
+        .rowCount === 1;
+    await waitFor(analyzed, { what: 'its own table to be analyzed' });
+    expect((await direct.query('SELECT is_called FROM trap.seen')).rows).toEqual([{ is_called: false }]);
+  }
+  await client.query('RESET ROLE; RESET search_path');
+});

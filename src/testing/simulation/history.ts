@@ -13,8 +13,8 @@ export interface Item {
   readonly list: string;
   readonly session: string;
   readonly startedAt: number;
-  /** What its session had seen of each list when it began. */
-  readonly seenBefore: ReadonlyMap<string, string>;
+  /** What its session had seen when it began. */
+  readonly seenBefore: readonly Sight[];
   outcome: Outcome;
   acknowledgedAt: number;
 }
@@ -35,6 +35,11 @@ export class History {
   readonly sights: Sight[] = [];
   /** Moments at which a node was lost: what was seen before and never acknowledged may be gone after it. */
   readonly nodeLosses: number[] = [];
+  /**
+   * A commit that no replica could apply was lost with its primary: who was shown it in this time may have seen what did not
+   * happen. It ends where a node hears of the first refusal.
+   */
+  readonly revoked: { readonly from: number; readonly until: number }[] = [];
   readonly #world: World;
 
   constructor(world: World) {
@@ -42,17 +47,12 @@ export class History {
   }
 
   newItem(list: string, session: string): Item {
-    const seenBefore = new Map<string, string>();
-    for (const sight of this.sights) {
-      if (sight.session !== session) continue;
-      for (const [key, value] of sight.values) if (typeof value === 'string') seenBefore.set(key, value);
-    }
     const item: Item = {
       name: `i${this.items.size}`,
       list,
       session,
       startedAt: this.#world.moment(),
-      seenBefore,
+      seenBefore: this.sights.filter((sight) => sight.session === session),
       outcome: 'under way',
       acknowledgedAt: Infinity,
     };

@@ -163,6 +163,8 @@ export class Nodes {
     const { type, ...said } = event;
     const world = this.#world;
     world.story.tell(machine.name, `${type} ${JSON.stringify(said).replaceAll('"', '')}`);
+    if (event.type === 'record-refused' && event.done.includes('it did not happen'))
+      this.#history.revoked.push(world.unsuspected(event.csn));
     if (event.type === 'sync-started') this.onSync(event.member, event.source);
     if (event.type === 'member-differs' && world.directWrites === 0)
       world.violated('G2', `${event.member} differs, although nobody has written to it: ${event.difference}`);

@@ -30,7 +30,7 @@ export class SimApplyLink implements ApplyLink {
       this.#askedUpTo = csn;
       batch.push({ csn, term, slot, payload: writeSet === null ? null : await payloadOf(writeSet) });
     }
-    await this.#connection.call(async (backend) => {
+    const applied = this.#connection.call(async (backend) => {
       if (this.#world.flawed('confirms-before-applying')) {
         void this.#server
           .work(backend, 10)
@@ -40,6 +40,13 @@ export class SimApplyLink implements ApplyLink {
       }
       await this.#applyAll(backend, batch);
     });
+    try {
+      await applied;
+    } catch (error) {
+      const [only] = batch;
+      if (only !== undefined && batch.length === 1) this.#world.refusalHeard(only.csn);
+      throw error;
+    }
   }
 
   lastCsn(): Promise<number> {

@@ -205,6 +205,7 @@ export class SimServer {
     for (const record of records) {
       this.log.set(record.csn, record);
       this.contained.set(record.csn, record);
+      this.#world.committed(record.csn);
     }
     if (records.length > 0) {
       const csns = records.map(({ csn, payload }) => (payload === null ? `${csn} (dead)` : csn)).join(', ');

@@ -30,6 +30,9 @@ export class World {
   /** The next record that no replica has met yet is one that none of them can take, with this answer. */
   refuseNext: Refusal | undefined;
   readonly #refused = new Map<number, Refusal>();
+  /** By CSN: when it was there for others to see, and when a node first heard that a replica refuses it. */
+  readonly #committedAt = new Map<number, number>();
+  readonly #refusalHeardAt = new Map<number, number>();
   #metUpTo = 0;
   /** Called at every message on the network: where faults strike. */
   onStep: (step: number) => void = () => undefined;
@@ -73,6 +76,24 @@ export class World {
     }
     this.#metUpTo = Math.max(this.#metUpTo, csn);
     return this.#refused.get(csn);
+  }
+
+  /** A member has committed it. */
+  committed(csn: number): void {
+    if (!this.#committedAt.has(csn)) this.#committedAt.set(csn, this.moment());
+  }
+
+  refusalHeard(csn: number): void {
+    if (this.#refused.has(csn) && !this.#refusalHeardAt.has(csn))
+      this.#refusalHeardAt.set(csn, this.moment());
+  }
+
+  /** When this one could be seen, and nobody knew yet that no replica can apply it. */
+  unsuspected(csn: number): { readonly from: number; readonly until: number } {
+    return {
+      from: this.#committedAt.get(csn) ?? Infinity,
+      until: this.#refusalHeardAt.get(csn) ?? -Infinity,
+    };
   }
 
   /** At most one node writes in a term. */

@@ -422,13 +422,13 @@ test('members: maintenance runs on replicas with the rights of who asks for it, 
     'CREATE FUNCTION public.helper(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$SELECT $1$$',
     // Whose helper this is, the path of the moment says.
     "CREATE FUNCTION public.plain(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN helper($1); END'",
-    'CREATE TABLE public.held (i int); ALTER TABLE public.held OWNER TO careless; CREATE INDEX ON public.held (public.plain(i))',
-    'INSERT INTO public.held SELECT generate_series(1, 50)',
+    'CREATE TABLE public.watched (i int); ALTER TABLE public.watched OWNER TO careless; CREATE INDEX ON public.watched (public.plain(i))',
+    'INSERT INTO public.watched SELECT generate_series(1, 50)',
     'SET ROLE mallory',
     'CREATE SEQUENCE trap.seen; GRANT USAGE ON SEQUENCE trap.seen TO careless; CREATE TABLE trap.own (i int)',
     "CREATE FUNCTION trap.helper(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN PERFORM nextval('trap.seen'); RETURN $1; END$$",
     'SET search_path = trap, public',
-    'ANALYZE public.held, trap.own',
+    'ANALYZE public.watched, trap.own',
   ])
     expect((await client.query(sql)).filter((said) => said.startsWith('E'))).toEqual([]);
   for (const server of servers.servers) {

@@ -230,8 +230,9 @@ function holdsForKey([first]: readonly Statement[]): boolean {
 /** Of schema statements, whose names are sent to the server once more. */
 function namesBeyondAscii(draft: Draft): boolean {
   const { kind, createdTable, createdView, rewritesRows, extension, targets = [], sources = [] } = draft;
+  const { statistics = [] } = draft;
   if (!SCHEMA_KINDS.has(kind)) return false;
-  const named = [createdTable, createdView, rewritesRows, ...targets, ...sources];
+  const named = [createdTable, createdView, rewritesRows, ...targets, ...sources, ...statistics];
   const words = named.map((relation) => `${relation?.schema ?? ''}${relation?.name ?? ''}`);
   return /[^\0-\x7f]/.test(`${words.join('')}${extension ?? ''}`);
 }

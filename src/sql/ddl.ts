@@ -47,6 +47,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
   }
   const targets = targetsOf(node, body);
   const sources = sourcesOf(body);
+  const statistics = statisticsOf(node, body);
   const rewritten = node === 'AlterTableStmt' ? rewrittenRows(body, catalog) : undefined;
   return {
     kind: 'ddl',
@@ -56,6 +57,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     ...(node === 'ViewStmt' && { createdView: relationName(asNode(body.view)) }),
     ...(targets.length > 0 && { targets }),
     ...(sources.length > 0 && { sources }),
+    ...(statistics.length > 0 && { statistics }),
     ...(rewritten && { rewritesRows: relationName(asNode(body.relation)) }),
     ...(rewritten === 'perhaps' && { ifDomains: true }),
     ...(runsScript.has(node) && { extension: text(body.extname) ?? '' }),
@@ -160,6 +162,13 @@ function targetsOf(node: string, body: Ast): readonly RelationName[] {
     return named.map((item) => fromParts(dottedName(item).slice(0, -1)));
   }
   return [];
+}
+
+function statisticsOf(node: string, body: Ast): readonly RelationName[] {
+  if (node === 'AlterStatsStmt') return [fromParts(nameParts(body.defnames))];
+  if (objectTypeOf(body) !== 'OBJECT_STATISTIC_EXT') return [];
+  const named = body.object === undefined ? list(body.objects) : [body.object];
+  return named.map((item) => fromParts(dottedName(item)));
 }
 
 /** Relations that the command copies a structure from. */

@@ -128,6 +128,8 @@ export interface Statement {
   readonly bytewise?: true;
   /** Existing relations that the command is about, where it says so: whether they are temporary only the primary knows. */
   readonly targets?: readonly RelationName[];
+  /** Existing extended statistics that it is about: they are temporary when their table is. */
+  readonly statistics?: readonly RelationName[];
   /** Existing relations whose structure the command copies. */
   readonly sources?: readonly RelationName[];
   /** CREATE or DROP INDEX CONCURRENTLY, DETACH PARTITION CONCURRENTLY. For temporary tables the server makes nothing of the word. */

@@ -99,6 +99,7 @@ export const controlRights: readonly ControlRights[] = [
       'function expect_view(p_secret bytea, p_name text)',
       'function record_created_table(p_secret bytea, p_schema text, p_name text)',
       'function record_extension_rows(p_secret bytea, p_name text)',
+      'function record_of_statistics(p_secret bytea, p_statement text, p_statistics text[])',
       'function record_statement(p_secret bytea, p_statement text, p_targets text[], p_sources text[])',
       'function record_table_rows(p_secret bytea, p_name text, p_of_domains boolean)',
       'function record_view(p_secret bytea, p_statement text, p_name text)',

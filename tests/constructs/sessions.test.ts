@@ -130,7 +130,7 @@ testScenarios('sessions', [
   {
     name: 'temporary tables stay in their session, whatever they are called, and what is taken from them is carried',
     ownSessions: true,
-    setup: `CREATE TABLE result (who int, v float8); CREATE TABLE shared (a int); CREATE TABLE real (a int)`,
+    setup: `CREATE TABLE result (who int, v float8); CREATE TABLE shared (a int); CREATE TABLE real (a int, b int)`,
     step: async (client) => {
       const { place } = client;
       await client.run('CREATE TEMP TABLE tmp (id serial PRIMARY KEY, v float8)');
@@ -139,6 +139,15 @@ testScenarios('sessions', [
       await client.run('ALTER TABLE tmp ADD w int DEFAULT 7');
       await client.run("COMMENT ON COLUMN tmp.w IS 'seven'");
       await client.run('GRANT SELECT ON tmp TO other');
+      // Statistics lie in an ordinary schema, and are temporary when their table is.
+      await client.run(`CREATE STATISTICS of_tmp_${place} ON v, w FROM tmp`);
+      await client.run(`CREATE STATISTICS of_real_${place} ON a, b FROM real`);
+      await client.run(`COMMENT ON STATISTICS of_tmp_${place} IS 'both'`);
+      await client.run(`ALTER STATISTICS of_tmp_${place} SET STATISTICS 9`);
+      await client.run(`ALTER STATISTICS of_tmp_${place} RENAME TO "Of ""tmp"" ${place}"`);
+      await client.refused(/temporary and other/, `DROP STATISTICS "Of ""tmp"" ${place}", of_real_${place}`);
+      await client.run(`DROP STATISTICS "${client.schema}"."Of ""tmp"" ${place}"`);
+      await client.run(`DROP STATISTICS IF EXISTS of_real_${place}, of_nothing`);
       await client.run('INSERT INTO result SELECT $1::int, v + w FROM tmp', [place]);
       await client.run(`CREATE VIEW over_tmp_${place} AS SELECT * FROM tmp`);
       await client.run(`DROP VIEW over_tmp_${place}`);

@@ -20,7 +20,7 @@ import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
 /** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 7;
+export const controlFormat = 8;
 
 const tables = `
 CREATE SCHEMA lockstep;
@@ -91,6 +91,7 @@ export const calledByNode = [
   'expect_statement',
   'note_statement',
   'record_statement',
+  'record_of_statistics',
   'expect_block',
   'demand_temporary',
   'expect_view',

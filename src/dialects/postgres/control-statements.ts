@@ -42,6 +42,13 @@ const where = `current_user::pg_catalog.text, pg_catalog.current_setting('search
 const numbersOf = (names: string): string =>
   `ARRAY(SELECT pg_catalog.to_regclass(named.name)::pg_catalog.oid FROM pg_catalog.unnest(${names}) AS named (name))`;
 
+/** Statistics live in an ordinary schema, whatever table they are of; they are temporary when it is. */
+const numbersOfTheirTables = (names: string): string =>
+  `ARRAY(SELECT s.stxrelid FROM pg_catalog.unnest(${names}) AS named (name), pg_catalog.parse_ident(named.name) AS part, pg_catalog.pg_statistic_ext s
+      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) s.stxnamespace
+     WHERE s.stxname OPERATOR(pg_catalog.=) part[pg_catalog.cardinality(part)]::pg_catalog.name
+       AND CASE pg_catalog.cardinality(part) WHEN 1 THEN pg_catalog.pg_statistics_obj_is_visible(s.oid) ELSE n.nspname OPERATOR(pg_catalog.=) part[1]::pg_catalog.name END)`;
+
 /** A table that is made without naming a schema goes into the first one of the path, whatever temporary table has its name. */
 const createdNumber = `pg_catalog.to_regclass(pg_catalog.concat(CASE WHEN p_schema OPERATOR(pg_catalog.=) '' THEN pg_catalog.quote_ident(pg_catalog.current_schema()) ELSE p_schema END, '.', p_name))::pg_catalog.oid`;
 
@@ -121,6 +128,11 @@ ${asClient(
   'record_statement(p_secret bytea, p_statement text, p_targets text[], p_sources text[])',
   `PERFORM lockstep.expect_statement(p_secret);
   PERFORM lockstep.note_statement(p_secret, ${where}, p_statement, ${numbersOf('p_targets')}, ${numbersOf('p_sources')}, pg_catalog.current_schema());`,
+)}
+${asClient(
+  'record_of_statistics(p_secret bytea, p_statement text, p_statistics text[])',
+  `PERFORM lockstep.expect_statement(p_secret);
+  PERFORM lockstep.note_statement(p_secret, ${where}, p_statement, ${numbersOfTheirTables('p_statistics')}, '{}', pg_catalog.current_schema());`,
 )}
 
 -- A recorded DO block that holds schema statements and nothing else. Not where it is about temporary tables alone: then it has not been

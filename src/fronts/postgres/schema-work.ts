@@ -30,6 +30,7 @@ function concurrentTag({ tag }: Statement): string {
 /** `text` is the statement as the client sent it. `patient`: it gives way, in a transaction of its own. */
 export function aroundSchemaStatement(statement: Statement, text: Buffer, patient = false): Around {
   const { kind, createdTable, rewritesRows, extension, targets = [], sources = [] } = statement;
+  const { statistics } = statement;
   // As the client's own encoding has them.
   const named = (words: string): Buffer => Buffer.from(words, statement.bytewise ? 'latin1' : 'utf8');
   if (kind === 'create-table-as' && createdTable !== undefined) {
@@ -61,7 +62,9 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer, patien
     ...(statement.concurrently && !patient
       ? [controlCall('demand_temporary', [named(arrayOf(targets)), concurrentTag(statement)])]
       : []),
-    controlCall('record_statement', [carried, named(arrayOf(targets)), named(arrayOf(sources))]),
+    statistics === undefined
+      ? controlCall('record_statement', [carried, named(arrayOf(targets)), named(arrayOf(sources))])
+      : controlCall('record_of_statistics', [text, named(arrayOf(statistics))]),
     ...(statement.schemaBlock ? [controlCall('expect_block')] : []),
   ];
   if (extension !== undefined)

@@ -27,7 +27,6 @@ const statements: readonly (readonly [name: string, sql: (n: number) => string])
 
 const settings = {
   autovacuum: 'off',
-  max_locks_per_transaction: '4096',
   log_line_prefix: '%m [%p] %d ',
 } as const;
 
@@ -71,7 +70,7 @@ async function measureOne(
 ): Promise<void> {
   const name = `s_${tables}_${analyzed ? 'analyzed' : 'new'}`;
   const direct = `${name}_direct`;
-  const make = `do $$ begin for i in 1 .. ${tables} loop execute format('create table t_%s (id serial primary key, a int, b text, c date)', i); end loop; end $$`;
+  const make = `do $$ begin for i in 1 .. ${tables} loop execute format('create table t_%s (id serial primary key, a int, b text, c date)', i); if i % 100 = 0 then commit; end if; end loop; end $$`;
   const databases = servers.map(({ port }) => ({ port, database: name }));
   for (const [at, server] of servers.entries())
     for (const database of at === 0 ? [name, direct] : [name]) {

@@ -225,6 +225,12 @@ export interface RunOptions {
   /** Begin a transaction in front of the request, and nobody sees the answer. */
   readonly begin: unknown;
   /**
+   * Requests of our own right in front of this one and right behind it, in the same packet, within a transaction. Of them only an
+   * error is seen, which is then the answer's; behind an error nothing is carried out any more.
+   */
+  readonly ahead?: readonly unknown[] | undefined;
+  readonly behind?: readonly unknown[] | undefined;
+  /**
    * Give the answer up, unseen, when it turns out not to be this member's to give: `writes` outside of a transaction
    * that may; `numbers` where it speaks of objects by numbers of this member; `any` of the two.
    */

@@ -79,6 +79,7 @@ export const controlRights: readonly ControlRights[] = [
       'function note_nested(tag text, event text, stack text)',
       'function record_extension_rows_of(extension oid)',
       'function refuse_unjudged()',
+      'function unjudged()',
     ],
     are: 'definer; search_path=pg_catalog, pg_temp; owner',
     because:
@@ -185,7 +186,6 @@ export const controlRights: readonly ControlRights[] = [
       'function record_so_far(p_secret bytea, p_max bigint)',
       'function sweep_sequences(p_secret bytea, exact boolean)',
       'function admit_nested(p_secret bytea, p_seqs bigint[], p_lengths integer[])',
-      'function unjudged(p_secret bytea)',
     ],
     are: 'definer; search_path=pg_catalog, pg_temp; EXECUTE to PUBLIC',
     because:

@@ -110,7 +110,9 @@ describe('sessions: what was shown', () => {
     const places: ReadPlace[] = [];
     const runner = runnerOn(places);
     const link = { memberId: 'a', run } as unknown as SessionLink;
-    await runner.run(link, undefined, nobody, undefined, 'any').catch(() => undefined);
+    await runner
+      .run(link, undefined, nobody, { begin: undefined, mayBeUnsuitable: 'any' })
+      .catch(() => undefined);
     runner.chooseReader(new Set());
     expect(places[0]?.allows(behind)).toBe(false);
     expect(places[0]?.allows({ ...behind, appliedCsn: 9 })).toBe(true);

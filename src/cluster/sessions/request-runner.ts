@@ -52,8 +52,7 @@ export class RequestRunner {
     link: SessionLink,
     request: unknown,
     sink: AnswerSink,
-    begin: unknown,
-    mayBeUnsuitable: RunOptions['mayBeUnsuitable'],
+    { begin, mayBeUnsuitable, ahead, behind }: Omit<RunOptions, 'settings'>,
   ): Promise<Answer> {
     const load = this.#cluster.load(link.memberId);
     const { clock } = this.#cluster.world;
@@ -63,11 +62,8 @@ export class RequestRunner {
     this.unanswered = { link, sinceMs: since };
     this.#last = link;
     try {
-      return await link.run(request, sink, {
-        settings: this.#settings.missingOn(link),
-        begin,
-        mayBeUnsuitable,
-      });
+      const settings = this.#settings.missingOn(link);
+      return await link.run(request, sink, { settings, begin, mayBeUnsuitable, ahead, behind });
     } finally {
       // Also inside a transaction, and whether or not that commits; and where only some of it came.
       this.#place.shown(link.memberId, this.#cluster.visibleCsn(link.memberId));
@@ -94,9 +90,9 @@ export class RequestRunner {
   }
 
   /** A request of our own: only its error is the client's to see, and what it tells the client. */
-  async runOwn(link: SessionLink, request: unknown, sink: AnswerSink, begin: unknown): Promise<Answer> {
+  async runOwn(link: SessionLink, request: unknown, sink: AnswerSink): Promise<Answer> {
     const answerOnly = new HeldAnswer(sink, Infinity, { notices: 'overtake' });
-    const answer = await this.run(link, request, answerOnly, begin, 'no');
+    const answer = await this.run(link, request, answerOnly, { begin: undefined, mayBeUnsuitable: 'no' });
     if (answer.failed) answerOnly.release();
     return answer;
   }

@@ -328,7 +328,10 @@ export class Session implements MemberUser {
         link ??= atPrimary ? await this.#links.primary() : await this.#links.to(member);
         this.#throwIfCancelled();
         const mayBeUnsuitable = atPrimary ? 'writes' : 'any';
-        const answer = await this.#runner.run(link, work.request, held, undefined, mayBeUnsuitable);
+        const answer = await this.#runner.run(link, work.request, held, {
+          begin: undefined,
+          mayBeUnsuitable,
+        });
         if (answer.unsuitable !== undefined) {
           held.drop();
           const effect = answer.unsuitable === 'writes' ? 'write' : 'primary-read';
@@ -359,7 +362,7 @@ export class Session implements MemberUser {
   async #runBare(work: Work, sink: AnswerSink): Promise<Answer> {
     const link = await this.#links.primary();
     try {
-      return await this.#runner.run(link, work.request, sink, undefined, 'no');
+      return await this.#runner.run(link, work.request, sink, { begin: undefined, mayBeUnsuitable: 'no' });
     } catch (error) {
       throw error instanceof MemberError ? answerCutShort(error) : error;
     }

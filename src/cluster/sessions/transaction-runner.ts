@@ -145,27 +145,29 @@ export class TransactionRunner {
     const link = transaction.link ?? (await this.#placeOf(transaction, work));
     if (first) this.#parts.throwIfCancelled();
     transaction.link = link;
-    let begin = first ? transaction.options.begin : undefined;
-    if (work.before !== undefined)
-      for (const own of work.before) {
-        const answer = await runner.runOwn(link, own, sink, begin);
-        begin = undefined;
-        if (answer.failed) return answer;
-      }
+    const begin = first ? transaction.options.begin : undefined;
     const numbersMatter = this.#atReplica(transaction) && !goesByNumbers(transaction);
+    // Behind an answer that may be given up, or that begins when data has come, nothing is sent yet.
+    const together = !numbersMatter && work.takesInput !== true;
+    const { before: ahead, after } = work;
     const { clock } = this.#parts.cluster.world;
     const sinceMs = clock.monotonicMs();
-    const answer = await runner.run(link, work.request, sink, begin, numbersMatter ? 'numbers' : 'no');
+    const answer = await runner.run(link, work.request, sink, {
+      begin,
+      mayBeUnsuitable: numbersMatter ? 'numbers' : 'no',
+      ahead,
+      behind: together ? after : undefined,
+    });
     const tookMs = clock.monotonicMs() - sinceMs;
     transaction.ranMs += tookMs;
     if (answer.changesSchema) work.onSchemaChanged?.();
     if (work.changesSchema || answer.changesSchema)
       transaction.schemaMs = (transaction.schemaMs ?? 0) + tookMs;
     if (answer.failed || answer.unsuitable !== undefined) return answer;
-    if (work.after !== undefined)
-      for (const own of work.after) {
-        const after = await runner.runOwn(link, own, sink, undefined);
-        if (after.failed) return after;
+    if (!together && after !== undefined)
+      for (const own of after) {
+        const called = await runner.runOwn(link, own, sink);
+        if (called.failed) return called;
       }
     return answer;
   }

@@ -168,6 +168,7 @@ export class ApplyRecords {
   }
 
   async #takeRest(changes: readonly Piece[], from: number, { record, rows, sequences }: Way): Promise<void> {
+    const lastStatement = changes.findLastIndex(isStatement);
     for (let i = from; i < changes.length; i++) {
       const change = changes[i] as Piece;
       if (isLarge(change)) {
@@ -202,8 +203,8 @@ export class ApplyRecords {
       await rows.settle();
       this.#addSequences(sequences);
       sequences.clear();
-      await this.#pipeline.send();
       if (change.op === 'T') {
+        await this.#pipeline.send();
         const tables: Change[] = [];
         while (changes[i]?.op === 'T') tables.push(changes[i++] as Change);
         i -= 1;
@@ -214,7 +215,9 @@ export class ApplyRecords {
         this.#statementCount += 1;
         const effect = this.#effect;
         this.#effect = undefined;
-        await this.#schema.statement(change);
+        const isLast = i === lastStatement;
+        await this.#schema.statement(change, { isLast });
+        if (isLast) this.#attachedCount = this.#statementCount;
         if (effect !== undefined) await this.#schema.demandEffect(effect);
         this.#tables.reset();
       }
@@ -269,6 +272,10 @@ export class ApplyRecords {
       ],
     );
   }
+}
+
+function isStatement(piece: Piece): boolean {
+  return piece.op === 'S';
 }
 
 function isRow(piece: Piece): piece is Change & { readonly op: 'I' | 'U' | 'D' } {

@@ -10,9 +10,11 @@ import type { Change } from './write-set.ts';
 /** The number of a role that is no superuser, where Lockstep's own is one; else nothing. */
 const confinedQuery = `SELECT coalesce((SELECT oid::text FROM pg_roles WHERE rolname = $1::text::name AND NOT rolsuper AND current_setting('is_superuser') = 'on'), '')`;
 
+const attachTouched = 'SELECT lockstep.attach_touched()';
+
 /** `before`: what the transaction had written before it. What code in it writes has come as rows, too: it would be there twice. */
-const statementDone = (before: string | undefined): string =>
-  `RESET ROLE; SELECT lockstep.leave_nothing()${before === undefined ? '' : `, lockstep.demand_unwritten(${quoteLiteral(before)})`}; RELEASE lockstep_statement; DEALLOCATE ALL`;
+const statementDone = (before: string | undefined, { isLast }: { readonly isLast: boolean }): string =>
+  `RESET ROLE; SELECT lockstep.leave_nothing()${before === undefined ? '' : `, lockstep.demand_unwritten(${quoteLiteral(before)})`}; RELEASE lockstep_statement; DEALLOCATE ALL${isLast ? `; ${attachTouched}` : ''}`;
 
 /** Whose scripts write rows of their own, which do not come as rows. */
 const isOfExtension = /^\s*(create|alter)\s+extension\b/i;
@@ -53,9 +55,10 @@ export class ApplySchema {
   /**
    * A schema statement, with the role, search path and settings it had on the primary. It may run code of users (USING, CHECK, an
    * index), which must not come back to the rights of this connection: it runs in the box, where there is no SET ROLE. Nothing
-   * stays prepared.
+   * stays prepared. `isLast`: what the transaction's statements have made is watched, as by `attach`. What was added before goes
+   * in the same packet.
    */
-  async statement(change: Change): Promise<void> {
+  async statement(change: Change, { isLast }: { readonly isLast: boolean }): Promise<void> {
     const settings = JSON.parse(change.old?.toString('latin1') ?? '{}') as Record<string, string>;
     // Bodies may speak of what only the primary's session had.
     settings.check_function_bodies = 'off';
@@ -68,7 +71,8 @@ export class ApplySchema {
     this.#pipeline.add('lockstep_written_now', 'SELECT lockstep.written_now()', [], 0);
     const [[confined = null] = [], [written = null] = []] = (await this.#pipeline.send()).slice(-2);
     const text = statement.toString('latin1');
-    const done = statementDone(isOfExtension.test(text) ? undefined : written?.toString('latin1'));
+    const before = isOfExtension.test(text) ? undefined : written?.toString('latin1');
+    const done = statementDone(before, { isLast });
     try {
       if (confined?.length) await this.#inBox(statement, confined, { settings, done });
       else await this.#asRole(statement, change.schema.toString('latin1'), { settings, done });
@@ -80,7 +84,7 @@ export class ApplySchema {
         /^\s*create\s+(role|user|group)\b/i.test(text);
       if (!madeBefore) throw error;
       this.#pipeline.reset();
-      await this.#pipeline.run(`ROLLBACK TO lockstep_statement; ${statementDone(undefined)}`);
+      await this.#pipeline.run(`ROLLBACK TO lockstep_statement; ${statementDone(undefined, { isLast })}`);
     }
     this.#pipeline.reset();
   }
@@ -90,7 +94,7 @@ export class ApplySchema {
    * is applied fires a trigger, and a transaction may have a thousand statements.
    */
   attach(): void {
-    this.#pipeline.add('lockstep_attach', 'SELECT lockstep.attach_touched()', [], 0);
+    this.#pipeline.add('lockstep_attach', attachTouched, [], 0);
   }
 
   /** Of a statement that code has run: here it has made what it made on the primary, or the record is not applied. */

@@ -230,13 +230,15 @@ LANGUAGE sql SET search_path = ${definerPath} AS $f$
 $f$;
 
 -- What finish would hand out now, behind a '+'; NULL when nothing was written, '*' and how much it is when that is more than p_max bytes.
+-- '?' and what is to be judged first, when there is any.
 CREATE FUNCTION lockstep.record_so_far(p_secret bytea, p_max bigint) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
-DECLARE c text; bytes bigint := lockstep.pending_bytes();
+DECLARE c text; bytes bigint := lockstep.pending_bytes(); open bytea;
 BEGIN
   ${nodeOnly}
   c := lockstep.collected();
   IF c = '+' THEN RETURN NULL; END IF;
-  PERFORM lockstep.refuse_unjudged();
+  open := lockstep.unjudged();
+  IF open IS NOT NULL THEN RETURN convert_to('?', getdatabaseencoding()) || open; END IF;
   IF bytes > p_max THEN RETURN convert_to('*' || bytes, getdatabaseencoding()); END IF;
   IF ${spilledMark.test('c')} THEN
     PERFORM lockstep.whole_spill();

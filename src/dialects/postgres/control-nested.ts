@@ -166,9 +166,8 @@ BEGIN
 END $f$;
 
 -- Statements that are not judged yet: number, standard_conforming_strings, length of the stack, stack.
-CREATE FUNCTION lockstep.unjudged(p_secret bytea) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+CREATE FUNCTION lockstep.unjudged() RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
-  ${nodeOnly}
   IF NOT ${spilledMark.test('lockstep.collected()')} THEN RETURN NULL; END IF;
   PERFORM lockstep.spill_table();
   RETURN (SELECT convert_to(string_agg(format('%s,%s,%s:%s', s.seq, CASE s.piece->'settings'->>'standard_conforming_strings' WHEN 'off' THEN 0 ELSE 1 END, octet_length(s.piece->>'stack'), s.piece->>'stack'), '' ORDER BY s.seq), getdatabaseencoding())

@@ -66,6 +66,7 @@ BEGIN
         USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Make it temporary as well (CREATE FUNCTION pg_temp. ...), or let it depend on a permanent one.';
     END IF;
   END IF;
+  IF held IS NULL THEN RETURN; END IF;
   SELECT c.oid::regclass::text INTO what FROM pg_class c
    WHERE c.oid = ANY (held) AND c.relkind IN ('r', 'p') AND c.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) LIMIT 1;
   IF FOUND THEN
@@ -76,7 +77,7 @@ BEGIN
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
    WHERE c.oid = ANY (held) AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped
      AND (t.typname = ANY ('{${unreadable}}') AND t.typnamespace = 'pg_catalog'::regnamespace
-       OR t.typelem IN (SELECT oid FROM pg_type WHERE typname = ANY ('{${unreadable}}') AND typnamespace = 'pg_catalog'::regnamespace)) LIMIT 1;
+       OR EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typname = ANY ('{${unreadable}}') AND e.typnamespace = 'pg_catalog'::regnamespace)) LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION '%, whose values cannot be carried to the other members', what
       USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Give the column another type, as text or regprocedure.';

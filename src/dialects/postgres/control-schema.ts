@@ -86,7 +86,6 @@ export const calledByNode = [
   'finish_large',
   'large_part',
   'record_so_far',
-  'unjudged',
   'admit_nested',
   'expect_statement',
   'note_statement',

@@ -38,6 +38,7 @@ export interface CommitMessages {
 }
 
 const asterisk = '*'.charCodeAt(0);
+const questionMark = '?'.charCodeAt(0);
 
 const tokenBytes = 12;
 /** Asking for random bytes costs as much for many as for a few. */
@@ -103,17 +104,15 @@ export function largeParts(
   return { stages: messages.map(() => 'parts'), messages, upTo };
 }
 
-/** The schema statements that code has run, in this transaction. What is deferred happens first. */
-export function unjudged(functions: ControlFunctions): CommitMessages {
+/** What is deferred happens first. */
+export function recordSoFar(functions: ControlFunctions, bytesMax: number): CommitMessages {
   const before = constraintsNow(true);
-  return {
-    stages: [...before.stages, 'finish'],
-    messages: [...before.messages, functions.call('unjudged', [])],
-  };
+  const call = functions.call('record_so_far', [String(bytesMax)]);
+  return { stages: [...before.stages, 'finish'], messages: [...before.messages, call] };
 }
 
-/** Those are carried, if there are any. */
-export function recordSoFar(
+/** The same, when the statements that code has run are judged and carried. */
+export function recordJudged(
   functions: ControlFunctions,
   bytesMax: number,
   admitted: readonly AdmittedStatement[],
@@ -124,9 +123,7 @@ export function recordSoFar(
     lists.map((list) => `{${list.join(',')}}`),
   );
   const call = functions.call('record_so_far', [String(bytesMax)]);
-  return admitted.length === 0
-    ? { stages: ['finish'], messages: [call] }
-    : { stages: ['finish', 'finish'], messages: [admit, call] };
+  return { stages: ['finish', 'finish'], messages: [admit, call] };
 }
 
 export interface AdmittedStatement {
@@ -135,15 +132,19 @@ export interface AdmittedStatement {
   readonly length: number;
 }
 
-export interface UnjudgedStatement {
+interface UnjudgedStatement {
   readonly seq: string;
   readonly standardStrings: boolean;
   readonly stack: Buffer;
 }
 
+/** Schema statements that code has run, in this transaction. */
+export interface Unjudged {
+  readonly unjudged: readonly UnjudgedStatement[];
+}
+
 /** See `lockstep.unjudged`. */
-export async function readUnjudged(answer: WriteSet | null): Promise<readonly UnjudgedStatement[]> {
-  const bytes = await wholeOf(answer);
+function readUnjudged(bytes: Buffer): readonly UnjudgedStatement[] {
   const found: UnjudgedStatement[] = [];
   for (let at = 0; at < bytes.length; ) {
     const colon = bytes.indexOf(':', at);
@@ -165,10 +166,11 @@ async function wholeOf(answer: WriteSet | null): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-export async function readSoFar(answer: WriteSet | null): Promise<SoFar> {
+export async function readSoFar(answer: WriteSet | null): Promise<SoFar | Unjudged> {
   if (answer === null) return { bytes: 0, writeSet: undefined };
   const whole = await wholeOf(answer);
   const rest = whole.subarray(1);
+  if (whole[0] === questionMark) return { unjudged: readUnjudged(rest) };
   if (whole[0] === asterisk) return { bytes: Number(rest.toString('latin1')), writeSet: undefined };
   return { bytes: rest.length, writeSet: new MemoryWriteSet([rest]) };
 }

@@ -31,6 +31,8 @@ import type { WriteSetCollector } from './write-set-collector.ts';
 export type Phase =
   /** Its answer nobody sees; it must not fail. */
   | { readonly kind: 'prelude'; error: ErrorFields | undefined }
+  /** A request of our own in front of the client's: of its answer only the error is seen, instead of the one that follows from it. */
+  | { readonly kind: 'ahead'; readonly reader: AnswerReader }
   /** The first call on the connection. */
   | { readonly kind: 'open'; readonly done: Deferred; error: ErrorFields | undefined }
   | {
@@ -38,9 +40,13 @@ export type Phase =
       readonly reader: AnswerReader;
       readonly done: Deferred<Answer>;
       /** Of a call of our own: what the server remarks while it runs is for nobody's eyes. */
-      readonly quiet: boolean;
+      quiet: boolean;
       /** So many statements at least are carried out, unless one fails. */
-      readonly statements: number;
+      statements: number;
+      /** So many calls of our own are still to come behind it. */
+      behind: number;
+      /** The answer has been given; what comes belongs to a call behind it. */
+      given: boolean;
     }
   /** A statement prepared again, to see whether it still is what the client was told. */
   | {
@@ -179,7 +185,8 @@ export class LinkReceiver {
 
   /** Nothing more will come. */
   fail(error: MemberError): void {
-    for (const phase of this.#phases.splice(0)) if (phase.kind !== 'prelude') phase.done.reject(error);
+    for (const phase of this.#phases.splice(0))
+      if (phase.kind !== 'prelude' && phase.kind !== 'ahead') phase.done.reject(error);
   }
 
   /** Reads nothing more until then. */
@@ -208,7 +215,8 @@ export class LinkReceiver {
   #rowsArrived(type: number, frames: Buffer): void {
     const phase = this.#phases[0];
     if (phase === undefined) return this.#parts.lose(outOfTurn);
-    if (phase.kind === 'answer') phase.reader.rows(frames);
+    if (phase.kind === 'answer' && phase.given) this.#parts.lose(outOfTurn);
+    else if (phase.kind === 'answer') phase.reader.rows(frames);
     else if (phase.kind === 'own' && type === Backend.DataRow)
       phase.value ??= readDataRow(frames)[0]?.toString();
   }
@@ -281,6 +289,8 @@ export class LinkReceiver {
         if (!phase.reader.mayTakeInput) return this.#parts.lose(outOfTurn);
         this.#wantsData = true;
       }
+      if (phase.given && type !== Backend.FunctionCallResponse && type !== Backend.NoticeResponse)
+        return this.#parts.lose(outOfTurn);
       if (type !== Backend.FunctionCallResponse) phase.reader.message(type, frame);
     } else if (phase.kind === 'check') {
       if (type === Backend.ParameterDescription) phase.parameters = Buffer.from(frame);
@@ -304,6 +314,7 @@ export class LinkReceiver {
       return true;
     }
     if (phase.kind === 'answer') return phase.quiet && !this.#isNews(frame);
+    if (phase.kind === 'ahead') return !this.#isNews(frame);
     if (phase.kind !== 'commit') return true;
     const [stage] = phase.stages;
     if (stage !== 'commit') return stage !== 'constraints';
@@ -327,14 +338,17 @@ export class LinkReceiver {
       this.#parts.lose(fields.message, fields);
       return;
     }
+    // What comes behind an error only says that the transaction has failed.
+    if (phase?.kind === 'answer' && phase.given && this.#failed) return;
     this.#failed = true;
     this.#wantsData = false;
     this.#sqlState = fields.code;
     if (phase === undefined) return;
-    if (phase.kind === 'answer') {
+    if (phase.kind === 'answer' || phase.kind === 'ahead') {
       if (fields.code === sqlStates.aroundLockstep || fields.code === sqlStates.recordLost)
         this.#parts.emptied();
-      phase.reader.error(frame, fields);
+      if (phase.kind === 'ahead') phase.reader.errorInstead ??= fields;
+      else phase.reader.error(frame, fields);
     } else if (phase.kind === 'prelude' || phase.kind === 'check' || phase.kind === 'open')
       phase.error = fields;
     else if (phase.kind === 'commit') {
@@ -358,6 +372,7 @@ export class LinkReceiver {
       case 'commit':
         return phase.answered;
       case 'open':
+      case 'ahead':
         return this.#completed > 0;
       default:
         return this.#completed >= phase.statements;
@@ -377,7 +392,15 @@ export class LinkReceiver {
       phase.answered = false;
       return;
     }
+    if (phase.kind === 'answer' && phase.behind > 0) {
+      phase.behind -= 1;
+      phase.given = true;
+      phase.quiet = true;
+      phase.statements = 1;
+      return;
+    }
     this.#phases.shift();
+    if (phase.kind === 'ahead') return;
     if (this.#failed && phase.kind !== 'prelude') this.#parts.statements.forgetUnconfirmed();
     if (phase.kind === 'prelude') {
       // A setting that this member refuses: what follows would run under the wrong settings.

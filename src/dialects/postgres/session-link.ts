@@ -36,17 +36,19 @@ import {
   largeParts,
   newToken,
   readSoFar,
-  readUnjudged,
+  recordJudged,
   recordSoFar,
-  unjudged,
 } from './link-commit.ts';
-import type { AdmittedStatement, CommitMessages, CommitPhase } from './link-commit.ts';
+import type { AdmittedStatement, CommitMessages, CommitPhase, Unjudged } from './link-commit.ts';
 import { LinkReceiver } from './link-receiver.ts';
 import type { Phase } from './link-receiver.ts';
 import { LinkStatements } from './link-statements.ts';
 import type { ControlCall, OwnStatement, PostgresRequest, PreparedStatement } from './request.ts';
 import { shapeChanged } from './statement-shape.ts';
 import { WriteSetCollector } from './write-set-collector.ts';
+
+/** What goes around a client's request. */
+type OwnRequest = PostgresRequest | ControlCall;
 
 /** A name that no statement has. */
 const missingStatement = frontend.bind({ statement: 'lockstep_missing', values: [] });
@@ -154,9 +156,25 @@ export class PostgresSessionLink implements SessionLink {
     const { textBefore } = asked;
     const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);
     if (asked.explains) reader.explains = true;
+    const { ahead, behind } = options;
+    if (ahead !== undefined) this.#sendAhead(ahead as readonly OwnRequest[], reader, options.begin, out);
+    const begin = ahead === undefined ? options.begin : undefined;
     const unchecked = this.#statements.unchecked(asked.messages);
     const changed = unchecked === undefined ? undefined : await this.#check(unchecked, out, reader);
-    return await this.#send(asked, reader, { begin: options.begin, changed }, out);
+    return await this.#send(asked, reader, { begin, changed, behind: behind as readonly ControlCall[] }, out);
+  }
+
+  #sendAhead(ahead: readonly OwnRequest[], reader: AnswerReader, begin: unknown, out: Buffer[]): void {
+    if (begin !== undefined) this.#prelude((begin as OwnStatement).sql, out);
+    this.#receiver.clear();
+    for (const own of ahead) {
+      if (own.protocol === 'call') out.push(this.#settings.functions.call(own.name, own.values));
+      else {
+        this.#statements.unnamedGone();
+        out.push(...own.messages.map(({ frame }) => frame));
+      }
+      this.#receiver.expect({ kind: 'ahead', reader });
+    }
   }
 
   #call(call: ControlCall, sink: AnswerSink, options: RunOptions, out: Buffer[]): Promise<Answer> {
@@ -165,7 +183,7 @@ export class PostgresSessionLink implements SessionLink {
     out.push(this.#settings.functions.call(call.name, call.values));
     this.#extended = false;
     const done = deferred<Answer>();
-    this.#begin({ kind: 'answer', reader, done, quiet: true, statements: 1 });
+    this.#begin({ kind: 'answer', reader, done, quiet: true, statements: 1, behind: 0, given: false });
     this.#write(out);
     return done.promise;
   }
@@ -173,7 +191,15 @@ export class PostgresSessionLink implements SessionLink {
   #send(
     { messages, protocol, rest }: PostgresRequest,
     reader: AnswerReader,
-    { begin, changed }: { readonly begin: unknown; readonly changed: PreparedStatement | undefined },
+    {
+      begin,
+      changed,
+      behind = [],
+    }: {
+      readonly begin: unknown;
+      readonly changed: PreparedStatement | undefined;
+      readonly behind: readonly ControlCall[] | undefined;
+    },
     out: Buffer[],
   ): Promise<Answer> {
     let statements = protocol === 'simple' ? 1 : 0;
@@ -199,7 +225,9 @@ export class PostgresSessionLink implements SessionLink {
     if (protocol === 'extended' && rest === undefined) out.push(frontend.sync);
     this.#extended = protocol === 'extended';
     const done = deferred<Answer>();
-    this.#begin({ kind: 'answer', reader, done, quiet: false, statements });
+    for (const call of behind) out.push(this.#settings.functions.call(call.name, call.values));
+    const ofClient = { quiet: false, given: false } as const;
+    this.#begin({ kind: 'answer', reader, done, statements, behind: behind.length, ...ofClient });
     this.#write(out);
     if (rest === undefined) return done.promise;
     // Lost while the client still sends, it has nobody yet who waits for it.
@@ -233,10 +261,10 @@ export class PostgresSessionLink implements SessionLink {
     if (this.#canceling !== undefined) await this.#canceling;
     if (this.#lost !== undefined) throw this.#lost;
     const { functions, judgeNested } = this.#settings;
-    const stacks = await this.#called(unjudged(functions), sink);
-    if (stacks === 'refused') return 'refused';
+    const soFar = await this.#soFar(recordSoFar(functions, bytesMax), sink);
+    if (soFar === 'refused' || !('unjudged' in soFar)) return soFar;
     const admitted: AdmittedStatement[] = [];
-    for (const { seq, standardStrings, stack } of await readUnjudged(stacks)) {
+    for (const { seq, standardStrings, stack } of soFar.unjudged) {
       const judgement = judgeNested(stack, { after: stackOf.after, standardStrings });
       if ('refusal' in judgement) {
         const { message, hint, sqlState: code } = judgement.refusal;
@@ -253,8 +281,14 @@ export class PostgresSessionLink implements SessionLink {
       }
       admitted.push({ seq, length: judgement.length });
     }
-    const soFar = await this.#called(recordSoFar(functions, bytesMax, admitted), sink);
-    return soFar === 'refused' ? 'refused' : await readSoFar(soFar);
+    const judged = await this.#soFar(recordJudged(functions, bytesMax, admitted), sink);
+    if (judged === 'refused' || !('unjudged' in judged)) return judged;
+    throw this.#lose('it wants judged again what is judged');
+  }
+
+  async #soFar(messages: CommitMessages, sink: AnswerSink): Promise<SoFar | Unjudged | 'refused'> {
+    const answer = await this.#called(messages, sink);
+    return answer === 'refused' ? 'refused' : await readSoFar(answer);
   }
 
   /** Calls before the transaction ends; what the last of them answers. */
@@ -416,7 +450,7 @@ export class PostgresSessionLink implements SessionLink {
       });
       this.#write([...out.splice(0), frontend.describe('statement', statement.name), frontend.sync]);
       const error = await done.promise;
-      reader.errorInstead = error;
+      reader.errorInstead ??= error;
       if (error === shapeChanged) this.forget(statement.name);
       if (error !== undefined) return error === shapeChanged ? statement : undefined;
     }
@@ -498,8 +532,9 @@ export class PostgresSessionLink implements SessionLink {
     return { phase, outcome: done.promise };
   }
 
-  #lose(why: string, fields?: ErrorFields): void {
-    if (this.#lost !== undefined) return;
+  /** What it is lost with. */
+  #lose(why: string, fields?: ErrorFields): MemberError {
+    if (this.#lost !== undefined) return this.#lost;
     const fatal = fields?.severityCode === 'FATAL' || fields?.severityCode === 'PANIC';
     const blame = fields === undefined ? 'gone' : blameOf(fields.code);
     const lost = new MemberError(
@@ -512,5 +547,6 @@ export class PostgresSessionLink implements SessionLink {
     this.#connection.socket.destroy();
     this.#receiver.fail(lost);
     this.#listener.lost(lost);
+    return lost;
   }
 }

@@ -12,12 +12,16 @@ const relation = `c.relnamespace::regnamespace::text || '.' || quote_ident(c.rel
 const identity = (catalog: string, oid: string): string =>
   `(pg_identify_object('${catalog}'::regclass, ${oid}, 0)).identity`;
 
-const owned = (owner: string, acl: string): string =>
-  `' owner ' || pg_get_userbyid(${owner}) || ' acl ' || coalesce(${acl}::text, '-')`;
+/** Rights that are the built-in ones are the same whether they are written out or not: a dump does not write them out. */
+const rights = (owner: string, acl: string, kind: string): string =>
+  `array(select a::text from unnest(coalesce(${acl}, acldefault(${kind}, ${owner}))) a order by 1)::text`;
+
+const owned = (owner: string, acl: string, kind: string): string =>
+  `' owner ' || pg_get_userbyid(${owner}) || ' acl ' || ${rights(owner, acl, kind)}`;
 
 const definitions: Readonly<Record<string, string>> = {
   schema: `
-    select quote_ident(n.nspname), ${owned('n.nspowner', 'n.nspacl')}
+    select quote_ident(n.nspname), ${owned('n.nspowner', 'n.nspacl', `'n'`)}
     from pg_namespace n where ${userSchema('n.oid')}`,
 
   extension: `select extname, extversion from pg_extension`,
@@ -26,14 +30,14 @@ const definitions: Readonly<Record<string, string>> = {
     select ${relation}, concat_ws(' ', c.relkind, c.relpersistence, c.relreplident, c.relrowsecurity,
       c.relforcerowsecurity, c.reloptions::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
-      obj_description(c.oid, 'pg_class')) || ${owned('c.relowner', 'c.relacl')}
+      obj_description(c.oid, 'pg_class')) || ${owned('c.relowner', 'c.relacl', `case c.relkind when 'S' then 's'::"char" else 'r' end`)}
     from pg_class c where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${userSchema('c.relnamespace')}`,
 
   column: `
     select ${relation} || '.' || quote_ident(a.attname), concat_ws(' ',
       row_number() over (partition by c.oid order by a.attnum), format_type(a.atttypid, a.atttypmod),
       case when a.attnotnull then 'not null' end, nullif(a.attidentity::text, ''), nullif(a.attgenerated::text, ''),
-      pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, 0)::regcollation::text, a.attacl::text,
+      pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, 0)::regcollation::text, nullif(a.attacl::text, '{}'),
       col_description(c.oid, a.attnum))
     from pg_class c join pg_attribute a on a.attrelid = c.oid left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and a.attnum > 0 and not a.attisdropped
@@ -70,21 +74,22 @@ const definitions: Readonly<Record<string, string>> = {
 
   function: `
     select ${identity('pg_proc', 'p.oid')}, case when p.prokind = 'a' then 'aggregate' else pg_get_functiondef(p.oid) end
-      || ${owned('p.proowner', 'p.proacl')}
+      || ${owned('p.proowner', 'p.proacl', `'f'`)}
     from pg_proc p where ${userSchema('p.pronamespace')}`,
 
   aggregate: `
     select ${identity('pg_proc', 'p.oid')}, concat_ws(' ', a.aggtransfn, a.aggfinalfn, a.aggtranstype::regtype, a.agginitval)
     from pg_aggregate a join pg_proc p on p.oid = a.aggfnoid where ${userSchema('p.pronamespace')}`,
 
+  // One that is only named by another has no function, cannot be used, and is in no dump.
   operator: `
-    select ${identity('pg_operator', 'o.oid')}, o.oprcode::regproc::text from pg_operator o where ${userSchema('o.oprnamespace')}`,
+    select ${identity('pg_operator', 'o.oid')}, o.oprcode::regproc::text from pg_operator o where o.oprcode <> 0 and ${userSchema('o.oprnamespace')}`,
 
   type: `
     select ${identity('pg_type', 't.oid')}, concat_ws(' ', t.typtype, t.typnotnull, t.typdefault,
       case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end,
       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
-      (select rngsubtype::regtype::text from pg_range where rngtypid = t.oid)) || ${owned('t.typowner', 't.typacl')}
+      (select rngsubtype::regtype::text from pg_range where rngtypid = t.oid)) || ${owned('t.typowner', 't.typacl', `'T'`)}
     from pg_type t left join pg_class c on c.oid = t.typrelid
     where ${userSchema('t.typnamespace')} and t.typcategory <> 'A' and (c.oid is null or c.relkind = 'c')`,
 

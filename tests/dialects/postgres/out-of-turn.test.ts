@@ -63,6 +63,41 @@ test.each([
   await expect(link.run(request, sink, plainly)).rejects.toMatchObject(outOfTurn);
 });
 
+const call = { protocol: 'call', name: 'statement_done', values: [] };
+const around = { ...plainly, ahead: [call], behind: [call] };
+const calls = [functionResult, open];
+const inFailed = backend.errorResponse({ severity: 'ERROR', code: '25P02', message: 'it has failed' });
+const failed = readyForQuery(TransactionStatus.Failed);
+const done = commandComplete('CREATE TABLE');
+
+test.each([
+  ['in front of it', [fails, failed, inFailed, failed, inFailed, failed], ['22012']],
+  ['of its own', [...calls, fails, failed, inFailed, failed], ['22012']],
+  ['behind it', [...calls, done, open, fails, failed], ['CREATE TABLE', '22012']],
+])('around: an error %s is told once, and is the answer', async (_, answers, told) => {
+  const link = await linkTo(await serverThatSays(answers));
+  const heard: Buffer[] = [];
+  const listens = { ...sink, write: (slice: Buffer) => heard.push(Buffer.from(slice)) > 0 };
+  const answer = await link.run(asks('CREATE TABLE t ()'), listens, around);
+  expect(answer).toMatchObject({ failed: true, sqlState: '22012' });
+  expect(
+    Buffer.concat(heard)
+      .toString('latin1')
+      .match(/22012|25P02|CREATE TABLE/g),
+  ).toEqual(told);
+  expect(link.transaction).toBe('failed');
+});
+
+test.each([
+  ['a call in front that says nothing', [open, done, open, ...calls]],
+  ['rows of a call behind', [...calls, done, open, one, ...calls]],
+  ['a call behind that says it has carried out a statement', [...calls, done, open, done, ...calls]],
+  ['a call behind that says nothing', [...calls, done, open, open]],
+])('around: %s is out of turn', async (_, answers) => {
+  const link = await linkTo(await serverThatSays(answers));
+  await expect(link.run(asks('CREATE TABLE t ()'), sink, around)).rejects.toMatchObject(outOfTurn);
+});
+
 test.each([
   ['rows', [one]],
   ['the end of a statement', [commandComplete('SELECT 1')]],

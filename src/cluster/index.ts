@@ -7,7 +7,7 @@ export type { MeasuredProgress } from './sync/progress-meter.ts';
 export type { KeptRows, SyncTools } from './sync/sync-parts.ts';
 export { HeldAnswer, nobody } from './sessions/held-answer.ts';
 export { MeasuredSession } from './sessions/measured-session.ts';
-export { Session } from './sessions/session.ts';
+export { Session, thePrimary } from './sessions/session.ts';
 export { transactionAborted } from './sessions/session-errors.ts';
 export type { BeginOptions, Effect, SessionHooks, SessionLimits, Work } from './sessions/work.ts';
 export { Traffic } from './traffic.ts';

@@ -9,7 +9,7 @@ import { Gate, MeasuredSession, startCluster, Traffic } from '../cluster/index.t
 import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
-import { PostgresSessionLink } from '../dialects/postgres/index.ts';
+import { codeOfIndex, PostgresSessionLink } from '../dialects/postgres/index.ts';
 import { CancelRegistry, Conversation, PostgresListener, writeFatal } from '../fronts/postgres/index.ts';
 import type { AuthenticatedClient, KnownBetter, Maintenance } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
@@ -421,6 +421,9 @@ export class LockstepNode {
         oneDatabaseName: () => new Set(this.#built.members.map((one) => one.config.database)).size === 1,
         maintain: (sql, as) => void this.#maintain(sql, as),
         reindexed: () => this.#unfinished.look(),
+        spareIndex: (name) => this.#unfinished.spare(name),
+        takeTable: (table) => this.#unfinished.takeTable(table),
+        indexCalls: (memberId, name) => this.#indexCalls(memberId, name),
         knownBetter: this.#knownBetter,
       },
       limits: {
@@ -475,6 +478,11 @@ export class LockstepNode {
     const rest =
       replicas.length === 0 ? 'no other member is active' : `active replicas are ${replicas.join(', ')}`;
     return `The primary is ${primary.id}; ${rest}.`;
+  }
+
+  async #indexCalls(memberId: string, name: string): Promise<string | undefined> {
+    const member = this.#built.members.find((one) => one.member.id === memberId)?.member;
+    return await member?.use((connection) => codeOfIndex(connection, name));
   }
 
   /** VACUUM and its kind, on the replicas. It changes no data, so nobody waits for it. */

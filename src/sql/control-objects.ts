@@ -3,6 +3,9 @@ import { asNode, nameParts, text } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { CONTROL_SCHEMA } from './statement.ts';
 
+/** Of an index while it is being built CONCURRENTLY: it is no part of the schema yet, and nobody else's to touch. */
+export const buildingPrefix = '!lockstep_building_';
+
 export function isControlName(name: unknown): boolean {
   return text(name)?.replace(/^!/, '').startsWith(CONTROL_SCHEMA) ?? false;
 }

@@ -1,8 +1,9 @@
 /** Schema commands: what is refused, what is temporary, and what the engine must know to carry the rest. */
 import { asNode, list, nameParts, text, unwrap } from './ast.ts';
 import type { Ast } from './ast.ts';
+import { indexNameOf } from './index-name.ts';
 import { detachesConcurrently, rewrittenRows, triggerRefusal } from './alter-table.ts';
-import { isDumpedControlObject } from './control-objects.ts';
+import { buildingPrefix, isDumpedControlObject } from './control-objects.ts';
 import { isTemporary, relationName } from './findings.ts';
 import { frozenValue } from './frozen-values.ts';
 import { hidesReset } from './hidden-reset.ts';
@@ -56,6 +57,7 @@ export function draftDdl(node: string, body: Ast, catalog: FunctionCatalog): Dra
     ...creates,
     ...(node === 'ViewStmt' && { createdView: relationName(asNode(body.view)) }),
     ...(targets.length > 0 && { targets }),
+    ...(node === 'IndexStmt' && creates.concurrently && { index: indexNameOf(body) }),
     ...(sources.length > 0 && { sources }),
     ...(statistics.length > 0 && { statistics }),
     ...(rewritten && { rewritesRows: relationName(asNode(body.relation)) }),
@@ -95,6 +97,7 @@ function refusalOf(node: string, body: Ast): Refusal | undefined {
   if (type === 'OBJECT_TABLESPACE') return refusals.tablespace;
   const schemaNames = type === 'OBJECT_SCHEMA' || body.targtype === 'ACL_TARGET_ALL_IN_SCHEMA';
   if (namesControlSchema(body, schemaNames)) return refusals.controlSchema;
+  if (JSON.stringify(body).includes(`"${buildingPrefix}`)) return refusals.building;
   if (node === 'CreateFunctionStmt' && hidesReset(body)) return refusals.hiddenReset;
   return triggerRefusal(node, body);
 }

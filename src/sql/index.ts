@@ -1,7 +1,9 @@
+export { namesToTry } from './index-name.ts';
 export { hiddenInBuiltin, isCarriedSetting, mergeHidden, readBody } from './body.ts';
 export type { Body } from './body.ts';
 export { Classifier } from './classifier.ts';
 export type { ClassifierLimits, SessionReading } from './classifier.ts';
+export { buildingPrefix } from './control-objects.ts';
 export { dependsOnSchema } from './depends-on-schema.ts';
 export { judgeNested } from './nested-statement.ts';
 export type { NestedReading } from './nested-statement.ts';

@@ -54,6 +54,11 @@ export const refusals = {
     'a partition bound that is computed would be another one on each member',
     'Write the value out.',
   ),
+  building: refusal(
+    'names that begin with "!lockstep_building_" are those of indexes that Lockstep is building',
+    'Choose another name. What is being built gets its own when it is finished.',
+    INSUFFICIENT_PRIVILEGE,
+  ),
   nestedUnclear: refusal(
     'a schema statement inside a function cannot be carried to the other members: its text is not known for certain',
     'Nothing took effect. Send the statement by itself.',

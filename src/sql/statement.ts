@@ -3,6 +3,8 @@
  * reads it decides what to do.
  */
 
+import type { IndexName } from './index-name.ts';
+
 export type StatementKind =
   /** May run on any active member. */
   | 'read'
@@ -134,6 +136,8 @@ export interface Statement {
   readonly sources?: readonly RelationName[];
   /** CREATE or DROP INDEX CONCURRENTLY, DETACH PARTITION CONCURRENTLY. For temporary tables the server makes nothing of the word. */
   readonly concurrently?: true;
+  /** The index that CREATE INDEX CONCURRENTLY makes. */
+  readonly index?: IndexName;
   /** A DO block of nothing but schema statements. */
   readonly schemaBlock?: true;
   /** CREATE or ALTER ROLE with a password in it. */

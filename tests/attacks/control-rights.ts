@@ -173,6 +173,8 @@ export const controlRights: readonly ControlRights[] = [
   {
     objects: [
       'function before_reset(p_secret bytea)',
+      'function begin_building(p_secret bytea)',
+      'function end_building(p_secret bytea)',
       'function expect_block(p_secret bytea)',
       'function expect_statement(p_secret bytea)',
       'function large_part(p_secret bytea, p_slot smallint, p_csn bigint, p_part integer)',

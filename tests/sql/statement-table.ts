@@ -419,7 +419,14 @@ export const statementTable: Readonly<Partial<Record<StatementKind, readonly Row
     ['CREATE INDEX i ON t (a)'],
     ['CREATE UNIQUE INDEX IF NOT EXISTS i ON s.t USING btree (lower(a)) WHERE b', { ifNotExists: true }],
     ['DROP INDEX i'],
-    ['CREATE INDEX CONCURRENTLY i ON t (a)', { concurrently: true }],
+    [
+      'CREATE INDEX CONCURRENTLY i ON t (a)',
+      { concurrently: true, index: { given: 'i', table: 't', columns: ['a'] } },
+    ],
+    [
+      'CREATE INDEX CONCURRENTLY ON s.t (a, lower(b), (a || b), (c::text)) INCLUDE (d)',
+      { concurrently: true, index: { table: 't', columns: ['a', 'lower', 'expr', 'c', 'd'] } },
+    ],
     ['DROP INDEX CONCURRENTLY i', { concurrently: true }],
     ['ALTER INDEX i RENAME TO j'],
     ['CREATE VIEW v AS SELECT * FROM t', { createdView: { name: 'v' } }],

@@ -9,7 +9,7 @@ import type { RequestKind, Traffic } from '../traffic.ts';
 import { nobody } from './held-answer.ts';
 import { Session } from './session.ts';
 import { statementCancelled } from './session-errors.ts';
-import type { SessionHooks, SessionLimits, Work } from './work.ts';
+import type { Placed, SessionHooks, SessionLimits, Work } from './work.ts';
 
 const KEPT_BYTES_MAX = 4096;
 
@@ -58,6 +58,17 @@ export class MeasuredSession extends Session {
       // No more is kept than what an open transaction is run again from.
       if (this.transaction === 'none' || work.bytes > KEPT_BYTES_MAX) this.#request = undefined;
       this.#ends(writes ? (inside ? 'write' : 'commit') : 'read', sinceMs);
+    }
+  }
+
+  override async runAt(where: string, work: Work, sink: AnswerSink): Promise<Placed | undefined> {
+    const sinceMs = this.#begins();
+    this.#request = work.request;
+    try {
+      return await super.runAt(where, work, sink);
+    } finally {
+      this.#request = undefined;
+      this.#ends('commit', sinceMs);
     }
   }
 

@@ -3,13 +3,13 @@
  * when a member is lost in between. It knows the effect of a request, never its meaning.
  */
 
-import { invariant } from '../../base/index.ts';
+import { invariant, pause } from '../../base/index.ts';
 import type { LockstepError } from '../../base/index.ts';
 import { MemberError } from '../../dialects/contract.ts';
 import type { Answer, AnswerSink, Member, SessionIdentity, SessionLink } from '../../dialects/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import type { MemberUser, Unanswered, Verdict } from '../world.ts';
-import { HeldAnswer } from './held-answer.ts';
+import { HeldAnswer, nobody } from './held-answer.ts';
 import type { HeldAnswerOptions } from './held-answer.ts';
 import { noteTrouble, RequestRunner } from './request-runner.ts';
 import {
@@ -26,7 +26,7 @@ import { SessionLinks } from './session-links.ts';
 import { SessionSettings } from './session-settings.ts';
 import { Transaction } from './transaction.ts';
 import { TransactionRunner } from './transaction-runner.ts';
-import type { BeginOptions, SessionHooks, SessionLimits, Work } from './work.ts';
+import type { BeginOptions, Placed, SessionHooks, SessionLimits, Work } from './work.ts';
 import { WriteCommit } from './write-commit.ts';
 
 /** Members that one read may lose, one after the other. */
@@ -37,6 +37,12 @@ const numbersMax = 1000;
 
 /** A read that turns out not to be its member's to give hardly takes longer, and then somebody else gives its notices. */
 const noticeHoldMs = 100;
+
+/** Until what a session waits for is looked at again. */
+const waitMs = 10;
+
+/** Whichever member it is. */
+export const thePrimary = '';
 
 const untilCommitted: HeldAnswerOptions = { keepsEnd: true, notices: 'overtake' };
 const nobodyYet: ReadonlySet<string> = new Set();
@@ -365,6 +371,77 @@ export class Session implements MemberUser {
       return await this.#runner.run(link, work.request, sink, { begin: undefined, mayBeUnsuitable: 'no' });
     } catch (error) {
       throw error instanceof MemberError ? answerCutShort(error) : error;
+    }
+  }
+
+  get primaryId(): string {
+    return this.#cluster.primary.id;
+  }
+
+  /** Those that take part. */
+  get replicaIds(): readonly string[] {
+    const { primary, membership } = this.#cluster;
+    return membership.active.filter((id) => id !== primary.id);
+  }
+
+  /** Waits as long as it takes, unless the client cancels or goes. */
+  async until(ready: () => boolean): Promise<void> {
+    this.#cancelling = 'possible';
+    try {
+      while (!ready()) {
+        this.#throwIfCancelled();
+        if (this.#links.closed) throw noMember(undefined);
+        await pause(this.#cluster.world.clock, waitMs);
+      }
+    } finally {
+      this.#cancelling = 'not-possible';
+    }
+  }
+
+  /** Until they have all that the primary may show now. */
+  async untilReplicasFollow(): Promise<void> {
+    const cluster = this.#cluster;
+    const { primary, membership } = cluster;
+    const csn = cluster.visibleCsn(primary.id);
+    const follows = (id: string): boolean => (cluster.streamOf(id)?.appliedCsn ?? csn) >= csn;
+    await this.until(() => cluster.primary.id !== primary.id || membership.active.every(follows));
+  }
+
+  /**
+   * As it is, on one member, outside of any transaction and of the one order: what becomes of it there, who asks for it answers for. `before` is said
+   * first, and `after` whether or not it fails. `where`: a member's id, or `thePrimary` for whoever that is. A connection to another is closed behind it:
+   * what it has become by `before` is for this alone. Undefined: the member takes no part any more.
+   */
+  async runAt(where: string, work: Work, sink: AnswerSink): Promise<Placed | undefined> {
+    invariant(this.#transaction === undefined, 'a transaction is open');
+    const member = where === thePrimary ? undefined : this.#cluster.member(where);
+    if (where !== thePrimary && member === undefined) return undefined;
+    this.#cancelling = 'possible';
+    try {
+      // Not whoever is the primary by then, where another one is meant: it is asked what is on this one.
+      const link = member === undefined ? await this.#links.primary() : await this.#links.to(member);
+      this.#throwIfCancelled();
+      const { memberId } = link;
+      for (const own of work.before ?? []) {
+        const answer = await this.#runner.runOwn(link, own, sink);
+        if (answer.failed) return { memberId, answer };
+      }
+      const options = { begin: undefined, mayBeUnsuitable: 'no' } as const;
+      const answer = await this.#runner.run(link, work.request, sink, options);
+      for (const own of work.after ?? []) {
+        const { failed } = await this.#runner.runOwn(link, own, nobody);
+        if (failed) this.#links.drop(memberId);
+      }
+      return { memberId, answer };
+    } catch (error) {
+      if (!(error instanceof MemberError) || this.#links.closed) throw error;
+      if (error.blame === 'gone') await this.#cluster.trouble(error.memberId, error);
+      const isOut = this.#cluster.membership.entry(error.memberId)?.state !== 'active';
+      if (isOut && member !== undefined) return undefined;
+      throw answerCutShort(error);
+    } finally {
+      this.#cancelling = 'not-possible';
+      if (member !== undefined) this.#links.drop(member.id);
     }
   }
 

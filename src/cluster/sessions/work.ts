@@ -1,7 +1,7 @@
 /** What a front hands to a session, and what it is told in return. */
 
 import type { LockstepError } from '../../base/index.ts';
-import type { MemberError } from '../../dialects/contract.ts';
+import type { Answer, MemberError } from '../../dialects/contract.ts';
 
 export type Effect = 'read' | 'primary-read' | 'write';
 
@@ -33,6 +33,12 @@ export interface Work {
   readonly bytes: number;
   /** A member could not give the answer although it was taken for a read: remember that. */
   readonly onUnsuitable?: (as: Effect) => void;
+}
+
+/** Where it was asked for, and how it ended there. */
+export interface Placed {
+  readonly memberId: string;
+  readonly answer: Answer;
 }
 
 export interface BeginOptions {

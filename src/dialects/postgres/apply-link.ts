@@ -33,6 +33,8 @@ export interface ApplyLinkParts {
   /** Another connection to the member. */
   readonly connect: () => Promise<InternalConnection>;
   readonly isAtWork: () => Promise<boolean>;
+  /** Indexes that are being built and are no part of the order. Resolves with how many there were. */
+  readonly dropBuilding: () => Promise<number>;
   readonly remarks: Remarks;
 }
 
@@ -43,13 +45,15 @@ export class PostgresApplyLink implements ApplyLink {
   readonly #remarks: Remarks;
   readonly #connect: () => Promise<InternalConnection>;
   readonly #isAtWork: () => Promise<boolean>;
+  readonly #dropBuilding: () => Promise<number>;
   readonly #pipeline: ApplyPipeline;
   readonly #records: ApplyRecords;
   /** When it was asked last whether it is at work, or when it was given it. */
   #heardBytes = 0;
 
-  constructor({ memberId, connection, term, connect, isAtWork, remarks }: ApplyLinkParts) {
+  constructor({ memberId, connection, term, connect, isAtWork, dropBuilding, remarks }: ApplyLinkParts) {
     this.#memberId = memberId;
+    this.#dropBuilding = dropBuilding;
     this.#connect = connect;
     this.#isAtWork = isAtWork;
     this.#connection = connection;
@@ -79,6 +83,18 @@ export class PostgresApplyLink implements ApplyLink {
 
   /** How many of the records were applied: in one transaction, all up to the first schema statement. */
   async #applySome(records: readonly CommitRecord[]): Promise<number> {
+    try {
+      return await this.#applyInSomeManner(records);
+    } catch (error) {
+      // What is no part of the order may not refuse what is.
+      const { lost } = this.#connection;
+      if (lost !== undefined || !(error instanceof MemberError) || error.blame === 'fenced') throw error;
+      if ((await this.#dropBuilding()) === 0) throw error;
+      return await this.#applyInSomeManner(records);
+    }
+  }
+
+  async #applyInSomeManner(records: readonly CommitRecord[]): Promise<number> {
     const bytes = records.reduce((sum, record) => sum + (record.writeSet?.bytes ?? 0), 0);
     const inParts = bytes > inOneGoBytes;
     try {

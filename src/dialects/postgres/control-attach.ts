@@ -1,5 +1,7 @@
 /** The part of the control schema that puts triggers on tables, and guards schema statements. */
 
+import { buildingPrefix } from '../../sql/index.ts';
+import { isExpectedIndex } from './control-building.ts';
 import { framed, guardLifted } from './control-capture.ts';
 import { nodeOnly } from './control-commit.ts';
 import { definerPath } from './pinned-settings.ts';
@@ -237,6 +239,8 @@ BEGIN
     RETURN;
   END IF;
   IF ascii(current_setting('${register}')) NOT IN (${registerIs.open}, ${registerIs.closed}) THEN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF ${isExpectedIndex('stack', buildingPrefix)} THEN RETURN; END IF;
     RAISE EXCEPTION 'this database is a member of a Lockstep cluster: % must go through Lockstep', TG_TAG
       USING ERRCODE = '${sqlStates.aroundLockstep}',
             HINT = 'Connect to the address of the Lockstep node. An operator with the rights of Lockstep''s own role who knows better: SET lockstep.guard = off.';

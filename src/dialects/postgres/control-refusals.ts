@@ -16,11 +16,7 @@ BEGIN
   IF EXISTS (SELECT FROM pg_catalog.unnest(p_targets) AS named (name)
       JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(named.name)::pg_catalog.oid
      WHERE c.relpersistence OPERATOR(pg_catalog.<>) 't') THEN
-    IF p_tag OPERATOR(pg_catalog.<>) 'CREATE INDEX' THEN
-      RAISE EXCEPTION '% CONCURRENTLY cannot run inside a transaction block', p_tag USING ERRCODE = 'active_sql_transaction';
-    END IF;
-    RAISE EXCEPTION 'CREATE INDEX CONCURRENTLY cannot be replicated: it commits in the middle'
-      USING ERRCODE = 'feature_not_supported', HINT = 'Nothing took effect. Leave out CONCURRENTLY.';
+    RAISE EXCEPTION '% CONCURRENTLY cannot run inside a transaction block', p_tag USING ERRCODE = 'active_sql_transaction';
   END IF;
 END $f$;
 

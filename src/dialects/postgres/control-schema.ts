@@ -8,6 +8,7 @@
 
 import { aside } from './control-aside.ts';
 import { attach, guard } from './control-attach.ts';
+import { buildingFunctions } from './control-building.ts';
 import { capture } from './control-capture.ts';
 import { commit } from './control-commit.ts';
 import { marked } from './control-marked.ts';
@@ -20,7 +21,7 @@ import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
 /** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 8;
+export const controlFormat = 9;
 
 const tables = `
 CREATE SCHEMA lockstep;
@@ -82,6 +83,8 @@ INSERT INTO lockstep.heartbeat VALUES (true, 0);
 export const calledByNode = [
   'open_session',
   'before_reset',
+  'begin_building',
+  'end_building',
   ...Array.from({ length: logSegments }, (_, slot) => `finish_${slot}`),
   'finish_large',
   'large_part',
@@ -145,6 +148,7 @@ export function createControlSchema(options: { superuser: boolean }): string {
     sequences,
     statements,
     commit,
+    buildingFunctions(options.superuser),
     nested,
     numbers,
     refusals,

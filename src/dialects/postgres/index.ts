@@ -3,6 +3,7 @@ export type { Address, TlsSettings } from './connect.ts';
 export type { InternalConnection } from './internal-connection.ts';
 export { readVerifiers } from './kept-verifiers.ts';
 export { logSegments } from './log-segments.ts';
+export { codeOfIndex } from './marks.ts';
 export { PostgresMember } from './postgres-member.ts';
 export type { PostgresMemberOptions, PostgresShared } from './postgres-member.ts';
 export type {

@@ -4,6 +4,9 @@
  * keeps every expression as a tree in its catalog, and what it uses is read from there: nothing of it can be hidden.
  */
 
+import { quoteLiteral } from '../../sql/index.ts';
+import type { InternalConnection } from './internal-connection.ts';
+
 /**
  *   check, generated, domain   not to be evaluated where a row is stored as it was: set aside meanwhile
  *   cast                       stands between the text of a row and the row: set aside too
@@ -78,6 +81,19 @@ UNION SELECT kind, name, 'a domain' FROM trees WHERE kind IN ('index', 'key') AN
 UNION SELECT 'index', t.typname, 'function ' || p.proname FROM held JOIN pg_range g ON g.rngtypid = held.oid JOIN pg_type t ON t.oid = held.oid
   JOIN pg_proc p ON p.oid = g.rngcanonical JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname NOT IN ('internal', 'c')
 UNION SELECT 'cast', t.typname, 'a cast from text' FROM pg_type t JOIN pg_cast k ON k.casttarget = t.oid AND k.castsource = 'text'::regtype WHERE t.typrelid IN (SELECT oid FROM own)`;
+
+/** What the expressions of an index call that may come out otherwise elsewhere; undefined: nothing. */
+export async function codeOfIndex(
+  connection: InternalConnection,
+  index: string,
+): Promise<string | undefined> {
+  const name = quoteLiteral(index);
+  const table = `(SELECT made.indrelid FROM pg_catalog.pg_index made JOIN pg_catalog.pg_class called ON called.oid = made.indexrelid WHERE called.relname = ${name})`;
+  const [row] = await connection.rows(
+    `SET search_path = pg_catalog, pg_temp; SELECT m.why FROM (${marksQuery(table)}) m WHERE m.kind = 'index' AND m.name = ${name} LIMIT 1`,
+  );
+  return row?.[0] ?? undefined;
+}
 
 /**
  * The root of a partition's tree, where a level of it goes by the hash of what holds numbers that each server gives itself: labels

@@ -21,9 +21,11 @@ import type {
 import type { Spool } from '../spool.ts';
 import { PostgresApplyLink } from './apply-link.ts';
 import type { PostgresCatalog } from './catalog.ts';
+import { withWayCleared } from './cleared-way.ts';
 import { connect } from './connect.ts';
 import { dangersQuery, readDangers } from './dangers.ts';
 import type { Address, Login } from './connect.ts';
+import { endBackends } from './end-backends.ts';
 import { logSegments } from './log-segments.ts';
 import { askControlFunctions, NodeSecret } from './control-functions.ts';
 import { controlFormat, createControlSchema } from './control-schema.ts';
@@ -37,6 +39,7 @@ import type { BackendQuestion } from './silence-watch.ts';
 import { Remarks } from './remarks.ts';
 import { PostgresSessionLink } from './session-link.ts';
 import { PostgresTrialLink } from './trial-link.ts';
+import { clearingSettings, dropBuilding } from './unfinished-indexes.ts';
 
 export interface PostgresMemberOptions {
   readonly id: string;
@@ -67,9 +70,6 @@ const ownSettings: readonly (readonly [string, string])[] = [
   ['default_transaction_deferrable', 'off'],
 ];
 
-/** While it is waited for a backend to end. */
-const endedPollMs = 5;
-
 /** What takes longer than this, of the engine's own small questions, is not going to be answered. */
 const questionMs = 30_000;
 
@@ -98,6 +98,8 @@ export class PostgresMember implements Member {
   #trialPid: number | undefined;
   /** Server processes of sessions that may still carry out what they were sent: in use, or left in a transaction. */
   readonly #sessionPids = new Set<number>();
+  /** Those that may build an index, in transactions of their own: also when nobody waits for it any more. */
+  readonly #builders = new Map<number, PostgresSessionLink>();
   /** The probe under way. */
   #probing: object | undefined;
   readonly #secret = new NodeSecret();
@@ -336,14 +338,43 @@ export class PostgresMember implements Member {
       this.#trialPid = undefined;
       return before;
     });
+    await this.#dropBuilding().catch((error: unknown) => {
+      connection.close();
+      throw error;
+    });
     return new PostgresApplyLink({
       memberId: this.id,
       connection,
       term,
       connect: () => this.openInternal(),
       isAtWork: async () => isAtWork(await this.#backend(connection.pid)),
+      dropBuilding: () => this.#dropBuilding(),
       remarks: this.remarks,
     });
+  }
+
+  /** Ends who builds an index for nobody any more. */
+  async endLeftBuilders(): Promise<void> {
+    const left = [...this.#builders].filter(([, link]) => link.lost !== undefined).map(([pid]) => pid);
+    if (left.length > 0) await this.#ask((connection) => endBackends(connection, left));
+    for (const pid of left) this.#builders.delete(pid);
+  }
+
+  /** Who reads the tables meanwhile is given a moment. */
+  async #dropBuilding(): Promise<number> {
+    const connection = await this.openInternal({ ...clearingSettings, lock_timeout: '0' });
+    const { pid } = connection;
+    const own = [...this.#builders.keys()];
+    try {
+      const dropped = await withWayCleared(dropBuilding(connection, own), {
+        pid,
+        connect: () => this.openInternal(),
+      });
+      for (const ended of own) this.#builders.delete(ended);
+      return dropped;
+    } finally {
+      connection.close();
+    }
   }
 
   async openTrial(term: number): Promise<TrialLink> {
@@ -409,6 +440,10 @@ export class PostgresMember implements Member {
       deferred: () => catalog.hasDeferred,
       tableOid: (oid: number) => catalog.tableNumber(oid, this.id, primaryId()),
       functions: this.#secret.functions(numbers),
+      builds: (builder: PostgresSessionLink, begins: boolean) => {
+        if (begins) this.#builders.set(builder.pid, builder);
+        else this.#builders.delete(builder.pid);
+      },
       judgeNested: (stack: Buffer, reading: NestedReading) => judgeNested(stack, reading, catalog),
     };
     let opened = false;
@@ -437,6 +472,7 @@ export class PostgresMember implements Member {
     const pids = this.#sessionPids;
     for (const oldest of pids) if (pids.size >= sessionPidsMax) pids.delete(oldest);
     pids.add(pid);
+    this.#builders.delete(pid);
     // Outside of a transaction nothing can be on its way that would still be committed.
     socket.once('close', () => {
       if (link.transaction === 'none') pids.delete(pid);
@@ -448,6 +484,7 @@ export class PostgresMember implements Member {
     const pids = [...this.#sessionPids, ...writers];
     if (pids.length > 0) await this.#ask((connection) => endBackends(connection, pids));
     for (const pid of pids) this.#sessionPids.delete(pid);
+    await this.#dropBuilding();
   }
 
   async working(links: readonly SessionLink[]): Promise<ReadonlySet<SessionLink>> {
@@ -537,17 +574,6 @@ export class PostgresMember implements Member {
   #login(settings: Login['settings']): Login {
     const { user, password, database } = this.options;
     return { user, password, database, settings };
-  }
-}
-
-/** Ends server processes and waits until their transactions are over, one way or the other. */
-async function endBackends(connection: InternalConnection, pids: readonly number[]): Promise<void> {
-  const theirs = `pid IN (${pids.join(', ')}) AND pid <> pg_backend_pid() AND datname = current_database()`;
-  await connection.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${theirs}`);
-  for (;;) {
-    const alive = await connection.rows(`SELECT FROM pg_stat_activity WHERE ${theirs}`);
-    if (alive.length === 0) return;
-    await connection.query(`SELECT pg_sleep(${endedPollMs / 1000})`);
   }
 }
 

@@ -6,7 +6,7 @@ import { controlFormat } from './control-schema.ts';
 import { all, readUnrepeatable, unrepeatableQuery } from './unrepeatable.ts';
 import type { Ask, Check, CheckContext, Verdict } from './preflight-check.ts';
 import { fail, ok, some, warn } from './preflight-check.ts';
-import { isRebuilt } from './unfinished-indexes.ts';
+import { isUnfinished } from './unfinished-indexes.ts';
 
 export const contentChecks: readonly Check[] = [
   {
@@ -26,7 +26,7 @@ export const contentChecks: readonly Check[] = [
     look: async ({ ask }) =>
       present(
         await ask(
-          `SELECT i.indexrelid::regclass FROM ${userRelations('rpm')} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indislive AND NOT i.indisready AND NOT ${isRebuilt} ORDER BY 1`,
+          `SELECT i.indexrelid::regclass FROM ${userRelations('rpm')} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indislive AND NOT i.indisready AND NOT ${isUnfinished} ORDER BY 1`,
         ),
         'not in use here, because they could not be computed',
         (names) => names.map((name) => `REINDEX INDEX ${name};`).join('\n'),

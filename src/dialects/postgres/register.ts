@@ -16,7 +16,7 @@ export const register = 'session_preload_libraries';
 export const registerIs = { open: 43, closed: 33 } as const;
 
 /** Anybody may read it; what it says is no secret. */
-const expected = 'backtrace_functions';
+export const expectedSetting = 'backtrace_functions';
 
 /** Which schema statement may pass. `attach`: Lockstep's own. `statement`: one that is recorded. `block`: a recorded block's. */
 export type Expected = 'attach' | 'statement' | 'block' | 'temporary' | 'nothing';
@@ -29,26 +29,26 @@ const word = (state: Expected): string => (state === 'nothing' ? '' : `lockstep_
  */
 export const expecting = {
   set: (state: Expected): string => `lockstep.expect('${word(state)}')`,
-  now: `coalesce(substring(current_setting('${expected}') from '^lockstep_[a-l,n-z][a-z]*'), '')`,
-  is: (state: Expected): string => `starts_with(current_setting('${expected}'), '${word(state)}')`,
+  now: `coalesce(substring(current_setting('${expectedSetting}') from '^lockstep_[a-l,n-z][a-z]*'), '')`,
+  is: (state: Expected): string => `starts_with(current_setting('${expectedSetting}'), '${word(state)}')`,
   restore: (value: string): string => `lockstep.expect(${value})`,
   note: (view: string): string =>
-    `set_config('${expected}', concat_ws(',', nullif(current_setting('${expected}'), ''), 'lockstep_m' || ${view}), true)`,
+    `set_config('${expectedSetting}', concat_ws(',', nullif(current_setting('${expectedSetting}'), ''), 'lockstep_m' || ${view}), true)`,
   isNoted: (view: string): string =>
-    `strpos(current_setting('${expected}') || ',', concat('lockstep_m', ${view}, ',')) > 0`,
+    `strpos(current_setting('${expectedSetting}') || ',', concat('lockstep_m', ${view}, ',')) > 0`,
 } as const;
 
 /** The same for tables whose rows the statement under way computes anew. */
 export const rewritten = {
   note: (table: string): string => expecting.note(`('r' || ${table})`),
-  query: `SELECT m[1]::oid FROM regexp_matches(current_setting('${expected}'), 'lockstep_mr(\\d+)', 'g') m`,
-  forget: `set_config('${expected}', regexp_replace(current_setting('${expected}'), ',?lockstep_mr\\d+', '', 'g'), true)`,
+  query: `SELECT m[1]::oid FROM regexp_matches(current_setting('${expectedSetting}'), 'lockstep_mr(\\d+)', 'g') m`,
+  forget: `set_config('${expectedSetting}', regexp_replace(current_setting('${expectedSetting}'), ',?lockstep_mr\\d+', '', 'g'), true)`,
 } as const;
 
 /** Without a superuser there are no event triggers, so nobody asks. `$1`: the word. */
 export function expectBody(superuser: boolean): string {
   return superuser
-    ? `SELECT set_config('${expected}', concat_ws(',', nullif($1, ''), substring(current_setting('${expected}') from 'lockstep_m.*$')), true)`
+    ? `SELECT set_config('${expectedSetting}', concat_ws(',', nullif($1, ''), substring(current_setting('${expectedSetting}') from 'lockstep_m.*$')), true)`
     : 'SELECT NULL';
 }
 

@@ -15,7 +15,7 @@ import {
   roleName,
   userRelations,
 } from './catalog-sql.ts';
-import { isRebuilt } from './unfinished-indexes.ts';
+import { isUnfinished } from './unfinished-indexes.ts';
 
 const parents = `(SELECT string_agg(format('%I.%I', pn.nspname, pc.relname), ', ' ORDER BY i.inhseqno)
   FROM pg_inherits i JOIN pg_class pc ON pc.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = pc.relnamespace WHERE i.inhrelid = c.oid)`;
@@ -97,7 +97,7 @@ const constraints = `
 const indexes = `
   SELECT 'index ' || i.indexrelid::regclass, ${relationKey}, pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid OR NOT i.indisready THEN '' ELSE ' (invalid)' END
     || coalesce((SELECT string_agg(format(' (statistics of column %s: %s)', a.attnum, a.attstattarget), '' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0), '')
-  FROM ${userRelations('rpm')} JOIN pg_index i ON i.indrelid = c.oid WHERE NOT ${isRebuilt}`;
+  FROM ${userRelations('rpm')} JOIN pg_index i ON i.indrelid = c.oid WHERE NOT ${isUnfinished}`;
 
 const sequences = `
   SELECT ${relationKey}, 'schema ' || quote_ident(n.nspname), concat_ws(', ', format_type(s.seqtypid, NULL),

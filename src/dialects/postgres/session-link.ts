@@ -63,6 +63,8 @@ export interface SessionLinkSettings {
   readonly tableOid: (oid: number) => number;
   /** How this member calls the functions of the control schema. */
   readonly functions: ControlFunctions;
+  /** It may build an index from here on, in transactions of its own; or does so no more. */
+  readonly builds: (link: PostgresSessionLink, begins: boolean) => void;
   /** By the schema as it is known. */
   readonly judgeNested: (stack: Buffer, reading: NestedReading) => ReturnType<typeof judgeNested>;
 }
@@ -151,7 +153,12 @@ export class PostgresSessionLink implements SessionLink {
     }
     this.#closeStale(out);
     for (const own of options.settings as readonly OwnStatement[]) this.#setting(own, out);
-    if (asked.protocol === 'call') return await this.#call(asked, sink, options, out);
+    if (asked.protocol === 'call') {
+      if (asked.name === 'begin_building') this.#settings.builds(this, true);
+      const answer = await this.#call(asked, sink, options, out);
+      if (asked.name === 'end_building' && !answer.failed) this.#settings.builds(this, false);
+      return answer;
+    }
     const { mayBeUnsuitable } = options;
     const { textBefore } = asked;
     const reader = new AnswerReader(sink, mayBeUnsuitable, textBefore, this.#settings.tableOid, this.#slow);

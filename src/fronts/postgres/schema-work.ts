@@ -90,7 +90,7 @@ export const aroundResetAll: Around = {
   after: [controlCall('open_session')],
 };
 
-function regclassText({ schema, name }: RelationName): string {
+export function regclassText({ schema, name }: RelationName): string {
   return schema === undefined ? quoteIdent(name) : `${quoteIdent(schema)}.${quoteIdent(name)}`;
 }
 

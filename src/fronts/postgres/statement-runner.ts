@@ -12,6 +12,8 @@ import type { OwnStatement, PostgresRequest } from '../../dialects/postgres/inde
 import type { Statement } from '../../sql/index.ts';
 import { backend, frontend, readErrorFields } from '../../wire/postgres/index.ts';
 import { ClientTransaction } from './client-transaction.ts';
+import { createIndexConcurrently } from './concurrent-index.ts';
+import type { IndexHooks } from './concurrent-index.ts';
 import {
   databaseNamed,
   discardInTransaction,
@@ -41,7 +43,7 @@ export interface Maintenance {
   readonly role: string;
 }
 
-export interface RunnerHooks {
+export interface RunnerHooks extends IndexHooks {
   /** The schema of the cluster is going to change. What this returns is called when it has not, or is known. */
   schemaChanging(): () => void;
   /** It has changed: `known` is to be called when the engine knows it. */
@@ -237,6 +239,7 @@ export class StatementRunner {
         return await this.#schema(statement, text);
       case 'ddl':
         if (statement.namesDatabase && !this.#hooks.oneDatabaseName()) throw databaseNamed(statement.tag);
+        if (statement.index !== undefined && !this.#inside) return await this.#createIndex(statement, sent);
         return await this.#schema(statement, statement.setsPassword ? await withoutPassword(text) : text);
       case 'create-table-as':
       case 'refresh-matview':
@@ -518,11 +521,39 @@ export class StatementRunner {
     }
   }
 
+  /** Nothing has begun that a statement could be part of, or may be ended before it. */
+  get #inside(): boolean {
+    const transaction = this.#transaction;
+    if (this.#textBefore !== undefined && transaction.implicit) return true;
+    return this.#session.transaction !== 'none' && !transaction.implicitAndUnbegun;
+  }
+
+  async #createIndex(statement: Statement, sent: Buffer): Promise<boolean> {
+    await this.endImplicit(true);
+    const commit = async (
+      text: Buffer,
+      before: NonNullable<Work['before']>,
+      answer: Buffer,
+    ): Promise<boolean> => {
+      const after = aroundSchemaStatement(statement, text, true).after;
+      return (await this.#schemaOnce(text, { before, after }, { answer })) === 'done';
+    };
+    const session = this.#session;
+    // Who only reads is told so by the server.
+    if (!this.#transaction.defaults.readOnly) {
+      const parts = { session, hooks: this.#hooks, sink: this.#sink, commit };
+      const built = await createIndexConcurrently(statement, sent, parts).finally(() => this.#state.unseen());
+      if (built !== 'ordinary') return built;
+    }
+    const { concurrently: _, ...plain } = statement;
+    return await this.#schema(plain, withoutConcurrently(sent));
+  }
+
   /** `locked`: where it gives way, somebody was in its way, and its client has heard nothing. */
   async #schemaOnce(
     text: Buffer,
     { before, after }: Pick<Work, 'before' | 'after'>,
-    { givesWay: gives = false } = {},
+    { givesWay: gives = false, answer: instead }: { givesWay?: boolean; answer?: Buffer } = {},
   ): Promise<'done' | 'failed' | 'locked'> {
     const own = this.#session.transaction === 'none';
     if (own) this.beginImplicit();
@@ -552,7 +583,10 @@ export class StatementRunner {
         held.drop();
         return 'locked';
       }
-      if (committed || answer.failed) held.release();
+      if (committed && !answer.failed && instead !== undefined) {
+        held.drop();
+        this.#sink.write(instead);
+      } else if (committed || answer.failed) held.release();
       else held.drop();
       return committed && !answer.failed ? 'done' : 'failed';
     } catch (error) {

@@ -19,6 +19,7 @@ export async function bareLink(
     spool: () => openSpool({ directory: '.', memoryBytes: 1 << 20 }),
     deferred: () => false,
     tableOid: (oid: number) => oid,
+    builds: () => undefined,
     judgeNested: (stack: Buffer) => ({ length: stack.length }),
     functions: { call: () => frontend.functionCall({ oid: 1, values: [] }) },
   };

@@ -78,6 +78,7 @@ test('apply: who has said something since it was asked last, or waits for us, is
     connect: () => Promise.reject(new Error('nobody connects')),
     // Between two statements of a long row it is idle, and a busy machine may let it wait for the next.
     isAtWork: () => Promise.resolve(false),
+    dropBuilding: () => Promise.resolve(0),
     remarks: new Remarks(() => undefined),
   });
   const looks: boolean[] = [await link.atWork()];

@@ -45,7 +45,7 @@ export function workOf(
     if (statement.endsSessions) endsSessions = true;
     if (belongsToPrimary(statement)) atPrimary = true;
   }
-  if (effect === 'primary-read' && asksForReadOnly(text))
+  if (effect === 'primary-read' && asksForReadOnly(text, request))
     return { ...tellReadOnly(request, text, readOnlyByDefault), onSchemaChanged };
   const better = effect === 'write' ? undefined : knownBetter.get(text);
   // Something out of sight writes: a function in a view, say.
@@ -99,8 +99,13 @@ function asItIs(request: Work['request'], text: Buffer): Work {
   return { request, effect: 'primary-read', bytes: text.length };
 }
 
-function asksForReadOnly(text: Buffer): boolean {
-  return text.length < 1024 && /transaction_read_only/i.test(text.toString('latin1'));
+/** By its name in the text, or where current_setting() is given a name among the values. */
+function asksForReadOnly(text: Buffer, request: Work['request']): boolean {
+  const names = (bytes: Buffer): boolean =>
+    bytes.length < 1024 && /transaction_read_only/i.test(bytes.toString('latin1'));
+  if (names(text)) return true;
+  if (text.length >= 1024 || !/current_setting/i.test(text.toString('latin1'))) return false;
+  return (request as PostgresRequest).messages.some(({ frame }) => names(frame));
 }
 
 function heavier(effect: Work['effect'], kind: Statement['kind']): Work['effect'] {

@@ -25,6 +25,8 @@ const longScript = (...statements: string[]): string =>
 
 const largeData = copyData(Buffer.alloc(400_000, '1\ta\n'));
 
+const readOnlySettings = ['transaction_read_only', 'default_transaction_read_only'];
+
 const three = "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
 
 export const conversations: Readonly<Record<string, Readonly<Record<string, readonly Step[]>>>> = {
@@ -189,6 +191,17 @@ export const conversations: Readonly<Record<string, Readonly<Record<string, read
       ],
       [close('statement', 's'), close('statement', 'never'), sync],
       [bind({ statement: 's', values: [] }), execute(), sync],
+    ],
+    'names of settings among the values': [
+      'SET default_transaction_read_only = off',
+      [...run('SELECT current_setting($1), current_setting($2)', ...readOnlySettings), sync],
+      'BEGIN',
+      [...run('SELECT current_setting($1), current_setting($2)', ...readOnlySettings), sync],
+      'COMMIT',
+      'SET default_transaction_read_only = on',
+      [parse({ name: 'set', query: 'SELECT current_setting($1)' }), sync],
+      [bind({ statement: 'set', values: ['default_transaction_read_only'] }), execute(), sync],
+      [bind({ statement: 'set', values: ['DateStyle'] }), execute(), sync],
     ],
     'what is not known': [
       [bind({ statement: 'nobody', values: [] }), sync],

@@ -63,8 +63,9 @@ BEGIN
 END $$;
 
 -- What the sweep has shipped of each sequence, on the primary; elsewhere it is out of date, and a sweep ships more than it need.
+-- relation: one that is dropped and made again under its name is another, of which nothing has been shipped.
 -- settled: two sweeps in a row have found it so, and whatever was still under way when the first one looked has arrived.
-CREATE TABLE lockstep.sequence_shipped (sch text, seq text, value bigint NOT NULL, called boolean NOT NULL, settled boolean, PRIMARY KEY (sch, seq));
+CREATE TABLE lockstep.sequence_shipped (sch text, seq text, relation oid NOT NULL, value bigint NOT NULL, called boolean NOT NULL, settled boolean, PRIMARY KEY (sch, seq));
 
 -- Sequences that a statement has set back, until the next sweep. Only added to, so that nobody waits for anybody.
 CREATE TABLE lockstep.sequence_reset (sch text NOT NULL, seq text NOT NULL);

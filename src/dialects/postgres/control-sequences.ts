@@ -74,7 +74,7 @@ BEGIN
     SELECT c.oid, n.nspname AS sch, c.relname AS seq, p.seqincrement > 0 AS up, p.seqcycle AS cycles, s.value, s.called, s.settled,
            EXISTS (SELECT FROM resets r WHERE r.sch = n.nspname AND r.seq = c.relname) AS reset
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence p ON p.seqrelid = c.oid
-      LEFT JOIN lockstep.sequence_shipped s ON s.sch = n.nspname AND s.seq = c.relname
+      LEFT JOIN lockstep.sequence_shipped s ON s.sch = n.nspname AND s.seq = c.relname AND s.relation = c.oid
      WHERE c.relpersistence <> 't' AND n.nspname <> 'lockstep'
   LOOP
     IF q.settled AND q.called AND NOT q.reset AND pg_sequence_last_value(q.oid) = q.value THEN CONTINUE; END IF;
@@ -83,8 +83,8 @@ BEGIN
     -- Unknown is what was set: who had drawn before may have shipped that only after the sweep, so it is said once more.
     exact := q.reset OR (q.value IS NOT NULL AND q.settled IS NULL);
     IF NOT moved AND NOT exact AND coalesce(q.settled, true) THEN CONTINUE; END IF;
-    INSERT INTO lockstep.sequence_shipped VALUES (q.sch, q.seq, v, called, CASE WHEN NOT q.reset THEN NOT moved END)
-      ON CONFLICT (sch, seq) DO UPDATE SET value = excluded.value, called = excluded.called, settled = excluded.settled;
+    INSERT INTO lockstep.sequence_shipped VALUES (q.sch, q.seq, q.oid, v, called, CASE WHEN NOT q.reset THEN NOT moved END)
+      ON CONFLICT (sch, seq) DO UPDATE SET relation = excluded.relation, value = excluded.value, called = excluded.called, settled = excluded.settled;
     PERFORM lockstep.record_position(q.sch, q.seq,
       exact OR q.cycles OR NOT called OR coalesce(CASE WHEN q.up THEN v < q.value ELSE v > q.value END, false), v, called);
   END LOOP;

@@ -415,6 +415,30 @@ test.each([
   },
 );
 
+test('members: a sequence made again under its name, and drawn from in vain to where the old one stood, is the same on all', async () => {
+  const client = await talk();
+  await client.query('DROP TABLE IF EXISTS counted; DROP SEQUENCE IF EXISTS again; CREATE SEQUENCE again');
+  await client.query(`SELECT nextval('again')`);
+  const all = await Promise.all(servers.servers.map((server) => connect(server.url)));
+  const told = `SELECT FROM lockstep.sequence_shipped WHERE seq = 'again' AND value = 1 AND called AND settled`;
+  // Nobody looks again before something is asked of the primary.
+  const atRest = async (): Promise<boolean> => {
+    await client.query('SELECT pg_current_xact_id()');
+    return (await all[0]?.query(told))?.rowCount === 1;
+  };
+  await waitFor(atRest, { what: 'the sweep to come to rest' });
+  for (const sql of ['DROP SEQUENCE again', 'CREATE SEQUENCE again', 'BEGIN']) await client.query(sql);
+  expect(await client.query(`SELECT nextval('again')`)).toContain('D 1');
+  await client.query('ROLLBACK');
+  for (const one of all) {
+    const drawn = async (): Promise<boolean> => {
+      await client.query('SELECT pg_current_xact_id()');
+      return (await one.query('SELECT is_called FROM again')).rows[0]?.is_called === true;
+    };
+    await waitFor(drawn, { what: 'all members to have drawn' });
+  }
+});
+
 test('members: maintenance runs on replicas with the rights of who asks for it, and not with the node’s', async () => {
   const client = await talk();
   for (const sql of [

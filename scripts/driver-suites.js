@@ -1,213 +1,164 @@
 /**
- * Runs the public test suites of node-postgres and postgres.js on one ordinary server and on a node over three members,
- * and shows where they differ. Needs git and npm. Words:
+ * Runs the public test suites of drivers and of libraries over them, each on one ordinary server and through a node over three members,
+ * shows where they differ, and whether the members stayed together: ends with status 1 when one was taken out or differs. The suites are
+ * fetched, not kept here. Needs git and npm, and what the file of each suite in `suites/` says. Words:
  *
- *   --node-postgres <url>, --postgres.js <url>   where their repositories are, or copies of them
- *   --only node-postgres | postgres.js           one of them
- *   --reads primary                              no reads on replicas, which pg_stat_activity of the primary does not show
+ *   --only a,b             these suites
+ *   --list                 names the suites, and runs none
+ *   --from <name>=<url>    where the repository of a suite is, or a folder that is one; may be said more than once
+ *   --reads primary        no reads on replicas, which pg_stat_activity of the primary does not show
+ *   --keep <folder>        the outcome of every test, and what the node has said
  */
 
-import { execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureInstalled, fail } from './house.js';
+import { startNode } from './regress/node.js';
+import { kysely } from './suites/kysely.js';
+import { nodePostgres } from './suites/node-postgres.js';
+import { postgresJs } from './suites/postgres-js.js';
+import { pq } from './suites/pq.js';
+import { psycopg } from './suites/psycopg.js';
+import { psycopg2 } from './suites/psycopg2.js';
+import { clone, password } from './suites/tools.js';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const run = promisify(execFile);
-const database = 'postgres_js_test';
-const password = 'secret';
-/** With the passwords that the suites have for them; the first is used with PGPASSWORD. */
-const users = {
-  [database]: password,
-  postgres_js_test_md5: 'postgres_js_test_md5',
-  postgres_js_test_scram: 'postgres_js_test_scram',
-  scram_test: 'scram_test',
+const suites = {
+  'node-postgres': nodePostgres,
+  'postgres.js': postgresJs,
+  psycopg,
+  psycopg2,
+  'lib/pq': pq,
+  kysely,
 };
-/** A file of node-postgres waits for the server's authentication_timeout, which is a minute. */
-const fileTimeoutMs = 90_000;
 
 const { values: words } = parseArgs({
   options: {
-    'node-postgres': { type: 'string', default: 'https://github.com/brianc/node-postgres' },
-    'postgres.js': { type: 'string', default: 'https://github.com/porsager/postgres' },
     only: { type: 'string' },
+    list: { type: 'boolean', default: false },
+    from: { type: 'string', multiple: true, default: [] },
     reads: { type: 'string', default: 'anywhere' },
+    keep: { type: 'string' },
   },
 });
+const places = new Map(words.from.map((pair) => pair.split(/=(.*)/s)));
+const wanted = words.only?.split(',') ?? Object.keys(suites);
+for (const name of [...wanted, ...places.keys()])
+  if (!(name in suites)) fail(`no such suite: ${name}. There are ${Object.keys(suites).join(', ')}`);
 
-await ensureInstalled();
-await ensureBuilt();
-const { findPostgres, startServers } = await import('../dist/testing/index.js');
-const work = mkdtempSync(join(tmpdir(), 'lockstep-suites-'));
-const suites = { 'node-postgres': prepareNodePostgres, 'postgres.js': preparePostgresJs };
-const servers = await startServers(4, {
-  user: 'postgres',
-  password,
-  database,
-  durable: false,
-  binaries: findPostgres({ prefer: 'system' }),
-});
-let node;
-try {
+if (words.list) console.log(wanted.join('\n'));
+else await runAll();
+
+async function runAll() {
+  await ensureInstalled();
+  await ensureBuilt();
+  const work = mkdtempSync(join(tmpdir(), 'lockstep-suites-'));
+  process.once('exit', () => rmSync(work, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  if (words.keep !== undefined) mkdirSync(words.keep, { recursive: true });
+  for (const name of wanted) {
+    console.log(`\n${name}: fetching`);
+    const suite = suites[name];
+    const checkout = await clone(name, places.get(name) ?? suite.url, join(work, `${slug(name)}.git`));
+    const runIt = await suite.prepare(checkout, join(work, slug(name)));
+    const servers = await startFor(suite);
+    try {
+      await compareOn(servers, { name, suite, runIt, work });
+    } finally {
+      await Promise.all(servers.map((server) => server.destroy()));
+    }
+  }
+}
+
+/** An ordinary server and three to be members, new for each suite. */
+async function startFor({ database, users = {}, owner, prepareServer }) {
+  const { findPostgres, startServers } = await import('../dist/testing/index.js');
+  const binaries = findPostgres({ prefer: 'system' });
+  const servers = await startServers(4, { user: 'postgres', password, database, durable: false, binaries });
   for (const server of servers) {
     for (const [name, secret] of Object.entries(users))
       await server.query(`CREATE USER ${name} PASSWORD '${secret}'`);
-    await server.query(`ALTER DATABASE ${database} OWNER TO ${database}`);
+    if (owner !== undefined) await server.query(`ALTER DATABASE ${database} OWNER TO ${owner}`);
+    await prepareServer?.(server);
   }
-  const [one, ...members] = servers;
-  node = await startNode(members);
-  for (const [name, prepare] of Object.entries(suites)) {
-    if (words.only !== undefined && words.only !== name) continue;
-    console.log(`\n${name}: fetching`);
-    const suite = await prepare(join(work, name));
-    const plain = await suite(one.port, 'one server');
-    compare(plain, await suite(node.port, 'Lockstep'));
+  return servers;
+}
+
+async function compareOn([one, ...members], { name, suite, runIt, work }) {
+  const plain = report(name, 'one server', await runIt(one.port, one));
+  const log = words.keep === undefined ? undefined : join(words.keep, `${slug(name)}.node.log`);
+  const { users = {}, database } = suite;
+  const clients = Object.entries({ postgres: undefined, ...users }).map(([user, secret]) =>
+    secret === undefined ? user : { name: user, password: secret },
+  );
+  // Some suites also ask for the database "postgres": a cluster answers to its own name and to that of its database.
+  const settings = { cluster: 'postgres', password, clients };
+  const node = await startNode({
+    members,
+    database,
+    work,
+    log,
+    settings,
+    primaryReads: words.reads === 'primary',
+  });
+  try {
+    const through = report(name, 'Lockstep', await runIt(node.port, members[0]));
+    compare(plain, through);
+    const lost = node.lost();
+    const still = await node.restored();
+    const verified = await node.ask('verify');
+    console.log(`  members taken out meanwhile: ${lost ?? 'none'}`);
+    console.log(`  every member is active: ${still ?? 'yes'}`);
+    console.log(
+      `  members are equal: ${verified.status === 0 ? 'yes' : `${verified.stdout}${verified.stderr}`}`,
+    );
+    if ((lost ?? still) !== undefined || verified.status !== 0) process.exitCode = 1;
+  } finally {
+    await node.stop();
   }
-} finally {
-  await node?.stop();
-  await Promise.all(servers.map((server) => server.destroy()));
-  rmSync(work, { recursive: true, force: true });
 }
 
-async function startNode(members) {
-  const config = {
-    // The suites also ask for the database "postgres": a cluster answers to its own name and to that of its database.
-    cluster: 'postgres',
-    dialect: 'postgres',
-    username: 'postgres',
-    password,
-    members: members.map(({ port }, index) => ({
-      id: `db${index + 1}`,
-      url: `postgres://127.0.0.1:${port}/${database}`,
-      weight: index > 0 && words.reads === 'primary' ? 0 : 1,
-    })),
-    clients: ['postgres', ...Object.entries(users).map(([name, secret]) => ({ name, password: secret }))],
-    listen: { postgres: '127.0.0.1:0' },
-    state: './state',
-  };
-  const file = join(work, 'lockstep.yaml');
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
-  const program = join(here, '../bin/lockstep.js');
-  const child = spawn(process.execPath, [program, 'serve', '--config', file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let said = '';
-  const port = await new Promise((resolve, reject) => {
-    for (const output of [child.stdout, child.stderr]) {
-      output.on('data', (chunk) => {
-        said = (said + chunk).slice(-100_000);
-        const found = /"address":"[^"]*?:(\d+)"/.exec(said);
-        if (found) resolve(Number(found[1]));
-      });
-    }
-    child.once('exit', (status) => reject(new Error(`the node ended with status ${status}:\n${said}`)));
-  });
-  const stop = () =>
-    new Promise((resolve) => {
-      child.once('exit', resolve);
-      child.kill();
-    });
-  return { port, stop };
-}
-
-/** The tests of the repository beside the package as it is published. Resolves to what runs them. */
-async function prepareNodePostgres(dir) {
-  const checkout = await clone('node-postgres', `${dir}.git`);
-  const { version, devDependencies } = JSON.parse(
-    readFileSync(join(checkout, 'packages/pg/package.json'), 'utf8'),
-  );
-  const needed = ['async', 'bluebird', 'co', 'pg-copy-streams'].map((name) => [name, devDependencies[name]]);
-  await install(dir, { pg: `^${version}`, ...Object.fromEntries(needed) });
-  const home = join(dir, 'node_modules/pg');
-  cpSync(join(checkout, 'packages/pg/test'), join(home, 'test'), { recursive: true });
-  const files = readdirSync(join(home, 'test/integration'), { recursive: true }).filter((file) =>
-    /-tests\.js$/.test(file),
-  );
-  return async (port, where) => {
-    const results = new Map();
-    for (const file of files.toSorted()) {
-      const env = {
-        ...environment(port),
-        PGDATABASE: database,
-        PGTESTNOSSL: 'true',
-        SCRAM_TEST_PGUSER: 'scram_test',
-        SCRAM_TEST_PGPASSWORD: users.scram_test,
-      };
-      const failure = await run(process.execPath, [join('test/integration', file)], {
-        cwd: home,
-        env,
-        timeout: fileTimeoutMs,
-      }).then(
-        () => undefined,
-        (error) => lastLines(`${error.stdout}${error.stderr}`),
-      );
-      results.set(file, failure);
-    }
-    return report('node-postgres', where, results);
-  };
-}
-
-/** The repository with another runner: its own passes over everything behind the first failure. */
-async function preparePostgresJs(dir) {
-  const checkout = await clone('postgres.js', dir);
-  for (const file of ['test.js', 'bootstrap.js'])
-    cpSync(join(here, 'suites/postgres-js', file), join(checkout, 'tests', file));
-  const path = join(checkout, 'tests/index.js');
-  const tests = readFileSync(path, 'utf8');
-  return async (port, where) => {
-    writeFileSync(path, tests.replaceAll('5432', String(port)));
-    const { stdout } = await run(process.execPath, ['index.js'], {
-      cwd: join(checkout, 'tests'),
-      env: environment(port),
-      maxBuffer: 1 << 26,
-    });
-    const lines = stdout
-      .split('\n')
-      .flatMap((line) => (line.startsWith('{"test":') ? [JSON.parse(line)] : []));
-    return report('postgres.js', where, new Map(lines.map(({ test, failure }) => [test, failure])));
-  };
-}
-
-async function clone(name, dir) {
-  await run('git', ['clone', '--quiet', '--depth', '1', words[name], dir]).catch((error) =>
-    fail(`${name} could not be fetched: ${error.stderr}\nGive another place with --${name} <url or folder>.`),
-  );
-  return dir;
-}
-
-async function install(dir, dependencies) {
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, 'package.json'), JSON.stringify({ private: true, dependencies }));
-  await run('npm', ['install', '--no-fund', '--no-audit', '--ignore-scripts'], { cwd: dir });
-}
-
-function environment(port) {
-  const { PGDATABASE: _, ...others } = process.env;
-  return { ...others, PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: 'postgres', PGPASSWORD: password };
+/** As part of a file's name. */
+function slug(name) {
+  return name.replace('/', '-');
 }
 
 function report(name, where, results) {
   const failed = [...results.values()].filter((failure) => failure !== undefined);
   console.log(`${name} on ${where}: ${results.size - failed.length} of ${results.size} pass`);
+  if (words.keep !== undefined) {
+    const file = join(words.keep, `${slug(name)}.${where.replace(' ', '-')}.json`);
+    writeFileSync(
+      file,
+      JSON.stringify(
+        [...results].map(([test, failure]) => ({ test, failure })),
+        null,
+        1,
+      ),
+    );
+  }
   return results;
 }
 
-/** What fails only where Lockstep stands in front; and what fails on the ordinary server, by name. */
+/**
+ * What fails only where Lockstep stands in front, those of one reason together; what has no outcome there; and what fails on the ordinary
+ * server, by name.
+ */
 function compare(plain, lockstep) {
+  const reasons = new Map();
   for (const [name, failure] of lockstep) {
     if (failure === undefined) continue;
     if (plain.get(name) !== undefined) console.log(`  fails on both: ${name}`);
-    else console.log(`  fails through Lockstep: ${name}\n${failure.replaceAll(/^/gm, '      ')}`);
+    else reasons.set(failure.trim(), [...(reasons.get(failure.trim()) ?? []), name]);
+  }
+  for (const [failure, names] of reasons) {
+    for (const name of names) console.log(`  fails through Lockstep: ${name}`);
+    console.log(failure.replaceAll(/^/gm, '      '));
   }
   for (const [name, failure] of plain) {
-    if (failure !== undefined && lockstep.get(name) === undefined)
+    if (!lockstep.has(name)) console.log(`  is not run through Lockstep: ${name}`);
+    else if (failure !== undefined && lockstep.get(name) === undefined)
       console.log(`  fails on one server only: ${name}`);
   }
-}
-
-function lastLines(output) {
-  return output.trim().split('\n').slice(-12).join('\n');
 }

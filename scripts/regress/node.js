@@ -1,7 +1,7 @@
 /** A node of its own process over the members, and what its operator would do. */
 
 import { execFile, spawn } from 'node:child_process';
-import { createWriteStream, writeFileSync } from 'node:fs';
+import { createWriteStream, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,8 +11,8 @@ const program = join(dirname(fileURLToPath(import.meta.url)), '../../bin/lockste
 /** A member that was taken out is to be back by then. */
 const backMs = 120_000;
 
-/** `log`: the file that gets all it says. */
-export async function startNode({ members, database, work, log }) {
+/** `log`: the file that gets all it says. `settings`: others than these. */
+export async function startNode({ members, database, work, log, settings, primaryReads = false }) {
   const file = join(work, 'lockstep.yaml');
   const config = {
     cluster: database,
@@ -22,10 +22,13 @@ export async function startNode({ members, database, work, log }) {
     members: members.map(({ port }, index) => ({
       id: `db${index + 1}`,
       url: `postgres://127.0.0.1:${port}/${database}`,
+      weight: index > 0 && primaryReads ? 0 : 1,
     })),
     listen: { postgres: '127.0.0.1:0' },
     state: './state',
+    ...settings,
   };
+  rmSync(join(work, config.state), { recursive: true, force: true });
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
   const child = spawn(process.execPath, [program, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],

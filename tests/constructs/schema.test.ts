@@ -18,6 +18,14 @@ testScenarios('schema', [
         `SELECT i, gen_random_uuid() AS id INTO into_${place} FROM source TABLESAMPLE BERNOULLI (50)`,
       );
       await client.run(`CREATE UNLOGGED TABLE unlogged_${place} AS TABLE source`);
+      await client.run(
+        `CREATE TABLE valued_${place} AS SELECT random() AS luck, i FROM source WHERE i % 4 = $1::int`,
+        [place % 4],
+      );
+      await client.transaction(
+        [`SELECT drawn() AS v, $1::int AS place INTO drawn_${place}`, [place]],
+        [`INSERT INTO drawn_${place} VALUES ($1, drawn())`, [place]],
+      );
       await client.run('CREATE TABLE IF NOT EXISTS once AS SELECT random() AS luck');
       await client.transaction(
         `CREATE TABLE kept_${place} AS SELECT drawn() AS v`,
@@ -33,7 +41,7 @@ testScenarios('schema', [
     },
     expect: {
       'SELECT count(*) FROM once': '1',
-      'SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()': '26',
+      'SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()': '34',
     },
   },
   {

@@ -26,7 +26,7 @@ import {
   tooManyStatements,
 } from './front-errors.ts';
 import { explains, extendedRequest } from './requests.ts';
-import { isLocal } from './statement-book.ts';
+import { isLocal, isMadeByQuery } from './statement-book.ts';
 import type { BookedStatement, StatementBook } from './statement-book.ts';
 import type { StatementRunner } from './statement-runner.ts';
 import { endsTransaction } from './statement-work.ts';
@@ -126,7 +126,11 @@ export class ExtendedBatch {
         return false;
       }
       if (statement === undefined) {
+        const makesTable = this.#makesTable(type, frame);
+        // What goes around it goes around nothing else.
+        if (makesTable && segment.executed.length > 0 && !(await close())) return false;
         this.#addToSegment(segment, type, frame);
+        if (makesTable && !(await close())) return false;
         continue;
       }
       if (!(await close())) return false;
@@ -146,6 +150,12 @@ export class ExtendedBatch {
       const booked = this.#parts.book.statement(readBindNames(frame).statement);
       return booked !== undefined && dependsOnSchema(booked.statement, booked.text);
     });
+  }
+
+  /** It makes one that the other members are to have. */
+  #makesTable(type: number, frame: Buffer): boolean {
+    if (type !== Frontend.Execute) return false;
+    return this.#parts.book.portal(readExecute(frame).portal)?.statement.kind === 'create-table-as';
   }
 
   /** The statement that this node carries out itself, if the message is about one; 'closed' for a Close of any statement. */
@@ -206,7 +216,7 @@ export class ExtendedBatch {
       statement,
       schemaVersion: this.#parts.schemaVersion(),
       text: readParse(kept).query,
-      local: isLocal(statement),
+      local: isLocal(statement) && !isMadeByQuery(statement),
       parameterTypes: parameterTypesOf(kept),
     };
     this.#parts.book.addStatement(booked);
@@ -286,6 +296,8 @@ export class ExtendedBatch {
     if (executed.length === 0 && work.effect === 'write' && this.#parts.session.transaction === 'none')
       work = { ...work, effect: 'primary-read', after: [] };
     else if (executed.length === 0) work = { ...work, after: [], unknownSize: false, takesInput: false };
+    const [only] = executed;
+    if (only?.kind === 'create-table-as') work = this.#parts.runner.aroundSchemaWork(only, work);
     if (atPrimary)
       work = { ...work, atPrimary, numbers, effect: work.effect === 'read' ? 'primary-read' : work.effect };
     // What a driver asks the catalog for, it uses elsewhere.

@@ -26,7 +26,15 @@ const answersRows: ReadonlySet<Statement['kind']> = new Set([
   'empty',
 ]);
 
-/** Statements without parameters and rows are carried out by this node when they are executed, whatever the protocol. */
+/** CREATE TABLE AS, SELECT INTO, and EXPLAIN of them: a query that values may come to. */
+export function isMadeByQuery({ kind, tag, createdTable }: Statement): boolean {
+  return (
+    kind === 'create-table-as' ||
+    (kind === 'temp-ddl' && createdTable !== undefined && tag !== 'CREATE TABLE')
+  );
+}
+
+/** Statements without rows are carried out by this node. By the extended protocol, too, unless values may come to them. */
 export function isLocal(statement: Statement): boolean {
   return !answersRows.has(statement.kind);
 }

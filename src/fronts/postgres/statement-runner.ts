@@ -549,6 +549,15 @@ export class StatementRunner {
     return await this.#schema(plain, withoutConcurrently(sent));
   }
 
+  /** The same of a statement by the extended protocol, which ends with its Sync. */
+  aroundSchemaWork(statement: Statement, work: Work): Work {
+    this.beginImplicit();
+    this.#transaction.noteSchemaChange();
+    this.#state.unseen();
+    const around = aroundSchemaStatement(statement, Buffer.alloc(0));
+    return { ...work, ...around, effect: 'write', unknownSize: true, changesSchema: true };
+  }
+
   /** `locked`: where it gives way, somebody was in its way, and its client has heard nothing. */
   async #schemaOnce(
     text: Buffer,

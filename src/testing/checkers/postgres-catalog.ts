@@ -12,9 +12,11 @@ const relation = `c.relnamespace::regnamespace::text || '.' || quote_ident(c.rel
 const identity = (catalog: string, oid: string): string =>
   `(pg_identify_object('${catalog}'::regclass, ${oid}, 0)).identity`;
 
+const sorted = (acl: string): string => `array(select a::text from unnest(${acl}) a order by 1)`;
+
 /** Rights that are the built-in ones are the same whether they are written out or not: a dump does not write them out. */
 const rights = (owner: string, acl: string, kind: string): string =>
-  `array(select a::text from unnest(coalesce(${acl}, acldefault(${kind}, ${owner}))) a order by 1)::text`;
+  `coalesce(nullif(${sorted(`coalesce(${acl}, acldefault(${kind}, ${owner}))`)}, ${sorted(`acldefault(${kind}, ${owner})`)})::text, '-')`;
 
 const owned = (owner: string, acl: string, kind: string): string =>
   `' owner ' || pg_get_userbyid(${owner}) || ' acl ' || ${rights(owner, acl, kind)}`;

@@ -10,6 +10,12 @@ import type { Change } from './write-set.ts';
 /** The number of a role that is no superuser, where Lockstep's own is one; else nothing. */
 const confinedQuery = `SELECT coalesce((SELECT oid::text FROM pg_roles WHERE rolname = $1::text::name AND NOT rolsuper AND current_setting('is_superuser') = 'on'), '')`;
 
+/**
+ * A trial that was given up may still be rolled back by the server. Where a statement leaves names to the server (of sequences, indexes,
+ * constraints), it passes over those that an open transaction has made, too, and they would be others than on the primary.
+ */
+const alone = 'LOCK TABLE lockstep.schema_fence IN SHARE ROW EXCLUSIVE MODE';
+
 const attachTouched = 'SELECT lockstep.attach_touched()';
 
 /** `before`: what the transaction had written before it. What code in it writes has come as rows, too: it would be there twice. */
@@ -66,6 +72,7 @@ export class ApplySchema {
     settings.row_security = 'on';
     settings.search_path = change.table.toString('latin1');
     const statement = change.new ?? Buffer.alloc(0);
+    this.#pipeline.add('lockstep_alone', alone);
     this.#pipeline.add('lockstep_savepoint', 'SAVEPOINT lockstep_statement');
     this.#pipeline.add('lockstep_confined', confinedQuery, [change.schema], 0);
     this.#pipeline.add('lockstep_written_now', 'SELECT lockstep.written_now()', [], 0);

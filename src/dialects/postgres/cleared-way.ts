@@ -9,7 +9,8 @@ import type { InternalConnection } from './internal-connection.ts';
 const lookEveryMs = 250;
 
 /**
- * Looks on while the process `pid` is at `work`. What it waits for in the control schema is another node's: that is never ended.
+ * Looks on while the process `pid` is at `work`. What it waits for in the control schema is another node's: that is never ended. But the
+ * fence of schema statements is held on a replica by a trial alone that was given up.
  */
 export async function withWayCleared<T>(
   work: Promise<T>,
@@ -56,5 +57,5 @@ export async function withWayCleared<T>(
 function inTheWayOf(pid: number): string {
   return `SELECT DISTINCT p FROM pg_locks l, unnest(pg_blocking_pids(l.pid)) AS p
     WHERE l.pid = ${pid} AND NOT l.granted AND p > 0
-      AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation AND c.relnamespace = to_regnamespace('lockstep'))`;
+      AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation AND c.relnamespace = to_regnamespace('lockstep') AND c.relname <> 'schema_fence')`;
 }

@@ -53,6 +53,31 @@ describe('apply: schema statements', () => {
     expect((await node.status()).members.map(({ active }) => active)).toEqual([true, true]);
   });
 
+  test.each([
+    ['is rolled back by and by', 'taken_1'],
+    ['stays', 'taken_2'],
+  ])('apply: a trial that was given up and %s takes no name away', async (what, table) => {
+    const { url, node } = cluster;
+    const replica = members.servers[1]!;
+    const admin = await connect(url);
+    const left = await connect(replica.url);
+    left.on('error', () => undefined);
+    await left.query('BEGIN; SET LOCAL lockstep.guard = off; SET LOCAL session_replication_role = replica');
+    await left.query('LOCK TABLE lockstep.schema_fence IN SHARE ROW EXCLUSIVE MODE');
+    await left.query(`CREATE TABLE ${table} (id serial PRIMARY KEY)`);
+    const made = admin.query(`CREATE TABLE ${table} (id serial PRIMARY KEY)`);
+    if (what !== 'stays') {
+      const waits = `SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'lockstep.schema_fence'::regclass`;
+      await waitFor(async () => (await replica.query(waits))[0]?.[0] === 't', { what: 'it is waited for' });
+      await left.query('ROLLBACK');
+    }
+    await made;
+    const names = `SELECT relname FROM pg_class WHERE relname LIKE '${table.replace('_', '\\_')}%' ORDER BY 1`;
+    for (const server of members.servers)
+      expect(await server.query(names)).toEqual([[table], [`${table}_id_seq`], [`${table}_pkey`]]);
+    expect((await node.status()).members.map(({ active }) => active)).toEqual([true, true]);
+  });
+
   test('apply: a replica that is seen to be at work has more time than its deadline; one that stands still has not', async () => {
     const { url, node } = cluster;
     const replica = members.servers[1]!;

@@ -193,7 +193,7 @@ testScenarios('ordinary databases', [
       await client.run('INSERT INTO keyless SELECT p, ARRAY[w] FROM t WHERE id = $1', [place]);
       await client.run('UPDATE t SET one = one + 1, ps = ps || p, w.a = 7 WHERE id = $1', [place]);
       await client.run('UPDATE keyless SET p.a = 900 WHERE (p).a = $1', [place]);
-      await client.fails('23514', 'UPDATE t SET many = many || 1001 WHERE id = $1', [place]);
+      await client.fails('23514', 'UPDATE t SET many[3] = 1001 WHERE id = $1', [place]);
     },
     finish: `UPDATE range_of SET high = 3; DELETE FROM t WHERE id = 4; DELETE FROM keyless WHERE (p).b IS NULL`,
     expect: { 'SELECT count(*) FROM t WHERE (w).a = 7': '7', 'SELECT sum((p).a) FROM keyless': '7200' },
@@ -222,22 +222,32 @@ testScenarios('ordinary databases', [
     expect: { 'SELECT count(*) FROM event': '32', 'SELECT count(*) FROM event WHERE v = 1': '32' },
   },
   {
-    name: 'hash partitions by an enum, and by a composite type that holds one',
+    name: 'hash partitions by an enum',
     ...once,
-    setup: `CREATE TYPE mood AS ENUM ('low', 'mid', 'high'); ALTER TYPE mood ADD VALUE 'more'; CREATE TYPE feel AS (m mood, n int);
-      CREATE TABLE e (m mood, who int, v int DEFAULT 0) PARTITION BY HASH (m); CREATE TABLE f (f feel, who int, v int DEFAULT 0) PARTITION BY HASH (f);
-      CREATE TABLE e0 PARTITION OF e FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE e1 PARTITION OF e FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-      CREATE TABLE f0 PARTITION OF f FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE f1 PARTITION OF f FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
+    setup: `CREATE TYPE mood AS ENUM ('low', 'mid', 'high'); ALTER TYPE mood ADD VALUE 'more';
+      CREATE TABLE e (m mood, who int, v int DEFAULT 0) PARTITION BY HASH (m);
+      CREATE TABLE e0 PARTITION OF e FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE e1 PARTITION OF e FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
     step: async (client) => {
       await client.run('INSERT INTO e SELECT m, $1 FROM unnest(enum_range(NULL::mood)) m', [client.place]);
+      await client.run("UPDATE e SET m = 'high', v = 1 WHERE m = 'low' AND who = $1", [client.place]);
+    },
+    expect: { "SELECT count(*) FROM e WHERE m = 'high'": '16' },
+  },
+  {
+    name: 'hash partitions by a composite type that holds an enum',
+    ...once,
+    sinceVersion: 14,
+    setup: `CREATE TYPE mood AS ENUM ('low', 'mid', 'high'); ALTER TYPE mood ADD VALUE 'more'; CREATE TYPE feel AS (m mood, n int);
+      CREATE TABLE f (f feel, who int, v int DEFAULT 0) PARTITION BY HASH (f);
+      CREATE TABLE f0 PARTITION OF f FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE f1 PARTITION OF f FOR VALUES WITH (MODULUS 2, REMAINDER 1)`,
+    step: async (client) => {
       await client.run('INSERT INTO f SELECT ROW(m, $1)::feel, $1 FROM unnest(enum_range(NULL::mood)) m', [
         client.place,
       ]);
-      await client.run("UPDATE e SET m = 'high', v = 1 WHERE m = 'low' AND who = $1", [client.place]);
       await client.run('UPDATE f SET f.n = 100, v = 1 WHERE who = $1', [client.place]);
       await client.run("DELETE FROM f WHERE (f).m = 'mid' AND who = $1", [client.place]);
     },
-    expect: { "SELECT count(*) FROM e WHERE m = 'high'": '16', 'SELECT count(*) FROM f WHERE v = 1': '24' },
+    expect: { 'SELECT count(*) FROM f WHERE v = 1': '24' },
   },
   {
     name: 'an exclusion constraint over a function',

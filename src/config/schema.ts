@@ -455,13 +455,13 @@ export const configSchema = z.strictObject({
       max: 10_000,
     }),
     classifyBytes: bytes({
-      text: 'Longest statement that is examined for being a read. A longer one goes to the primary.',
+      text: 'Longest statement that is examined at once. A longer query or data change goes to the primary; any other statement is examined in a thread of its own.',
       default: 256 * KiB,
       min: KiB,
       max: 16 * MiB,
     }),
     classifyTokens: integer({
-      text: 'The same in words and signs, literals that repeat counted once: so many are examined in some hundredths of a second, in which nobody else is served. A schema statement may have four times as many, and one of more is refused.',
+      text: 'The same in words and signs, literals that repeat counted once: so many are examined in some hundredths of a second, in which nobody else is served. A query or data change of more goes to the primary; any other statement is examined in a thread of its own.',
       unit: 'words and signs',
       default: 4000,
       min: 500,

@@ -10,7 +10,13 @@ import type { Cluster, Effect, SessionLimits } from '../cluster/index.ts';
 import type { Config } from '../config/index.ts';
 import { FileStateStore } from '../coordination/index.ts';
 import { codeOfIndex, PostgresSessionLink } from '../dialects/postgres/index.ts';
-import { CancelRegistry, Conversation, PostgresListener, writeFatal } from '../fronts/postgres/index.ts';
+import {
+  CancelRegistry,
+  Conversation,
+  Examiner,
+  PostgresListener,
+  writeFatal,
+} from '../fronts/postgres/index.ts';
 import type { AuthenticatedClient, KnownBetter, Maintenance } from '../fronts/postgres/index.ts';
 import { Classifier } from '../sql/index.ts';
 import { EventHub, EventJournal, EventLog, Hooks } from '../telemetry/index.ts';
@@ -158,6 +164,7 @@ export class LockstepNode {
         parseBytesMax: config.limits.classifyBytes,
         parseTokensMax: config.limits.classifyTokens,
         cacheEntriesMax: config.limits.statementCacheEntries,
+        examine: new Examiner().examine,
       });
       const raise = (event: EngineEventBody): void => events.raise(event);
       const token = await operatorToken(config.state, (message) => logger.warn({}, message));

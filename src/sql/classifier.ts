@@ -5,7 +5,7 @@
 import { ClassificationCache } from './classification-cache.ts';
 import { draftStatement } from './draft.ts';
 import { Lexer } from './lexer.ts';
-import { draftOversized, tooLargeToExamine, mayBeSchema } from './oversized.ts';
+import { draftOversized, tooLargeToExamine } from './oversized.ts';
 import { loadSqlParser, parsedTokensMax, parseStatements } from './parse.ts';
 import type { ParsedStatement, ParseFailure } from './parse.ts';
 import { refusals, refuse } from './refusals.ts';
@@ -30,15 +30,22 @@ export interface ClassifierLimits {
   readonly parseTokensMax?: number;
   readonly cacheEntriesMax?: number;
   readonly cacheBytesMax?: number;
+  /** Where others have their turn meanwhile. */
+  readonly examine?: Examine;
 }
+
+/** What a statement is that is too large for a turn. Undefined: it cannot be told. */
+export type Examine = (
+  text: Buffer,
+  catalog: FunctionCatalog,
+  reading: SessionReading,
+) => Promise<readonly Statement[] | undefined>;
 
 /** Longer texts whose literals matter (DDL, scripts) hardly ever come twice. */
 const EXACT_KEY_BYTES_MAX = 2048;
 /** Of a text of many statements, so much is examined in one go; a statement takes some time whatever its length. */
 const TURN_BYTES = 32 * 1024;
 const PIECE_BYTES = 256;
-/** Schema statements come seldom, and cannot be carried unexamined: a table has up to 1,600 columns, a view says what it says. */
-const SCHEMA_TIMES = 4;
 const DEFAULT_READING: SessionReading = {};
 const SCHEMA_KINDS: ReadonlySet<string> = new Set([
   'ddl',
@@ -63,12 +70,14 @@ export class Classifier {
   readonly #queries: ClassificationCache<readonly Statement[]>;
   /** By the text itself: BEGIN, SET, scripts. */
   readonly #exact: ClassificationCache<readonly Statement[]>;
+  readonly #examine: Examine | undefined;
   #catalog: FunctionCatalog | undefined;
   #catalogVersion = -1;
 
   private constructor(limits: ClassifierLimits) {
     this.#parseBytesMax = limits.parseBytesMax ?? 256 * 1024;
     this.#parseTokensMax = limits.parseTokensMax ?? parsedTokensMax;
+    this.#examine = limits.examine;
     const entriesMax = limits.cacheEntriesMax ?? 8192;
     const keyBytesMax = limits.cacheBytesMax ?? 16 * 1024 * 1024;
     this.#queries = new ClassificationCache({ entriesMax, keyBytesMax });
@@ -114,30 +123,58 @@ export class Classifier {
   }
 
   /**
-   * As `classify`, for a text of many statements: each is examined by itself, and others have their `turn` in between.
-   * Undefined: it is no such text.
+   * As `classify`, and of any length. A text of many statements is examined one by one, and others have their `turn` in between; a
+   * statement that is too large for a turn, by `examine`.
    */
-  classifyScript(
+  classifyInTurns(
+    sql: Buffer,
+    catalog: FunctionCatalog,
+    reading: SessionReading,
+    turn: () => Promise<void>,
+  ): readonly Statement[] | Promise<readonly Statement[]> {
+    // The usual text has no more tokens than bytes.
+    if (sql.length <= this.#parseTokensMax) return this.classify(sql, catalog, reading);
+    const script = this.#classifyScript(sql, catalog, reading, turn);
+    return script ?? this.#classifyOrExamine(sql, catalog, reading);
+  }
+
+  /** Whether it may take `classifyInTurns` more than a turn. */
+  mayBeLong(sql: Buffer): boolean {
+    return sql.length > this.#parseTokensMax;
+  }
+
+  #classifyOrExamine(
+    sql: Buffer,
+    catalog: FunctionCatalog,
+    reading: SessionReading,
+  ): readonly Statement[] | Promise<readonly Statement[]> {
+    const statements = this.classify(sql, catalog, reading);
+    if (statements[0]?.kind !== 'too-large' || this.#examine === undefined) return statements;
+    return this.#examine(sql, catalog, reading).then((examined) => examined ?? statements);
+  }
+
+  #classifyScript(
     sql: Buffer,
     catalog: FunctionCatalog,
     reading: SessionReading,
     turn: () => Promise<void>,
   ): Promise<readonly Statement[]> | undefined {
-    if (sql.length <= this.#parseTokensMax) return undefined;
     const readable = reading.trailBytes === undefined ? sql : maskTrailBytes(sql, reading.trailBytes);
     const plain = reading.standardConformingStrings === false ? maskBackslashStrings(readable) : readable;
     if (weigh(plain, this.#parseTokensMax) === 'light' && sql.length <= this.#parseBytesMax) return undefined;
     const pieces = splitStatements(plain);
     const { value: first } = pieces.next();
     if (typeof first !== 'object' || first.end === plain.length) return undefined;
-    return this.#classifyPieces(sql, first, pieces, (piece) => this.classify(piece, catalog, reading), turn);
+    const classify = (piece: Buffer): readonly Statement[] | Promise<readonly Statement[]> =>
+      this.#classifyOrExamine(piece, catalog, reading);
+    return this.#classifyPieces(sql, first, pieces, classify, turn);
   }
 
   async #classifyPieces(
     sql: Buffer,
     first: Piece,
     others: Generator<Piece, boolean>,
-    classify: (piece: Buffer) => readonly Statement[],
+    classify: (piece: Buffer) => readonly Statement[] | Promise<readonly Statement[]>,
     turn: () => Promise<void>,
   ): Promise<readonly Statement[]> {
     const statements: Statement[] = [];
@@ -145,7 +182,7 @@ export class Classifier {
     let next: IteratorResult<Piece, boolean> = { value: first, done: false };
     for (; next.done !== true; next = others.next()) {
       const { start, end } = next.value;
-      for (const statement of classify(sql.subarray(start, end))) {
+      for (const statement of await classify(sql.subarray(start, end))) {
         if (statement.kind === 'empty') continue;
         // The server looks at all of it before any of it runs.
         if (statement.kind === 'unparsable') return [whole(sql, statement)];
@@ -156,7 +193,7 @@ export class Classifier {
       inTurn = 0;
       await turn();
     }
-    if (!next.value) return classify(sql);
+    if (!next.value) return await classify(sql);
     return statements.length === 0 ? [whole(sql, { kind: 'empty', tag: '' })] : statements;
   }
 
@@ -171,8 +208,7 @@ export class Classifier {
     const { standardStrings, key } = how;
     if (sql.length > this.#parseBytesMax)
       return [whole(sql, draftOversized(sql, { key, refusal: refusals.tooLarge(sql.length) }))];
-    const tokensMax = this.#parseTokensMax * (mayBeSchema(sql) ? SCHEMA_TIMES : 1);
-    const parsed = this.#parse(sql, standardStrings, tokensMax);
+    const parsed = this.#parse(sql, standardStrings, this.#parseTokensMax);
     if (!('failure' in parsed)) return this.#drafted(sql, parsed, catalog, how);
     const reduced = parsed.failure === 'tokens' ? this.#judgeReduced(sql, catalog, how) : undefined;
     return reduced ?? [whole(sql, draftFailure(sql, parsed, key))];

@@ -1,8 +1,10 @@
 export { namesToTry } from './index-name.ts';
 export { hiddenInBuiltin, isCarriedSetting, mergeHidden, readBody } from './body.ts';
 export type { Body } from './body.ts';
+export { AskedCatalog, answerOf } from './asked-catalog.ts';
+export type { Answer, Answers, Asked } from './asked-catalog.ts';
 export { Classifier } from './classifier.ts';
-export type { ClassifierLimits, SessionReading } from './classifier.ts';
+export type { ClassifierLimits, Examine, SessionReading } from './classifier.ts';
 export { buildingPrefix } from './control-objects.ts';
 export { dependsOnSchema } from './depends-on-schema.ts';
 export { judgeNested } from './nested-statement.ts';

@@ -68,13 +68,6 @@ export function classifyHead(head: Buffer, totalBytes: number): Draft {
   return { kind: 'refused', tag, refusal: refusals.tooLarge(totalBytes) };
 }
 
-const SCHEMA_WORDS: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'COMMENT', 'GRANT', 'REVOKE']);
-
-/** It begins as a schema statement does. */
-export function mayBeSchema(sql: Buffer): boolean {
-  return SCHEMA_WORDS.has(leadingWord(sql));
-}
-
 /** In capitals; empty when the text does not begin with a word. A parenthesis can only open a SELECT. */
 function leadingWord(sql: Buffer): string {
   const start = skipBlanks(sql, 0, sql.length);

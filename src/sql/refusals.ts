@@ -125,7 +125,7 @@ export const refusals = {
     ),
   tooManyTokens: refusal(
     'the statement has too many words and signs to be examined',
-    'Send data as parameters, with COPY or in several INSERTs; split what is not data, or let the operator raise limits.classifyTokens.',
+    'Send data as parameters, with COPY or in several INSERTs; split what is not data.',
     PROGRAM_LIMIT,
   ),
   tooDeep: refusal(

@@ -52,8 +52,10 @@ export function weigh(sql: Uint8Array, tokensMax: number): Weight {
         at = end;
         continue;
       }
+      const run = operatorsEnd(sql, at) - at;
+      runWork += run;
+      if (run > runMax || runWork > runWorkMax) return 'twisted';
       end = runEnd(sql, at);
-      if (end - at > runMax) return 'twisted';
       // Each of them may be one by itself.
       tokens += end - at - 1;
     } else if (kind === LETTER) {
@@ -86,8 +88,16 @@ function runEnd(sql: Uint8Array, start: number): number {
   return at;
 }
 
-/** More than is allowed where one is too long. */
-function workOfRuns(sql: Uint8Array, start: number, end: number): number {
+/** Whatever begins or ends among them. */
+function operatorsEnd(sql: Uint8Array, start: number): number {
+  let at = start;
+  while (at < sql.length && isOperator[sql[at]!] === 1) at += 1;
+  return at;
+}
+
+/** More than is allowed where one is too long. The last one goes on behind the comment. */
+function workOfRuns(sql: Uint8Array, start: number, commentEnd: number): number {
+  const end = operatorsEnd(sql, commentEnd);
   let work = 0;
   let run = 0;
   for (let at = start; at < end; at++) {

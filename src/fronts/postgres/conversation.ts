@@ -30,7 +30,7 @@ import { asksForRoute, explainRoute, routeSentences } from './explain-route.ts';
 import { ExtendedBatch } from './extended-batch.ts';
 import { asClientError, functionCall, unexpectedMessage } from './front-errors.ts';
 import { keptTexts } from './kept-texts.ts';
-import { largeExtended, largeQuery } from './large-messages.ts';
+import { isRefusedUnseen, largeExtended, largeQuery } from './large-messages.ts';
 import { simpleRequest } from './requests.ts';
 import { isLocal, StatementBook } from './statement-book.ts';
 import { hasEffects, StatementRunner } from './statement-runner.ts';
@@ -189,6 +189,8 @@ export class Conversation {
       sink: this.#sink,
       preparedStatementsMax: this.#options.limits.preparedStatements,
       classify: (text) => this.#classify(text),
+      mayBeLong: (text) => this.#options.classifier.mayBeLong(text),
+      classifyInTurns: (text) => this.#classifyInTurns(text),
       schemaVersion: () => this.#options.catalog.version,
       schemaKnown: (depends) => this.#options.hooks.schemaKnown(depends),
     });
@@ -514,6 +516,8 @@ export class Conversation {
   #large(type: number, head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
     if (type === Frontend.FunctionCall) return this.#refuseCall();
     if (type === Frontend.Query) return this.#largeQuery(head, totalBytes, rest);
+    if (type === Frontend.Parse && isRefusedUnseen(head, totalBytes))
+      return this.#largeParse(head, totalBytes, rest);
     return this.#largeExtended(type, head, totalBytes, rest);
   }
 
@@ -522,13 +526,8 @@ export class Conversation {
     const release = keptTexts.take(totalBytes);
     if (release !== undefined) {
       try {
-        const pieces = [head];
-        for await (const piece of rest) pieces.push(piece);
-        const frame = Buffer.concat(pieces);
-        // The client has gone in the middle of it.
-        if (frame.length < totalBytes) return;
-        this.#stream = undefined;
-        await this.#simple(readQuery(frame), frame);
+        const frame = await this.#whole(head, totalBytes, rest);
+        if (frame !== undefined) await this.#simple(readQuery(frame), frame);
       } finally {
         release();
       }
@@ -539,6 +538,30 @@ export class Conversation {
     await this.#session.run(this.#runner.noting(largeQuery(head, totalBytes, rest)), this.#sink);
     await this.#runner.settle();
     this.#readyForQuery();
+  }
+
+  /** A schema statement is carried as it is said, so all of it has to be known. */
+  async #largeParse(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
+    const release = keptTexts.take(totalBytes);
+    if (release === undefined) return await this.#largeExtended(Frontend.Parse, head, totalBytes, rest);
+    try {
+      const frame = await this.#whole(head, totalBytes, rest);
+      if (frame === undefined) return;
+      this.#batch.add(Frontend.Parse, frame);
+      await this.#runBatch('flush');
+    } finally {
+      release();
+    }
+  }
+
+  /** Undefined: the client has gone in the middle of it. */
+  async #whole(head: Buffer, totalBytes: number, rest: ByteQueue): Promise<Buffer | undefined> {
+    const pieces = [head];
+    for await (const piece of rest) pieces.push(piece);
+    const frame = Buffer.concat(pieces);
+    if (frame.length < totalBytes) return undefined;
+    this.#stream = undefined;
+    return frame;
   }
 
   async #largeExtended(type: number, head: Buffer, totalBytes: number, rest: ByteQueue): Promise<void> {
@@ -684,7 +707,7 @@ export class Conversation {
 
   #classifyInTurns(text: Buffer): readonly Statement[] | Promise<readonly Statement[]> {
     const { classifier, catalog } = this.#options;
-    return classifier.classifyScript(text, catalog, this.#reading, nextTurn) ?? this.#classify(text);
+    return classifier.classifyInTurns(text, catalog, this.#reading, nextTurn);
   }
 
   #classify(text: Buffer): readonly Statement[] {

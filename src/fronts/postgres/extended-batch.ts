@@ -39,6 +39,8 @@ export interface ExtendedBatchParts {
   readonly sink: ClientSink;
   readonly preparedStatementsMax: number;
   classify(text: Buffer): readonly Statement[];
+  readonly mayBeLong: (text: Buffer) => boolean;
+  readonly classifyInTurns: (text: Buffer) => readonly Statement[] | Promise<readonly Statement[]>;
   readonly schemaVersion: () => number;
   /** Undefined: the schema is known, or not to be waited for. */
   readonly schemaKnown: (depends: () => boolean) => Promise<void> | undefined;
@@ -73,6 +75,8 @@ export class ExtendedBatch {
   #executes = 0;
   /** Portals whose rows are asked for in binary, and nobody has been told of which types. */
   readonly #undescribed = new Set<string>();
+  /** What was made, before the batch, of texts in it that take more than a turn; by their messages. */
+  readonly #long = new Map<Buffer, readonly Statement[]>();
 
   constructor(parts: ExtendedBatchParts) {
     this.#parts = parts;
@@ -98,14 +102,20 @@ export class ExtendedBatch {
     this.#messages = [];
     this.#bytes = 0;
     this.#executes = 0;
+    if (this.#long.size > 0) this.#long.clear();
   }
 
   /** False: something failed, and the rest up to the next Sync is to be passed over. */
   async run(end: 'sync' | 'flush'): Promise<boolean> {
     const batch = this.#messages;
     this.drop();
+    const long = batch.filter((message) => this.#longText(message) !== undefined);
+    if (long.length > 0) await this.#judgeLong(long);
     const known = this.#parts.schemaKnown(() => this.#dependsOnSchema(batch));
-    if (known !== undefined) await known;
+    if (known !== undefined) {
+      await known;
+      if (long.length > 0) await this.#judgeLong(long);
+    }
     if (isTransaction(batch, end)) this.#parts.runner.beginImplicit();
     let segment: Segment = newSegment();
     const close = async (): Promise<boolean> => {
@@ -139,12 +149,46 @@ export class ExtendedBatch {
     return await close();
   }
 
+  /** Of a statement that comes with it, or is used by it after the schema has changed. */
+  #longText({ type, frame }: Message): Buffer | undefined {
+    if (type !== Frontend.Parse && type !== Frontend.Bind) return undefined;
+    const text = type === Frontend.Parse ? readParse(frame).query : this.#stale(frame)?.text;
+    return text !== undefined && this.#parts.mayBeLong(text) ? text : undefined;
+  }
+
+  #stale(bind: Buffer): BookedStatement | undefined {
+    const booked = this.#parts.book.statement(readBindNames(bind).statement);
+    const { schemaVersion } = booked ?? {};
+    return schemaVersion === undefined || schemaVersion === this.#parts.schemaVersion() ? undefined : booked;
+  }
+
+  async #judgeLong(messages: readonly Message[]): Promise<void> {
+    for (const message of messages) {
+      const text = this.#longText(message);
+      if (text === undefined) continue;
+      const version = this.#parts.schemaVersion();
+      const judged = await this.#parts.classifyInTurns(text);
+      const [first] = judged;
+      if (message.type === Frontend.Parse) this.#long.set(message.frame, judged);
+      const booked = message.type === Frontend.Bind ? this.#stale(message.frame) : undefined;
+      if (booked !== undefined && first !== undefined) {
+        booked.statement = first;
+        booked.schemaVersion = version;
+      }
+    }
+  }
+
+  /** What a Parse brings. */
+  #brought(frame: Buffer, query: Buffer): readonly Statement[] {
+    return this.#long.get(frame) ?? this.#parts.classify(query);
+  }
+
   /** Something in it is judged by the schema. */
   #dependsOnSchema(batch: readonly Message[]): boolean {
     return batch.some(({ type, frame }) => {
       if (type === Frontend.Parse) {
         const { query } = readParse(frame);
-        return this.#parts.classify(query).some((statement) => dependsOnSchema(statement, query));
+        return this.#brought(frame, query).some((statement) => dependsOnSchema(statement, query));
       }
       if (type !== Frontend.Bind) return false;
       const booked = this.#parts.book.statement(readBindNames(frame).statement);
@@ -202,7 +246,7 @@ export class ExtendedBatch {
       // Even when this one fails.
       this.#parts.book.removeStatement('');
     }
-    const statements = this.#parts.classify(query);
+    const statements = this.#brought(frame, query);
     const [statement] = statements;
     if (statements.length !== 1 || statement === undefined) throw severalStatements();
     if (statement.kind === 'unparsable') throw new Unparsable(statement, query);
@@ -336,7 +380,7 @@ export class ExtendedBatch {
         this.#parts.sink.write(backend.noData);
         return true;
       case Frontend.Execute:
-        return await this.#parts.runner.run(booked.statement, booked.text);
+        return await this.#parts.runner.run(this.#current(booked), booked.text);
       default:
         this.#parts.book.removePortal(readClose(frame).name);
         this.#parts.sink.write(backend.closeComplete);

@@ -1,5 +1,6 @@
 export { CancelRegistry } from './cancel-registry.ts';
 export { Conversation } from './conversation.ts';
+export { Examiner } from './examiner.ts';
 export { PostgresListener } from './listener.ts';
 export type { PostgresListenerOptions } from './listener.ts';
 export type { AuthenticatedClient } from './authenticated-client.ts';

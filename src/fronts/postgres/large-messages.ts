@@ -16,6 +16,11 @@ export function largeQuery(head: Buffer, totalBytes: number, rest: ByteQueue): W
   return largeWork({ ...simpleRequest(head), rest }, totalBytes);
 }
 
+/** Whether a Parse is refused unless all of its text is here. */
+export function isRefusedUnseen(head: Buffer, totalBytes: number): boolean {
+  return classifyHead(textOf(head), totalBytes).refusal !== undefined;
+}
+
 /** A Parse or a Bind, which goes by itself: the rest of its batch follows in the same transaction. */
 export function largeExtended(
   type: number,
@@ -33,9 +38,8 @@ function largeWork(request: unknown, bytes: number): Work {
 }
 
 function largeParse(head: Buffer, totalBytes: number, book: StatementBook): RequestMessage {
-  const nameEnd = head.indexOf(0, HEADER_BYTES);
-  const name = head.toString('latin1', HEADER_BYTES, nameEnd);
-  const text = head.subarray(nameEnd + 1);
+  const name = head.toString('latin1', HEADER_BYTES, head.indexOf(0, HEADER_BYTES));
+  const text = textOf(head);
   const draft = classifyHead(text, totalBytes);
   if (draft.refusal !== undefined) throw refused(draft.refusal);
   const statement: BookedStatement = {
@@ -49,6 +53,11 @@ function largeParse(head: Buffer, totalBytes: number, book: StatementBook): Requ
   };
   book.addStatement(statement);
   return { kind: 'parse', frame: head, statement };
+}
+
+/** Of a Parse, as far as it is here. */
+function textOf(head: Buffer): Buffer {
+  return head.subarray(head.indexOf(0, HEADER_BYTES) + 1);
 }
 
 function largeBind(head: Buffer, book: StatementBook): RequestMessage {

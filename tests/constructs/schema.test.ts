@@ -295,6 +295,26 @@ testScenarios('schema', [
     },
   },
   {
+    name: 'rows of a table are captured as what an index over them computes wants it, however the index is made',
+    needsSuperuser: 'it makes an extension',
+    ways: ['simple'],
+    clients: 1,
+    setup: 'CREATE TABLE a (v text); CREATE TABLE b (v text)',
+    step: async (client) => {
+      await client.run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public');
+      await client.run("CREATE INDEX ON a (public.similarity(v, 'x'))");
+      await client.run("CREATE INDEX CONCURRENTLY ON b (public.similarity(v, 'x'))");
+      await client.run("INSERT INTO a VALUES ('xy')");
+      await client.run("INSERT INTO b VALUES ('xy')");
+    },
+    expect: {
+      "SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname) FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid WHERE tgrelid = 'a'::regclass AND p.proname LIKE '%surrounded'":
+        'capture_surrounded inserted_surrounded',
+      "SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname) FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid WHERE tgrelid = 'b'::regclass AND p.proname LIKE '%surrounded'":
+        'capture_surrounded inserted_surrounded',
+    },
+  },
+  {
     name: 'roles and their rights are made on every member',
     needsSuperuser: 'it makes roles',
     clients: 1,

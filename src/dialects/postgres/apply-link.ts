@@ -89,7 +89,8 @@ export class PostgresApplyLink implements ApplyLink {
       // What is no part of the order may not refuse what is.
       const { lost } = this.#connection;
       if (lost !== undefined || !(error instanceof MemberError) || error.blame === 'fenced') throw error;
-      if ((await this.#dropBuilding()) === 0) throw error;
+      const dropped = await this.#dropBuilding().catch(() => 0);
+      if (dropped === 0) throw error;
       return await this.#applyInSomeManner(records);
     }
   }

@@ -158,11 +158,17 @@ BEGIN
 END $f$;
 
 -- The relations that the open transaction has locked as who changes what they compute does (a remark, statistics, a constraint that is
--- validated are none of that), and of them those that it alone holds.
+-- validated are none of that), and of them those that it alone holds. An index that gets another name is locked like a remark, and its
+-- table not at all.
 CREATE FUNCTION lockstep.touched(OUT relations oid[], OUT held oid[]) LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+DECLARE lightly oid[];
 BEGIN
-  SELECT array_agg(l.relation), array_agg(l.relation) FILTER (WHERE l.mode = 'AccessExclusiveLock') INTO relations, held FROM pg_lock_status() l
-   WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384 AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock');
+  SELECT array_agg(l.relation) FILTER (WHERE l.mode <> 'ShareUpdateExclusiveLock'), array_agg(l.relation) FILTER (WHERE l.mode = 'AccessExclusiveLock'), array_agg(l.relation) FILTER (WHERE l.mode = 'ShareUpdateExclusiveLock')
+    INTO relations, held, lightly FROM pg_lock_status() l
+   WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384 AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock');
+  IF lightly IS NOT NULL THEN
+    relations := relations || ARRAY(SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = ANY (lightly));
+  END IF;
   IF EXISTS (SELECT FROM pg_namespace n WHERE ${isNew('n.xmin')}) THEN
     relations := relations || ARRAY(SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN (SELECT n.oid FROM pg_namespace n WHERE ${isNew('n.xmin')}));
   END IF;

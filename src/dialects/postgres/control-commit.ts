@@ -248,9 +248,10 @@ BEGIN
 END $f$;
 
 -- How much the open transaction has captured, in bytes, near enough to choose between the two.
-CREATE FUNCTION lockstep.pending_bytes() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
-  SELECT coalesce(pg_table_size(to_regclass('pg_temp.lockstep_spill')), 0) + octet_length(current_setting('${register}'))
-$f$;
+CREATE FUNCTION lockstep.pending_bytes() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+BEGIN
+  RETURN coalesce(pg_table_size(to_regclass('pg_temp.lockstep_spill')), 0) + octet_length(current_setting('${register}'));
+END $f$;
 
 -- While a write set is applied: rows are not as they were where it was made. Nothing of it stays, its commit record neither.
 CREATE FUNCTION lockstep.diverged(relation text, wanted bigint, changed bigint) RETURNS void LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$

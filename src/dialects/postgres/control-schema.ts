@@ -21,7 +21,7 @@ import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
 /** Raised with the format when tables or functions change shape; a member of another format is refused, not guessed at. */
-export const controlFormat = 9;
+export const controlFormat = 10;
 
 const tables = `
 CREATE SCHEMA lockstep;

@@ -63,7 +63,7 @@ END $f$;`;
 
 /** The schema statement that may pass from here on: a word of `Expected`. */
 export const expectFunction = (superuser: boolean): string => `
-CREATE FUNCTION lockstep.expect(text) RETURNS text LANGUAGE sql SET search_path = ${definerPath} AS '${expectBody(superuser).replaceAll("'", "''")}';
+CREATE FUNCTION lockstep.expect(text) RETURNS text LANGUAGE plpgsql SET search_path = ${definerPath} AS $f$ BEGIN RETURN ${expectBody(superuser)}; END $f$;
 `;
 
 export const statements = `
@@ -87,10 +87,11 @@ BEGIN
   PERFORM lockstep.append_statement(role_name, path, (settings::jsonb || ${settingsNamed('statement')} || ${settingsRead})::text, statement);
 END $f$;
 
-CREATE FUNCTION lockstep.statement_piece(role_name text, path text, settings text, statement text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = ${definerPath} AS $f$
-  SELECT 'S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
-    || ':' || role_name || path || settings || statement
-$f$;
+CREATE FUNCTION lockstep.statement_piece(role_name text, path text, settings text, statement text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = ${definerPath} AS $f$
+BEGIN
+  RETURN 'S' || octet_length(role_name) || ',' || octet_length(path) || ',' || octet_length(settings) || ',' || octet_length(statement)
+    || ':' || role_name || path || settings || statement;
+END $f$;
 
 CREATE FUNCTION lockstep.append_statement(role_name text, path text, settings text, statement text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN

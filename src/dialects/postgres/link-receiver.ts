@@ -224,7 +224,7 @@ export class LinkReceiver {
   #largeStart(type: number, head: Buffer): void {
     const phase = this.#phases[0];
     if (phase === undefined) return this.#parts.lose(outOfTurn);
-    this.#largePass = phase.kind === 'answer' && !phase.reader.givenUp;
+    this.#largePass = phase.kind === 'answer' && !phase.given && !phase.reader.givenUp;
     if (type === Backend.ErrorResponse) {
       this.#failed = true;
       this.#wantsData = false;

@@ -56,8 +56,11 @@ const held = (types: string): string => `${types}
 const columnTypes = (relation: string): string =>
   `SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = ${relation} AND a.attnum > 0 AND NOT a.attisdropped`;
 
-/** Query of kind, name and reason of each mark. `relation`: an expression for the table's number, which may name a row called `c`. */
-export const marksQuery = (relation: string): string => `
+/**
+ * Query of kind, name and reason of each mark. `relation`: an expression for the table's number, which may name a row called `c`.
+ * `ofUsers`: which functions, of pg_proc `p`, are not the server's own.
+ */
+export const marksQuery = (relation: string, ofUsers = 'p.oid >= 16384'): string => `
 WITH RECURSIVE own (oid) AS (SELECT ${relation} UNION SELECT relid FROM pg_partition_tree(${relation})),
 held (oid) AS (${held(columnTypes(relation))}),
 trees (kind, name, tree) AS (
@@ -72,7 +75,7 @@ trees (kind, name, tree) AS (
 met AS (SELECT t.kind, t.name, t.tree, y.typtype, coalesce(nullif(y.typelem, 0), y.oid) AS element
   FROM trees t, regexp_matches(t.tree, ${met}, 'g') m JOIN pg_type y ON y.oid = m[1]::oid)
 SELECT t.kind, t.name, 'function ' || p.proname AS why FROM trees t, regexp_matches(t.tree, ${called}, 'g') m JOIN pg_proc p ON p.oid = m[1]::oid
- WHERE p.oid >= 16384 OR p.provolatile <> 'i' OR p.proname ~ '^hash_?(enum|record|range|multirange|array)'
+ WHERE ${ofUsers} OR p.provolatile <> 'i' OR p.proname ~ '^hash_?(enum|record|range|multirange|array)'
 UNION SELECT kind, name, 'what the session or the clock says' FROM trees WHERE tree ~ '\\{SQLVALUEFUNCTION'
 UNION SELECT kind, name, 'a text that settings change' FROM met
  WHERE (element >= 16384 OR typtype IN ('r', 'm') OR element = ANY ('${unsteadyTypes}'::oid[]))
@@ -82,6 +85,9 @@ UNION SELECT 'index', t.typname, 'function ' || p.proname FROM held JOIN pg_rang
   JOIN pg_proc p ON p.oid = g.rngcanonical JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname NOT IN ('internal', 'c')
 UNION SELECT 'cast', t.typname, 'a cast from text' FROM pg_type t JOIN pg_cast k ON k.casttarget = t.oid AND k.castsource = 'text'::regtype WHERE t.typrelid IN (SELECT oid FROM own)`;
 
+/** Written in C they are the same wherever their library is. */
+const notInC = `(p.oid >= 16384 AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c'))`;
+
 /** What the expressions of an index call that may come out otherwise elsewhere; undefined: nothing. */
 export async function codeOfIndex(
   connection: InternalConnection,
@@ -90,7 +96,7 @@ export async function codeOfIndex(
   const name = quoteLiteral(index);
   const table = `(SELECT made.indrelid FROM pg_catalog.pg_index made JOIN pg_catalog.pg_class called ON called.oid = made.indexrelid WHERE called.relname = ${name})`;
   const [row] = await connection.rows(
-    `SET search_path = pg_catalog, pg_temp; SELECT m.why FROM (${marksQuery(table)}) m WHERE m.kind = 'index' AND m.name = ${name} LIMIT 1`,
+    `SET search_path = pg_catalog, pg_temp; SELECT m.why FROM (${marksQuery(table, notInC)}) m WHERE m.kind = 'index' AND m.name = ${name} LIMIT 1`,
   );
   return row?.[0] ?? undefined;
 }

@@ -48,8 +48,8 @@ export const rewritten = {
 /** Without a superuser there are no event triggers, so nobody asks. `$1`: the word. */
 export function expectBody(superuser: boolean): string {
   return superuser
-    ? `SELECT set_config('${expectedSetting}', concat_ws(',', nullif($1, ''), substring(current_setting('${expectedSetting}') from 'lockstep_m.*$')), true)`
-    : 'SELECT NULL';
+    ? `set_config('${expectedSetting}', concat_ws(',', nullif($1, ''), substring(current_setting('${expectedSetting}') from 'lockstep_m.*$')), true)`
+    : 'NULL';
 }
 
 /** Expressions over a register. */

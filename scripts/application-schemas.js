@@ -29,6 +29,10 @@ const schemas = {
     // A script of the shell, which hands the statements to psql.
     read: (bytes) => /<<END-OF-DATA\n(.*?)\nEND-OF-DATA/s.exec(bytes.toString())?.[1] ?? '',
   },
+  freeradius: {
+    package: 'freeradius-config',
+    file: 'etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql',
+  },
   icinga2: {
     package: 'icinga2-ido-pgsql',
     file: 'usr/share/icinga2-ido-pgsql/schema/pgsql.sql',

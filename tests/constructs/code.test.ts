@@ -566,6 +566,38 @@ testScenarios('code', [
     expect: { 'SELECT count(DISTINCT what) FROM log': '1', 'SELECT count(*) FROM log': '24' },
   },
   {
+    name: 'blocks of schema statements in a session that has temporary tables',
+    ways: ['extended'],
+    ownSessions: true,
+    clients: 4,
+    setup: `CREATE TABLE t (a int)`,
+    step: async (client) => {
+      const { place } = client;
+      const missing = (name: string): string => `NOT EXISTS (SELECT FROM pg_class WHERE relname = '${name}')`;
+      // What the other members would find out differently.
+      await client.run(`CREATE TEMP TABLE here${place} (a int)`);
+      await client.run(
+        `DO $$ BEGIN IF ${missing(`here${place}`)} THEN CREATE TABLE wrong${place} (a int); END IF; END $$`,
+      );
+      await client.run(
+        `DO $$ BEGIN IF ${missing(`made${place}`)} THEN CREATE TABLE made${place} (id serial PRIMARY KEY, b text); CREATE INDEX ON made${place} (b); END IF; END $$`,
+      );
+      await client.run(`DO $$ BEGIN CREATE TABLE IF NOT EXISTS all_of_us (a int); END $$`);
+      await client.run(`DO $$ BEGIN DROP TABLE here${place}; CREATE TABLE after${place} (a int); END $$`);
+      await client.run(`INSERT INTO made${place} (b) VALUES ('x')`);
+      await client.transaction(
+        `CREATE TEMP TABLE here${place} (a int)`,
+        `DO $$ BEGIN ALTER TABLE made${place} ADD c int DEFAULT 7; END $$`,
+        `UPDATE made${place} SET c = c + 1`,
+      );
+    },
+    expect: {
+      "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename ~ '^(made|after|wrong)'":
+        '8',
+      'SELECT c FROM made2': '8',
+    },
+  },
+  {
     name: 'large objects are refused, also where a function hides them',
     setup: `CREATE TABLE t (a oid); CREATE FUNCTION hide() RETURNS void LANGUAGE plpgsql AS $$
         BEGIN INSERT INTO t VALUES (1); BEGIN INSERT INTO t VALUES (lo_from_bytea(0, 'x')); EXCEPTION WHEN division_by_zero THEN NULL; END; END $$`,

@@ -136,16 +136,26 @@ ${asClient(
   PERFORM lockstep.note_statement(p_secret, ${where}, p_statement, ${numbersOfTheirTables('p_statistics')}, '{}', pg_catalog.current_schema());`,
 )}
 
--- A recorded DO block that holds schema statements and nothing else. Not where it is about temporary tables alone: then it has not been
--- recorded. Nor where the session has any: those are here only, and a condition about what there is could be met otherwise elsewhere.
-CREATE FUNCTION lockstep.expect_block(p_secret bytea) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
+-- A DO block that holds schema statements and nothing else is recorded as it is. Not where it is about temporary tables alone. Nor where
+-- the session has any: those are here only, and a condition about what there is could be met otherwise elsewhere. Then each statement in
+-- it is carried by itself, as out of any other block; without event triggers nobody would see them.
+CREATE FUNCTION lockstep.note_block(p_secret bytea, role_name text, path text, settings text, statement text, targets oid[], sources oid[], p_into name) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 BEGIN
   ${nodeOnly}
-  IF ${expecting.is('statement')} AND NOT EXISTS (SELECT FROM pg_class
-       WHERE relnamespace = pg_my_temp_schema() AND NOT starts_with(relname, 'lockstep_spill')) THEN
-    PERFORM ${expecting.set('block')};
+  IF EXISTS (SELECT FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND NOT starts_with(relname, 'lockstep_spill'))
+     AND EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'lockstep_guard_ddl') THEN
+    PERFORM ${expecting.set('nothing')};
+    RETURN;
   END IF;
+  PERFORM lockstep.note_statement(p_secret, role_name, path, settings, statement, targets, sources, p_into);
+  IF ${expecting.is('statement')} THEN PERFORM ${expecting.set('block')}; END IF;
 END $f$;
+${asClient(
+  'record_block(p_secret bytea, p_statement text, p_targets text[], p_sources text[])',
+  `PERFORM lockstep.expect_statement(p_secret);
+  PERFORM lockstep.note_block(p_secret, ${where}, p_statement, ${numbersOf('p_targets')}, ${numbersOf('p_sources')}, pg_catalog.current_schema());`,
+)}
 
 -- Around CREATE VIEW: a view of something temporary turns out to be temporary itself. It runs no code, so nothing can have come
 -- before it. p_name: under which the session may have a temporary view of its own; empty where the statement names a schema.

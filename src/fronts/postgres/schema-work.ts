@@ -63,9 +63,12 @@ export function aroundSchemaStatement(statement: Statement, text: Buffer, patien
       ? [controlCall('demand_temporary', [named(arrayOf(targets)), concurrentTag(statement)])]
       : []),
     statistics === undefined
-      ? controlCall('record_statement', [carried, named(arrayOf(targets)), named(arrayOf(sources))])
+      ? controlCall(statement.schemaBlock ? 'record_block' : 'record_statement', [
+          carried,
+          named(arrayOf(targets)),
+          named(arrayOf(sources)),
+        ])
       : controlCall('record_of_statistics', [text, named(arrayOf(statistics))]),
-    ...(statement.schemaBlock ? [controlCall('expect_block')] : []),
   ];
   if (extension !== undefined)
     return { before, after: [controlCall('record_extension_rows', [named(extension)]), done] };

@@ -183,6 +183,58 @@ describe.skipIf(without)(
       await context.close();
     });
 
+    test('three become twenty, one by one; who is lost of them stands first, and comes back', {
+      timeout: 400_000,
+    }, async () => {
+      const { page, context, complaints } = await open(address);
+      await signIn(page, token);
+      await page.getByRole('navigation').getByRole('link', { name: 'Database' }).click();
+      const dialog = page.getByRole('dialog');
+      for (let at = 4; at <= 20; at++) {
+        const server = fixture.server(at % 2 === 0 ? 1 : 2);
+        await server.query(`CREATE DATABASE site_${at}`);
+        await page.getByRole('button', { name: 'Add a database' }).click();
+        await logIn(dialog, PASSWORD);
+        await dialog.getByLabel('URL').fill(`postgres://127.0.0.1:${server.port}/site_${at}`);
+        await dialog.getByRole('button', { name: 'Test the connection' }).click();
+        await dialog.getByRole('button', { name: 'Continue' }).click({ timeout: LONG_MS });
+        await dialog.getByRole('button', { name: `Add db${at}` }).click();
+        await dialog.getByText(`db${at} is active`, { exact: true }).waitFor({ timeout: LONG_MS });
+        await dialog.getByRole('button', { name: 'Close' }).last().click();
+      }
+      await page.getByText('It is on: 20 databases hold the same data').waitFor();
+      const client = await connect(started.url);
+      await client.query("INSERT INTO orders VALUES (3000, 'of twenty')");
+      for (let at = 4; at <= 20; at++) {
+        const server = fixture.server(at % 2 === 0 ? 1 : 2);
+        const found = await server.query('SELECT state FROM orders WHERE id = 3000', undefined, `site_${at}`);
+        expect(found).toEqual([['of twenty']]);
+      }
+
+      await page.getByRole('navigation').getByRole('link', { name: 'Overview' }).click();
+      await page.getByText('All 20 members are active and equal').waitFor();
+      const lost = ['db3', ...Array.from({ length: 8 }, (_, n) => `db${2 * n + 5}`)];
+      await fixture.server(2).kill9();
+      await page.getByText(`${20 - lost.length} of 20 members are active.`).waitFor({ timeout: LONG_MS });
+      await client.query("INSERT INTO orders VALUES (3001, 'of eleven')");
+      const rows = page.getByRole('row').filter({ hasText: 'Inactive' });
+      expect(await rows.count()).toBe(Math.min(8, lost.length));
+      await page.getByText('Waiting for db3, db5, db7 and 6 more').waitFor();
+      await fixture.server(2).start();
+      await page.getByText('All 20 members are active and equal').waitFor({ timeout: LONG_MS });
+      for (const at of [5, 19])
+        expect(
+          await fixture
+            .server(2)
+            .query('SELECT count(*) FROM orders WHERE id >= 3000', undefined, `site_${at}`),
+        ).toEqual([['2']]);
+      await page.getByRole('navigation').getByRole('link', { name: 'Members' }).click();
+      await page.getByRole('heading', { level: 1, name: 'Members' }).waitFor();
+      expect(await seriousFaults(page)).toEqual([]);
+      expect(complaints).toEqual([]);
+      await context.close();
+    });
+
     test('a node without a file is set up in a browser: by its link alone, with the file that init would write, and it goes on', async () => {
       const home = await mkdtemp(join(tmpdir(), 'lockstep-from-nothing-'));
       const file = join(home, 'lockstep.yaml');

@@ -77,7 +77,7 @@ function waitingText(members: readonly MemberStatus[]): string {
   if (returning.length > 0)
     return `${returning.join(', ')} ${returning.length === 1 ? 'is' : 'are'} being brought level.`;
   const held = members.filter(({ active }) => !active).map(({ id }) => id);
-  return `${held.slice(0, 3).join(', ')}${held.length > 3 ? ` and ${held.length - 3} more` : ''} inactive.`;
+  return `${firstOf(held)} inactive.`;
 }
 
 export interface MemberWord {
@@ -187,4 +187,9 @@ const OUTCOMES = { equal: 'equal', differs: 'members differed', unchecked: 'coul
 
 export function verifiedText({ at, outcome }: ClusterStatus['verification'], now: number): string {
   return at === null || outcome === null ? 'not yet' : `${OUTCOMES[outcome]}, ${ago(at, now)}`;
+}
+
+/** The first three names, and how many more there are. */
+export function firstOf(names: readonly string[]): string {
+  return `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 }

@@ -5,8 +5,11 @@ import { jobs } from '../../state/jobs.ts';
 import { now } from '../../state/live.ts';
 import { remedyOf } from '../../text/reasons.ts';
 import { amount, duration } from '../../text/format.ts';
-import { jobTitle } from '../../text/words.ts';
+import { firstOf, jobTitle } from '../../text/words.ts';
 import { Progress } from '../../ui/progress.tsx';
+
+/** More that wait, because a server or a network is gone, are one line: what is under way is to be seen. */
+const WAITING_MAX = 3;
 
 export function HappeningNow({ status }: { readonly status: ClusterStatus }): JSX.Element | null {
   const syncs = status.members.flatMap((member) =>
@@ -22,22 +25,32 @@ export function HappeningNow({ status }: { readonly status: ClusterStatus }): JS
       state === 'running' && !(kind === 'sync' && syncs.some((one) => one.member.id === member)),
   );
   if (syncs.length + others.length === 0) return null;
+  const waiting = syncs.filter(({ sync }) => sync.state === 'waiting' && !sync.quarantined);
+  const together = waiting.length > WAITING_MAX ? waiting : [];
   return (
     <section aria-labelledby="now-title">
       <header class="section-head">
         <h2 id="now-title">Happening now</h2>
       </header>
       <ul class="works">
-        {syncs.map(({ member, sync }) => (
-          <li key={member.id} class="work">
-            <SyncWork member={member} sync={sync} />
-          </li>
-        ))}
+        {syncs
+          .filter((one) => !together.includes(one))
+          .map(({ member, sync }) => (
+            <li key={member.id} class="work">
+              <SyncWork member={member} sync={sync} />
+            </li>
+          ))}
         {others.map((job) => (
           <li key={job.id} class="work">
             <JobWork job={job} />
           </li>
         ))}
+        {together.length > 0 && (
+          <li key="waiting" class="work">
+            <h3>Waiting for {firstOf(together.map(({ member }) => member.id))}</h3>
+            <p class="quiet-text">Each is tried again by itself.</p>
+          </li>
+        )}
       </ul>
     </section>
   );

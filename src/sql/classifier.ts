@@ -8,6 +8,7 @@ import { Lexer } from './lexer.ts';
 import { draftOversized, tooLargeToExamine } from './oversized.ts';
 import { loadSqlParser, parsedTokensMax, parseStatements } from './parse.ts';
 import type { ParsedStatement, ParseFailure } from './parse.ts';
+import { NoticingCatalog } from './noticing-catalog.ts';
 import { refusals, refuse } from './refusals.ts';
 import { skipBlanks, trimEnd } from './scan.ts';
 import { maskBackslashStrings, maskTrailBytes } from './server-reading.ts';
@@ -238,7 +239,10 @@ export class Classifier {
     if (parsed.length === 0) return [whole(sql, { kind: 'empty', tag: '' })];
     try {
       return parsed.map(({ start, end, node, body, bytewise }) => {
-        const draft = draftStatement(node, body, catalog);
+        const noticing = new NoticingCatalog(catalog);
+        const judged = draftStatement(node, body, noticing);
+        const draft: Draft =
+          judged.kind === 'ddl' && noticing.asked ? { ...judged, judgedBySchema: true } : judged;
         if (draft.setsPassword && !standardStrings && sql.includes(0x5c))
           return { start, end, ...refuse(draft.tag, refusals.backslashPassword) };
         if (!bytewise || !namesBeyondAscii(draft)) return { start, end, ...draft };

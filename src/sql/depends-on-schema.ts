@@ -23,13 +23,6 @@ const byTextAlone: ReadonlySet<StatementKind> = new Set([
   'unparsable',
 ]);
 
-/** Of schema statements, what may be filled or bounded by a function: by the words that it takes to say so. Each is one pass over the text. */
-const ALTER = /\balter\b/i;
-const COMPUTED = /\(|\bdefault\b|\busing\b/i;
-const BOUNDED = /\bfor\s+values\b|\bdo\b/i;
-
-export function dependsOnSchema({ kind, start, end }: Statement, text: Buffer): boolean {
-  if (kind !== 'ddl') return !byTextAlone.has(kind);
-  const words = text.subarray(start, end).toString('latin1');
-  return (ALTER.test(words) && COMPUTED.test(words)) || BOUNDED.test(words);
+export function dependsOnSchema({ kind, judgedBySchema }: Statement): boolean {
+  return kind === 'ddl' ? judgedBySchema === true : !byTextAlone.has(kind);
 }

@@ -138,6 +138,8 @@ export interface Statement {
   readonly concurrently?: true;
   /** The index that CREATE INDEX CONCURRENTLY makes. */
   readonly index?: IndexName;
+  /** On `ddl`: with another schema it might have been judged otherwise. */
+  readonly judgedBySchema?: true;
   /** A DO block of nothing but schema statements. */
   readonly schemaBlock?: true;
   /** CREATE or ALTER ROLE with a password in it. */

@@ -14,6 +14,7 @@ function flagsOf(statement: Statement): object {
     refusal: _r,
     targets: _x,
     sources: _o,
+    judgedBySchema: _j,
     ...flags
   } = statement;
   return flags;

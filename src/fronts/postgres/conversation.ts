@@ -687,22 +687,20 @@ export class Conversation {
   #judge(text: Buffer): readonly Statement[] | Promise<readonly Statement[]> {
     const statements = this.#classifyInTurns(text);
     if (statements instanceof Promise) return this.#judgeWhenKnown(text, statements);
-    const known = this.#schemaFor(statements, text);
+    const known = this.#schemaFor(statements);
     return known === undefined ? statements : known.then(() => this.#classifyInTurns(text));
   }
 
   async #judgeWhenKnown(text: Buffer, first: Promise<readonly Statement[]>): Promise<readonly Statement[]> {
     const statements = await first;
-    const known = this.#schemaFor(statements, text);
+    const known = this.#schemaFor(statements);
     if (known === undefined) return statements;
     await known;
     return await this.#classifyInTurns(text);
   }
 
-  #schemaFor(statements: readonly Statement[], text: Buffer): Promise<void> | undefined {
-    return this.#options.hooks.schemaKnown(() =>
-      statements.some((statement) => dependsOnSchema(statement, text)),
-    );
+  #schemaFor(statements: readonly Statement[]): Promise<void> | undefined {
+    return this.#options.hooks.schemaKnown(() => statements.some(dependsOnSchema));
   }
 
   #classifyInTurns(text: Buffer): readonly Statement[] | Promise<readonly Statement[]> {

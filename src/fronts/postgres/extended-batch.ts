@@ -188,11 +188,11 @@ export class ExtendedBatch {
     return batch.some(({ type, frame }) => {
       if (type === Frontend.Parse) {
         const { query } = readParse(frame);
-        return this.#brought(frame, query).some((statement) => dependsOnSchema(statement, query));
+        return this.#brought(frame, query).some(dependsOnSchema);
       }
       if (type !== Frontend.Bind) return false;
       const booked = this.#parts.book.statement(readBindNames(frame).statement);
-      return booked !== undefined && dependsOnSchema(booked.statement, booked.text);
+      return booked !== undefined && dependsOnSchema(booked.statement);
     });
   }
 

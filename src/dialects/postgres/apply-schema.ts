@@ -33,8 +33,8 @@ interface Circumstances {
 
 export class ApplySchema {
   readonly #pipeline: ApplyPipeline;
-  /** Whether this server has them. */
-  readonly #settings = new Map<string, boolean>();
+  /** As this connection has them; undefined: this server does not. */
+  readonly #settings = new Map<string, string | undefined>();
 
   constructor(pipeline: ApplyPipeline) {
     this.#pipeline = pipeline;
@@ -128,16 +128,18 @@ export class ApplySchema {
   /** A superuser's own statement; or Lockstep is no superuser, and there is nothing to come back to. All in one packet. */
   async #asRole(statement: Buffer, role: string, { settings, done }: Circumstances): Promise<void> {
     const names = await this.#knownOf(Object.keys(settings));
-    const context = names.map(
-      (name) => `set_config(${quoteLiteral(name)}, ${quoteLiteral(settings[name] ?? '')}, true)`,
-    );
+    const ofUsers = names.filter((name) => name.includes('.'));
+    const own = names.filter((name) => !name.includes('.'));
+    const context = names.filter((name) => settings[name] !== this.#settings.get(name));
+    const back = {
+      ...Object.fromEntries(own.map((name) => [name, this.#settings.get(name)])),
+      ...pinnedSettings,
+    };
     const restore = [
-      ...names.map((name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`),
-      `SELECT ${Object.entries(pinnedSettings)
-        .map(([name, value]) => `pg_catalog.set_config('${name}', ${quoteLiteral(value)}, true)`)
-        .join(', ')}`,
+      ...ofUsers.map((name) => `SET LOCAL ${quoteIdent(name)} TO DEFAULT`),
+      `SELECT ${settingAll(Object.entries(back))}`,
     ];
-    const before = `SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${context.join(', ')}`;
+    const before = `SET LOCAL ROLE ${quoteIdent(role)}; SELECT ${settingAll(context.map((name) => [name, settings[name]]))}`;
     const after = `RESET ROLE; ${restore.join('; ')}; ${done}`;
     const messages = [Buffer.from(before, 'latin1'), statement, Buffer.from(after, 'latin1')];
     await this.#pipeline.send(messages.map((message) => frontend.query(message)));
@@ -148,13 +150,20 @@ export class ApplySchema {
     const unasked = names.filter((name) => !name.includes('.') && !this.#settings.has(name));
     if (unasked.length > 0) {
       const { rows } = await this.#pipeline.run(
-        `SELECT name, current_setting(name, true) IS NOT NULL FROM unnest(ARRAY[${unasked.map(quoteLiteral).join(', ')}]::text[]) AS x(name)`,
+        `SELECT name, current_setting(name, true) FROM unnest(ARRAY[${unasked.map(quoteLiteral).join(', ')}]::text[]) AS x(name)`,
       );
-      for (const [name, known] of rows)
-        this.#settings.set(name?.toString('latin1') ?? '', known?.toString() === 't');
+      for (const [name, value] of rows)
+        this.#settings.set(name?.toString('latin1') ?? '', value?.toString('latin1'));
     }
-    return names.filter((name) => name.includes('.') || this.#settings.get(name) === true);
+    return names.filter((name) => name.includes('.') || this.#settings.get(name) !== undefined);
   }
+}
+
+function settingAll(settings: readonly (readonly [name: string, value: string | undefined])[]): string {
+  const each = settings.map(
+    ([name, value = '']) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
+  );
+  return each.join(', ');
 }
 
 function nameOf(change: Change): string {

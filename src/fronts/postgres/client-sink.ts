@@ -2,8 +2,18 @@
 
 import type { Socket } from 'node:net';
 import type { AnswerSink } from '../../dialects/contract.ts';
+import { Backend, HEADER_BYTES } from '../../wire/postgres/index.ts';
 
 const joinedBytesMax = 16 * 1024;
+/** A server keeps so much back until it has carried out all statements of a message. Clients rely on it: what has begun to come is taken to be complete. */
+const heldBytesMax = 8 * 1024;
+/** Behind these it keeps nothing back. */
+const atOnce: ReadonlySet<number> = new Set([
+  Backend.ErrorResponse,
+  Backend.NoticeResponse,
+  Backend.CopyInResponse,
+  Backend.CopyOutResponse,
+]);
 
 export class ClientSink implements AnswerSink {
   readonly passedOn = true;
@@ -12,6 +22,7 @@ export class ClientSink implements AnswerSink {
   /** Pieces of this turn; small ones are joined, because one write costs less than a gathered one. */
   #pieces: Buffer[] = [];
   #bytes = 0;
+  #holds = false;
   readonly #turnEnds = (): void => this.flush();
 
   constructor(socket: Socket, onInputWanted: () => void) {
@@ -22,11 +33,22 @@ export class ClientSink implements AnswerSink {
   write(bytes: Buffer): boolean {
     const socket = this.#socket;
     if (socket.destroyed) return true;
-    if (this.#pieces.length === 0) process.nextTick(this.#turnEnds);
+    if (this.#pieces.length === 0 && !this.#holds) process.nextTick(this.#turnEnds);
     this.#pieces.push(bytes);
     this.#bytes += bytes.length;
-    if (this.#bytes > joinedBytesMax) this.flush();
+    if (this.#bytes > (this.#holds ? heldBytesMax : joinedBytesMax) || (this.#holds && isUrgent(bytes)))
+      this.flush();
     return !socket.writableNeedDrain;
+  }
+
+  /** Until `release`, little is kept back. */
+  hold(): void {
+    this.#holds = true;
+  }
+
+  release(): void {
+    this.#holds = false;
+    if (this.#pieces.length > 0) process.nextTick(this.#turnEnds);
   }
 
   /** Before whatever else writes to the socket, or ends it. */
@@ -68,4 +90,11 @@ export class ClientSink implements AnswerSink {
   inputWanted(): void {
     this.#onInputWanted();
   }
+}
+
+/** One of the messages in it is. Pieces of larger ones come with others of them, which are more than is held. */
+function isUrgent(messages: Buffer): boolean {
+  for (let at = 0; at + HEADER_BYTES <= messages.length; at += 1 + messages.readUInt32BE(at + 1))
+    if (atOnce.has(messages[at] ?? 0)) return true;
+  return false;
 }

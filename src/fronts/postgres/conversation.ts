@@ -634,6 +634,7 @@ export class Conversation {
   /** Statements in one string are one transaction, unless they say otherwise. */
   async #simpleSeveral(statements: readonly Statement[], text: Buffer): Promise<void> {
     let succeeded = false;
+    this.#sink.hold();
     try {
       for (const statement of statements) {
         this.#runner.beginImplicit();
@@ -642,7 +643,7 @@ export class Conversation {
       }
       succeeded = true;
     } finally {
-      await this.#runner.endImplicit(succeeded);
+      await this.#runner.endImplicit(succeeded).finally(() => this.#sink.release());
     }
   }
 

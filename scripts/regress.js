@@ -19,6 +19,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ensureBuilt, ensureInstalled, fail } from './house.js';
 import { readExplained } from './regress/explained.js';
+import { apart, said } from './regress/members.js';
 import { startNode } from './regress/node.js';
 import { differingLines, runTest } from './regress/one-test.js';
 import { buildLibraries, fetchSources } from './regress/sources.js';
@@ -43,8 +44,7 @@ const { values: words } = parseArgs({
 
 await ensureInstalled();
 await ensureBuilt();
-const { compareMembers, describeDifferences, findPostgres, findPostgresTool, PlainClient, startServers } =
-  await import('../dist/testing/index.js');
+const { findPostgres, findPostgresTool, startServers } = await import('../dist/testing/index.js');
 const work = mkdtempSync(join(tmpdir(), 'lockstep-regress-'));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 process.once('exit', () => rmSync(work, { recursive: true, force: true }));
@@ -133,13 +133,13 @@ async function atTheEnd(node, { members, empty }) {
     if (fault !== undefined) faults.push(`not ${what}: ${fault.split('\n')[0]}`);
   };
   tell('every member is active', await node.restored());
-  tell('members are equal', await apart(members));
+  tell('members are equal', await apart(members, database));
   const url = `postgres://127.0.0.1:${empty.port}/${database}`;
   const added = await node.ask('member', 'add', '--id', 'db4', '--url', url, '--strategy', 'full');
   tell('an empty server was made a member', added.status === 0 ? undefined : said(added));
   const verified = await node.ask('verify');
   tell('verification says equal', verified.status === 0 ? undefined : said(verified));
-  if (added.status === 0) tell('all four are equal', await apart([...members, empty]));
+  if (added.status === 0) tell('all four are equal', await apart([...members, empty], database));
   return faults;
 }
 
@@ -159,10 +159,6 @@ async function verifyAllTheWhile(node, signal) {
   return faults;
 }
 
-function said({ status, stdout, stderr }) {
-  return `status ${status}: ${`${stdout}\n${stderr}`.trim()}`;
-}
-
 /** As the suite's own driver prepares a database. */
 async function setUp(server) {
   const settings = {
@@ -178,24 +174,6 @@ async function setUp(server) {
   };
   for (const [name, value] of Object.entries(settings))
     await server.query(`ALTER DATABASE ${database} SET ${name} TO '${value}'`);
-}
-
-/** How they differ, asked of the members themselves: every definition, sequence and row. Undefined: they do not. */
-async function apart(members) {
-  const open = await Promise.all(
-    members.map(({ port }) => PlainClient.connect({ port, user: 'postgres', database, deadlineMs: 300_000 })),
-  );
-  try {
-    const asks = open.map((client, index) => [`db${index + 1}`, (sql) => client.query(sql)]);
-    const found = await compareMembers(Object.fromEntries(asks), { rowsMax: 5 });
-    return found.length === 0
-      ? undefined
-      : `they differ in ${found.length} things:\n${describeDifferences(found)}`;
-  } catch (error) {
-    return `they could not be compared: ${error.message}`;
-  } finally {
-    for (const client of open) client.close();
-  }
 }
 
 /** In the order of the schedule, one behind the other. */

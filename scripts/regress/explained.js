@@ -1,12 +1,11 @@
-/** Which tests are known to differ, and by which documented refusal: the table in the page about compatibility. */
+/** Which tests are known to differ, and by which documented refusal: tables in the page about compatibility. */
 
 import { readFileSync } from 'node:fs';
 
 const page = new URL('../../docs/reference/compatibility.md', import.meta.url);
-const heading = '| test | reason |';
 
-/** By test. */
-export function readExplained() {
+/** By test. `heading`: of the table. */
+export function readExplained(heading = '| test | reason |') {
   const text = readFileSync(page, 'utf8');
   const from = text.indexOf(heading);
   if (from < 0) throw new Error(`${page.pathname} holds no table "${heading}"`);

@@ -142,6 +142,18 @@ describe('servers:', () => {
     await server.destroy();
   });
 
+  test.each(['running', 'killed'])('one that was %s leaves no shared memory behind', async (how) => {
+    const [server] = await startServers(1, { durable: false });
+    if (!server) throw new Error('no server');
+    const lock = await readFile(join(server.dataDir, 'postmaster.pid'), 'utf8');
+    const [, id] = /^ *\d+ +(\d+) *$/m.exec(lock) ?? [];
+    const segments = () => spawnSync('ipcs', ['-m'], { encoding: 'utf8' }).stdout.split(/\s+/);
+    expect(segments()).toContain(id);
+    if (how === 'killed') await server.kill9();
+    await server.destroy();
+    expect(segments()).not.toContain(id);
+  });
+
   test('a directory that another server serves is refused', async () => {
     const dir = await makeHome();
     const first = await PostgresServer.create({ dir, durable: false });

@@ -15,6 +15,7 @@ import { findPostgres } from './binaries.ts';
 import { createDataDirectory, giveTo, settingsFile } from './data-directory.ts';
 import { findFreePort } from './free-port.ts';
 import { atProcessEnd } from './keeper.ts';
+import { removeLeftMemory } from './left-memory.ts';
 import type { Launcher } from './launcher.ts';
 import { chooseLauncher, commandLine } from './launcher.ts';
 import type { TextRow } from './plain-client.ts';
@@ -212,7 +213,8 @@ export class PostgresServer {
 
   /** Ends the server and removes its directory. */
   async destroy(): Promise<void> {
-    await this.kill9();
+    await this.stop('immediate');
+    removeLeftMemory(this.dataDir);
     this.#removeFiles();
   }
 

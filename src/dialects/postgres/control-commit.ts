@@ -30,11 +30,11 @@ const closed = (slot: string, part: string): string =>
  * Characters are not counted, which takes as long as the text is. The INSERT takes its lock on the segment before the term is
  * looked at, and whoever raises the term waits for that lock: that is the fence. `p_closed`: the register from here on.
  */
-function finishFunction(slot: number): string {
+function finishFunction(slot: number, superuser: boolean): string {
   return `
 CREATE FUNCTION lockstep.finish_${slot}(p_secret bytea, p_csn bigint, p_term bigint, p_token text) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER AS $f$
 DECLARE c pg_catalog.text := pg_catalog.current_setting('${register}'); w pg_catalog.bytea;
-BEGIN
+BEGIN${superuser ? '' : lookForUnseen('c')}
   IF (lockstep.is_node(p_secret) AND pg_catalog.ascii(c) OPERATOR(pg_catalog.=) ${registerIs.open} AND c OPERATOR(pg_catalog.>) '+,' COLLATE pg_catalog."C"
       AND pg_catalog.current_setting('statement_timeout') OPERATOR(pg_catalog.=) '0'
       AND coalesce(pg_catalog.current_setting('transaction_timeout', true), '0') OPERATOR(pg_catalog.=) '0') IS NOT TRUE THEN
@@ -51,7 +51,11 @@ BEGIN
 END $f$;`;
 }
 
-export const commit = `
+/** Triggers may have run code that nobody has seen. */
+const lookForUnseen = (c: string): string => `\n  PERFORM lockstep.refuse_unseen(${c});`;
+
+/** `superuser`: event triggers see schema statements in code that nobody has seen. */
+export const commit = (superuser: boolean): string => `
 -- The node proves itself by a secret that only it knows; its digest stands here, which tells nobody anything. Replaced by admit.
 CREATE FUNCTION lockstep.is_node(p_secret bytea) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT false';
 
@@ -132,7 +136,7 @@ END $f$;
 
 -- The last call before COMMIT: checks the term, writes the commit record, closes it, hands out the write set (NULL: nothing was written).
 -- One for each segment of the log: choosing the partition costs more than all else here.
-${Array.from({ length: logSegments }, (_, slot) => finishFunction(slot)).join('\n')}
+${Array.from({ length: logSegments }, (_, slot) => finishFunction(slot, superuser)).join('\n')}
 
 -- A change that COMMIT itself still makes, by a cursor WITH HOLD or a trigger deferred again: the next part of the record that was
 -- handed out. The node hears of it before COMMIT is answered, and then reads the record whole. It was made behind the end of the record,
@@ -189,7 +193,7 @@ CREATE FUNCTION lockstep.finish_large(p_secret bytea, p_slot smallint, p_csn big
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} SET client_min_messages = error AS $f$
 DECLARE chunks record; bytes bytea; n integer := 0;
 BEGIN
-  ${nodeOnly}
+  ${nodeOnly}${superuser ? '' : lookForUnseen('lockstep.collected()')}
   PERFORM lockstep.fence(p_term);
   IF lockstep.collected() <> '+' THEN
     PERFORM lockstep.spill();

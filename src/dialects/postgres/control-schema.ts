@@ -17,6 +17,7 @@ import { logSegments } from './log-segments.ts';
 import { numbers } from './control-numbers.ts';
 import { refusals } from './control-refusals.ts';
 import { sequences } from './control-sequences.ts';
+import { unseen } from './control-unseen.ts';
 import { warnings } from './unrepeatable.ts';
 import { expectFunction, statements } from './control-statements.ts';
 
@@ -147,9 +148,10 @@ export function createControlSchema(options: { superuser: boolean }): string {
     tables,
     expectFunction(options.superuser),
     capture,
-    sequences,
+    options.superuser ? '' : unseen,
+    sequences(options.superuser),
     statements,
-    commit,
+    commit(options.superuser),
     buildingFunctions(options.superuser),
     nested,
     numbers,

@@ -6,7 +6,8 @@ import { definerPath } from './pinned-settings.ts';
 import { expecting, register, registerIs } from './register.ts';
 import { sqlStates } from './sql-states.ts';
 
-export const sequences = `
+/** `superuser`: event triggers see schema statements in code that nobody has seen. */
+export const sequences = (superuser: boolean): string => `
 -- After each INSERT statement on a table whose defaults draw from sequences: the position reached travels with the rows.
 CREATE FUNCTION lockstep.capture_sequences() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ${definerPath} AS $f$
 DECLARE i integer; s oid; v bigint;
@@ -36,7 +37,7 @@ CREATE FUNCTION lockstep.sweep_sequences(p_secret bytea, exact boolean) RETURNS 
 DECLARE q record; v bigint; called boolean;
 BEGIN
   ${nodeOnly}
-  PERFORM lockstep.collected();
+  PERFORM ${superuser ? 'lockstep.collected()' : 'lockstep.refuse_unseen(lockstep.collected())'};
   IF EXISTS (SELECT FROM pg_largeobject_metadata WHERE xmin::text::bigint >= pg_current_xact_id_if_assigned()::text::bigint & 4294967295) THEN
     RAISE EXCEPTION 'large objects are not supported: their changes cannot be captured'
       USING ERRCODE = 'feature_not_supported', HINT = 'Use a bytea column.';

@@ -19,7 +19,7 @@ export const rightsChecks: readonly Check[] = [
         superuser
           ? ok(`role ${role}`)
           : warn(
-              `role ${role} is none: schema statements hidden in functions, and those made around Lockstep, are found by a verification only; definitions that cannot be repeated are refused (docs/guide/security.md)`,
+              `role ${role} is none: schema statements inside functions are refused, and those made around Lockstep found by a verification only; definitions that cannot be repeated are refused (docs/guide/security.md)`,
             ),
       ),
   },

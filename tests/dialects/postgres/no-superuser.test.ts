@@ -103,6 +103,54 @@ describe.each(versions)('Lockstep is no superuser: PostgreSQL $name', ({ options
       'CREATE TABLE refused (at timestamptz CHECK (at <= now()))',
     ])
       await expect(client.query(statement), statement).rejects.toMatchObject({ code: '0A000' });
+    await client.query(`CREATE TABLE victim (id int); CREATE FUNCTION victim() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TYPE feel AS ENUM ('low');
+      CREATE FUNCTION does(what text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE what; RETURN 1; END $$`);
+    for (const hidden of [
+      'CREATE TABLE hidden (id int)',
+      'CREATE VIEW hidden AS SELECT 1 AS one',
+      'CREATE INDEX hidden ON plain (n)',
+      'CREATE SEQUENCE hidden',
+      `CREATE FUNCTION hidden() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+      'CREATE OR REPLACE FUNCTION victim() RETURNS int LANGUAGE sql AS $b$SELECT 2$b$',
+      'CREATE DOMAIN hidden AS int CHECK (VALUE > 0)',
+      `ALTER TYPE feel ADD VALUE 'high'`,
+      'ALTER TABLE plain ADD hidden int',
+      'ALTER TABLE plain ADD CHECK (n < 1000)',
+      'ALTER TABLE plain ALTER n SET DEFAULT 7',
+      'ALTER TABLE plain RENAME TO hidden',
+      `COMMENT ON TABLE plain IS 'hidden'`,
+      'GRANT SELECT ON plain TO PUBLIC',
+      'DROP TABLE victim',
+      'DROP FUNCTION victim()',
+      'DROP TYPE feel',
+    ]) {
+      const refused = { code: 'LS003', hint: expect.stringContaining('Nothing took effect') as string };
+      await expect(client.query('SELECT does($1)', [hidden]), hidden).rejects.toMatchObject(refused);
+      const block = `DO $block$ BEGIN INSERT INTO plain VALUES (500); EXECUTE $text$${hidden}$text$; END $block$`;
+      await expect(client.query(block), block).rejects.toMatchObject(refused);
+    }
+    await client.query(
+      `CREATE TABLE watched (what text); CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE NEW.what; RETURN NEW; END $$; CREATE TRIGGER watch BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION watch()`,
+    );
+    for (const hidden of ['ALTER TABLE plain ADD hidden int', 'CREATE TABLE hidden (id int)'])
+      await expect(client.query('INSERT INTO watched VALUES ($1)', [hidden]), hidden).rejects.toMatchObject({
+        code: 'LS003',
+      });
+    await client.query(`INSERT INTO watched VALUES ('CREATE TEMP TABLE of_trigger (id int) ON COMMIT DROP')`);
+    await client.query('DROP TABLE watched; DROP FUNCTION watch()');
+    // What is temporary, or empties a table, is no such thing.
+    await client.query(`SELECT does('TRUNCATE parted'), does('INSERT INTO parted VALUES (2, ''b'')')`);
+    for (let time = 0; time < 2; time++)
+      await client.query(
+        `SELECT does('CREATE TEMP TABLE scratch (id serial PRIMARY KEY, v text) ON COMMIT DROP'), does('CREATE INDEX ON scratch (v)'), does('ALTER TABLE scratch ADD w int DEFAULT 5'), does('INSERT INTO scratch (v) VALUES (1)')`,
+      );
+    await client.query(`SELECT does('CREATE TEMP TABLE kept (id int)'), does('DROP TABLE kept')`);
+    await client.query(
+      `BEGIN; CREATE TABLE seen (id int); SELECT does('INSERT INTO seen VALUES (1)'); COMMIT`,
+    );
+    await client.query(
+      'DROP TABLE victim, seen; DROP FUNCTION victim(); DROP TYPE feel; DROP FUNCTION does(text); DELETE FROM parted',
+    );
     await client.query(`INSERT INTO item (name, price) VALUES ('last', 1)`);
 
     const { members } = await node.node.status();

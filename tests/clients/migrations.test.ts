@@ -93,12 +93,12 @@ test('migrations: a block that computes what it makes has made it everywhere; wh
   await client.query(`DO $$ BEGIN EXECUTE 'CREATE TABLE made_up (x int)'; END $$`);
   const both = 'CREATE TABLE one_more (x int); CREATE TABLE two_more (x int)';
   await expect(client.query(`DO $$ BEGIN EXECUTE '${both}'; END $$`)).rejects.toMatchObject(refused);
-  // Carried as a whole, it could meet its condition otherwise elsewhere.
+  // Carried as a whole, it would meet its condition otherwise elsewhere.
   await client.query('CREATE TEMPORARY TABLE here_only (x int)');
   const asksForIt = `DO $$ BEGIN IF EXISTS (SELECT FROM pg_class WHERE relname = 'here_only') THEN CREATE TABLE made_too (x int); END IF; END $$`;
-  await expect(client.query(asksForIt)).rejects.toMatchObject(refused);
+  await client.query(asksForIt);
   const made = `SELECT to_regclass('made_up'), to_regclass('made_too'), to_regclass('one_more')`;
   await untilEqual(servers.members);
   for (const ask of Object.values(askers(servers.members)))
-    expect(await ask(made)).toEqual([['made_up', null, null]]);
+    expect(await ask(made)).toEqual([['made_up', 'made_too', null]]);
 });

@@ -27,7 +27,7 @@ export interface TransactionRunnerParts {
 }
 
 /** Until then a notice keeps its place in the answer. */
-const noticeHoldMs = 10;
+const noticeHoldMs = 3;
 
 export class TransactionRunner {
   readonly #parts: TransactionRunnerParts;
